@@ -1,0 +1,91 @@
+//! From an authenticated client to an approved grant (RFC 6749 §4.4).
+
+use thiserror::Error;
+
+use crate::{AuthenticatedClient, Client, ClientStatus, Lifetime, ScopeSet, SecretId};
+
+/// Proof that a client may have a token, with what it will say. Made only by
+/// [`AuthenticatedClient::approve`].
+#[derive(Debug)]
+pub struct ApprovedGrant {
+    client: AuthenticatedClient,
+    scope: ScopeSet,
+    lifetime: Lifetime,
+    narrowed_or_widened: bool,
+}
+
+/// Why an authenticated client gets no token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum GrantRefusal {
+    /// The client is suspended.
+    #[error("the client is suspended")]
+    Suspended,
+    /// It asked for a scope that it does not have.
+    #[error("the client does not have the scope it asked for")]
+    Scope,
+}
+
+impl AuthenticatedClient {
+    /// Approves the scope asked for, or all that the client has where it asked for none. The life of
+    /// the token is the environment's or the client's, whichever is shorter.
+    ///
+    /// # Errors
+    /// [`GrantRefusal`]
+    pub fn approve(
+        self,
+        requested: Option<ScopeSet>,
+        longest: Lifetime,
+    ) -> Result<ApprovedGrant, GrantRefusal> {
+        let client = self.client();
+        if client.status != ClientStatus::Active {
+            return Err(GrantRefusal::Suspended);
+        }
+        let lifetime = client
+            .token_lifetime
+            .map_or(longest, |own| own.min(longest));
+        let scope = match &requested {
+            None => client.scopes.clone(),
+            Some(requested) if client.scopes.covers(requested) => requested.clone(),
+            Some(_) => return Err(GrantRefusal::Scope),
+        };
+        let narrowed_or_widened = requested.is_some_and(|requested| requested != scope);
+        Ok(ApprovedGrant {
+            client: self,
+            scope,
+            lifetime,
+            narrowed_or_widened,
+        })
+    }
+}
+
+impl ApprovedGrant {
+    /// Who gets the token.
+    #[must_use]
+    pub fn client(&self) -> &Client {
+        self.client.client()
+    }
+
+    /// The secret that it was asked with.
+    #[must_use]
+    pub const fn secret(&self) -> &SecretId {
+        self.client.secret()
+    }
+
+    /// What the token will be good for.
+    #[must_use]
+    pub const fn scope(&self) -> &ScopeSet {
+        &self.scope
+    }
+
+    /// The scope to name in the answer: only where it differs from the one asked for.
+    #[must_use]
+    pub fn scope_to_report(&self) -> Option<ScopeSet> {
+        self.narrowed_or_widened.then(|| self.scope.clone())
+    }
+
+    /// How long the token will live.
+    #[must_use]
+    pub const fn lifetime(&self) -> Lifetime {
+        self.lifetime
+    }
+}

@@ -1,0 +1,148 @@
+//! Keyed digests: what is kept instead of a secret or a token.
+//!
+//! HMAC-SHA-256 (RFC 2104, FIPS 198-1) under a key that lives outside the database. Every digest is
+//! stored with the id of its key, so that the key can be changed while older digests still work.
+
+use hmac::{Hmac, KeyInit as _, Mac};
+use sha2::Sha256;
+use subtle::ConstantTimeEq;
+use thiserror::Error;
+use zeroize::Zeroizing;
+
+use fuuffy_protocol::{AccessToken, ClientSecret};
+
+use crate::{EnvironmentName, KeyId};
+
+/// What is kept of a client secret: all 256 bits.
+#[derive(Clone, Copy)]
+pub struct SecretDigest {
+    /// The key that made it.
+    pub key: KeyId,
+    /// HMAC-SHA-256.
+    pub bytes: [u8; 32],
+}
+
+impl SecretDigest {
+    /// Compares in constant time; digests of different keys are different.
+    #[must_use]
+    pub fn matches(&self, other: &Self) -> bool {
+        (self.key.0.ct_eq(&other.key.0) & self.bytes.ct_eq(&other.bytes)).into()
+    }
+}
+
+impl std::fmt::Debug for SecretDigest {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "SecretDigest(key {})", self.key.0)
+    }
+}
+
+/// What is kept of a token: HMAC-SHA-256 truncated to 128 bits (RFC 2104 §5).
+pub type TokenDigest = [u8; 16];
+
+/// The keys of one environment, the current one first.
+pub struct Keyring {
+    keys: Vec<DerivedKeys>,
+}
+
+struct DerivedKeys {
+    id: KeyId,
+    secrets: Hmac<Sha256>,
+    tokens: Hmac<Sha256>,
+}
+
+/// Keys that cannot make a keyring.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum KeyringFault {
+    /// There is no key at all.
+    #[error("there is no key")]
+    Empty,
+    /// Two keys have one id.
+    #[error("two keys have the same id")]
+    Repeated,
+}
+
+impl Keyring {
+    /// Derives the keys of one environment from the master keys of the key file, the current one
+    /// first. One environment's keys tell nothing about the other's.
+    ///
+    /// # Errors
+    /// [`KeyringFault`]
+    pub fn derive(
+        environment: EnvironmentName,
+        master: &[(KeyId, Zeroizing<[u8; 32]>)],
+    ) -> Result<Self, KeyringFault> {
+        if master.is_empty() {
+            return Err(KeyringFault::Empty);
+        }
+        let mut keys: Vec<DerivedKeys> = Vec::with_capacity(master.len());
+        for (id, key) in master {
+            if keys.iter().any(|known| known.id == *id) {
+                return Err(KeyringFault::Repeated);
+            }
+            let derived = |purpose: &str| {
+                let label = format!("fuuffy 1 {environment} {purpose}");
+                let bytes = Zeroizing::new(<[u8; 32]>::from(
+                    mac(key.as_slice())
+                        .chain_update(label)
+                        .finalize()
+                        .into_bytes(),
+                ));
+                mac(bytes.as_slice())
+            };
+            keys.push(DerivedKeys {
+                id: *id,
+                secrets: derived("secrets"),
+                tokens: derived("tokens"),
+            });
+        }
+        Ok(Self { keys })
+    }
+
+    /// The key that new digests are made with.
+    #[must_use]
+    pub fn current(&self) -> KeyId {
+        self.keys[0].id
+    }
+
+    /// The ids of all keys, the current one first.
+    pub fn ids(&self) -> impl Iterator<Item = KeyId> {
+        self.keys.iter().map(|keys| keys.id)
+    }
+
+    /// The digest of a secret under every key, the current one first: as many as there are keys,
+    /// whatever the secret is.
+    #[must_use]
+    pub fn secret_digests(&self, secret: &ClientSecret) -> Vec<SecretDigest> {
+        let digest = |keys: &DerivedKeys| SecretDigest {
+            key: keys.id,
+            bytes: keys
+                .secrets
+                .clone()
+                .chain_update(secret.reveal())
+                .finalize()
+                .into_bytes()
+                .into(),
+        };
+        self.keys.iter().map(digest).collect()
+    }
+
+    /// The digests of a token under every key, the current one first.
+    pub fn token_digests(&self, token: &AccessToken) -> impl Iterator<Item = TokenDigest> {
+        self.keys.iter().map(|keys| {
+            let whole: [u8; 32] = keys
+                .tokens
+                .clone()
+                .chain_update(token.reveal())
+                .finalize()
+                .into_bytes()
+                .into();
+            let mut truncated = [0; 16];
+            truncated.copy_from_slice(&whole[..16]);
+            truncated
+        })
+    }
+}
+
+fn mac(key: &[u8]) -> Hmac<Sha256> {
+    Hmac::new_from_slice(key).expect("HMAC takes a key of any length")
+}

@@ -1,0 +1,32 @@
+//! What the product believes: ids, time, clients and the life of their secrets, scopes, plans and
+//! the arithmetic of their limits, routes, and the permit that lets one request through.
+//!
+//! Pure: no async, no I/O, no system clock. Proofs are types with private constructors, made here and
+//! only here: [`AuthenticatedClient`], [`ApprovedGrant`], [`VerifiedToken`], [`Permit`].
+
+mod client;
+mod context;
+mod environment;
+mod grant;
+mod ids;
+mod keyring;
+mod limit;
+mod permit;
+mod random;
+mod route;
+mod time;
+
+pub use client::{
+    AuthenticatedClient, AuthenticationFailure, Client, ClientStatus, MAX_LIVE_SECRETS, Secret,
+};
+pub use context::RequestContext;
+pub use environment::EnvironmentName;
+pub use fuuffy_protocol::ScopeSet;
+pub use grant::{ApprovedGrant, GrantRefusal};
+pub use ids::{ClientId, ClientSlot, IdFault, KeyId, PlanName, RequestId, SecretId};
+pub use keyring::{Keyring, KeyringFault, SecretDigest, TokenDigest};
+pub use limit::{Limit, LimitFault, LimitState, Plan, Standing, Verdict};
+pub use permit::{InvalidToken, Permit, PermitRefusal, TokenEntry, VerifiedToken};
+pub use random::{Entropy, NoEntropy, SeededEntropy};
+pub use route::{AmbiguousPath, MatchedPath, Route, RouteFault, RouteMatch, RouteTable};
+pub use time::{Clock, Lifetime, LifetimeFault, ManualTime, SteadyClock, TimeSource, Timestamp};

@@ -1,0 +1,220 @@
+//! Plans and the arithmetic of their windows.
+//!
+//! A window starts with the first request in it and lets a fixed number through until it ends. A
+//! request is taken from all windows of a plan or from none, so that what is refused costs nothing and
+//! `Retry-After` can name the wait for all of them together. (A GCRA limiter can only be asked by taking
+//! from it, which two windows at once do not allow.)
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+use crate::Timestamp;
+
+/// So many requests in so long a time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Limit {
+    /// Requests let through in a window: 1 to 1,000,000,000.
+    pub requests: u32,
+    /// The window's length in seconds: 1 to 30 days.
+    pub seconds: u32,
+}
+
+/// Text that is no limit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[error(
+    "a limit is a whole number from 1 to 1000000000, a slash, and s, min, h or d, as in \"100/min\""
+)]
+pub struct LimitFault;
+
+impl Limit {
+    /// Reads `100/min`, `1000/h`, `5/s`, `10000/d`.
+    ///
+    /// # Errors
+    /// [`LimitFault`]
+    pub fn parse(text: &str) -> Result<Self, LimitFault> {
+        let (number, unit) = text.split_once('/').ok_or(LimitFault)?;
+        let seconds = match unit {
+            "s" => 1,
+            "min" => 60,
+            "h" => 3600,
+            "d" => 86_400,
+            _ => return Err(LimitFault),
+        };
+        if !number.bytes().all(|byte| byte.is_ascii_digit()) {
+            return Err(LimitFault);
+        }
+        match number.parse() {
+            Ok(requests @ 1..=1_000_000_000) => Ok(Self { requests, seconds }),
+            _ => Err(LimitFault),
+        }
+    }
+
+    /// The name of the window in `RateLimit` fields: its unit.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self.seconds {
+            1 => "second",
+            60 => "minute",
+            3600 => "hour",
+            _ => "day",
+        }
+    }
+}
+
+impl TryFrom<String> for Limit {
+    type Error = LimitFault;
+
+    fn try_from(text: String) -> Result<Self, LimitFault> {
+        Self::parse(&text)
+    }
+}
+
+impl From<Limit> for String {
+    fn from(limit: Limit) -> Self {
+        let unit = match limit.seconds {
+            1 => "s",
+            60 => "min",
+            3600 => "h",
+            _ => "d",
+        };
+        format!("{}/{unit}", limit.requests)
+    }
+}
+
+/// What a client may do: limits that all hold at once.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Plan {
+    /// Its windows, in the order of the configuration.
+    pub limits: Vec<Limit>,
+}
+
+impl Plan {
+    /// The plan `standard`: 100 requests a minute and 1000 an hour.
+    #[must_use]
+    pub fn standard() -> Self {
+        Self {
+            limits: vec![
+                Limit {
+                    requests: 100,
+                    seconds: 60,
+                },
+                Limit {
+                    requests: 1000,
+                    seconds: 3600,
+                },
+            ],
+        }
+    }
+}
+
+/// What one client has used of its plan.
+#[derive(Debug, Clone, Default)]
+pub struct LimitState {
+    windows: Vec<Window>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Window {
+    limit: Limit,
+    started: Timestamp,
+    used: u32,
+}
+
+/// How a client stands in one window.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Standing {
+    /// The window.
+    pub limit: Limit,
+    /// Requests left in it.
+    pub remaining: u32,
+    /// When it starts anew.
+    pub resets_at: Timestamp,
+}
+
+/// Whether a request goes through, and how its client stands afterwards.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Verdict {
+    /// How long to wait, if the request is refused.
+    pub wait: Option<Duration>,
+    /// All windows, in the plan's order.
+    pub standings: Vec<Standing>,
+}
+
+impl Verdict {
+    /// The window with the least left, and of those the one that resets last.
+    #[must_use]
+    pub fn tightest(&self) -> Option<&Standing> {
+        self.standings
+            .iter()
+            .min_by_key(|standing| (standing.remaining, std::cmp::Reverse(standing.resets_at)))
+    }
+}
+
+impl LimitState {
+    /// Takes one request from every window of the plan, or from none. A changed plan starts its
+    /// changed windows anew.
+    pub fn take(&mut self, plan: &Plan, now: Timestamp) -> Verdict {
+        self.fit(plan, now);
+        let mut wait = None;
+        for window in &mut self.windows {
+            if now >= window.ends() || now < window.started {
+                (window.started, window.used) = (now, 0);
+            }
+            if window.used >= window.limit.requests {
+                wait = wait.max(Some(window.ends().since(now)));
+            }
+        }
+        if wait.is_none() {
+            for window in &mut self.windows {
+                window.used += 1;
+            }
+        }
+        let standing = |window: &Window| Standing {
+            limit: window.limit,
+            remaining: window.limit.requests - window.used,
+            resets_at: window.ends(),
+        };
+        Verdict {
+            wait,
+            standings: self.windows.iter().map(standing).collect(),
+        }
+    }
+
+    fn fit(&mut self, plan: &Plan, now: Timestamp) {
+        let fits = self.windows.len() == plan.limits.len()
+            && self
+                .windows
+                .iter()
+                .zip(&plan.limits)
+                .all(|(window, limit)| window.limit == *limit);
+        if fits {
+            return;
+        }
+        let known = std::mem::take(&mut self.windows);
+        let window = |limit: &Limit| {
+            known
+                .iter()
+                .find(|window| window.limit == *limit)
+                .copied()
+                .unwrap_or(Window {
+                    limit: *limit,
+                    started: now,
+                    used: 0,
+                })
+        };
+        self.windows = plan.limits.iter().map(window).collect();
+    }
+}
+
+impl Window {
+    fn ends(&self) -> Timestamp {
+        self.started
+            .after(Duration::from_secs(u64::from(self.limit.seconds)))
+    }
+}
+
+#[cfg(test)]
+mod tests;

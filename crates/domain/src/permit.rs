@@ -1,0 +1,125 @@
+//! From a presented token to the permit that lets one request through.
+
+use std::sync::Arc;
+
+use thiserror::Error;
+
+use crate::{Client, ClientSlot, ClientStatus, RouteMatch, ScopeSet, Timestamp};
+
+/// What the token index knows of a token.
+#[derive(Debug, Clone)]
+pub struct TokenEntry {
+    /// Whose it is.
+    pub client: ClientSlot,
+    /// The client's generation in which it was issued.
+    pub generation: u32,
+    /// What it is good for.
+    pub scope: Arc<ScopeSet>,
+    /// The first instant at which it is no longer accepted.
+    pub expires_at: Timestamp,
+}
+
+/// Proof that a token is live and its client active. Made only by [`TokenEntry::verify`].
+#[derive(Debug)]
+pub struct VerifiedToken {
+    client: Arc<Client>,
+    scope: Arc<ScopeSet>,
+}
+
+/// Why a known token is not accepted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum InvalidToken {
+    /// Its life is over.
+    #[error("the token expired")]
+    Expired,
+    /// It was revoked with all tokens of its generation, or its client may not call at all.
+    #[error("the token was revoked")]
+    Revoked,
+}
+
+impl TokenEntry {
+    /// Checks the token's life and its client's standing. Revocation is said before expiry.
+    ///
+    /// # Errors
+    /// [`InvalidToken`]
+    pub fn verify(
+        self,
+        client: Arc<Client>,
+        now: Timestamp,
+    ) -> Result<VerifiedToken, InvalidToken> {
+        if client.status != ClientStatus::Active || client.generation != self.generation {
+            return Err(InvalidToken::Revoked);
+        }
+        if now >= self.expires_at {
+            return Err(InvalidToken::Expired);
+        }
+        Ok(VerifiedToken {
+            client,
+            scope: self.scope,
+        })
+    }
+}
+
+/// Proof that a verified token may use a matched route. Made only by [`VerifiedToken::authorise`].
+#[derive(Debug)]
+pub struct Permit {
+    client: Arc<Client>,
+    scope: Arc<ScopeSet>,
+    route: RouteMatch,
+}
+
+/// The route needs scopes that the token lacks.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("the route needs the scope {needed}")]
+pub struct PermitRefusal {
+    /// What the route asks for.
+    pub needed: ScopeSet,
+    /// Who was refused.
+    pub client: ClientSlot,
+}
+
+impl VerifiedToken {
+    /// Checks the token's scopes against the route's for the request's method.
+    ///
+    /// # Errors
+    /// [`PermitRefusal`]
+    pub fn authorise(self, route: RouteMatch) -> Result<Permit, PermitRefusal> {
+        if !self.scope.covers(route.needed_scope()) {
+            return Err(PermitRefusal {
+                needed: route.needed_scope().clone(),
+                client: self.client.slot,
+            });
+        }
+        Ok(Permit {
+            client: self.client,
+            scope: self.scope,
+            route,
+        })
+    }
+
+    /// Whose token it is.
+    #[must_use]
+    pub fn client(&self) -> &Arc<Client> {
+        &self.client
+    }
+}
+
+impl Permit {
+    /// Who may.
+    #[must_use]
+    pub const fn client(&self) -> &Arc<Client> {
+        &self.client
+    }
+
+    /// With what scopes.
+    #[must_use]
+    pub fn scope(&self) -> &ScopeSet {
+        &self.scope
+    }
+
+    /// Where to.
+    #[must_use]
+    pub const fn route(&self) -> &RouteMatch {
+        &self.route
+    }
+}

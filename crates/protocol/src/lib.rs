@@ -1,0 +1,22 @@
+//! OAuth 2.0 on the wire, as both ends of it speak it: the token request and its answer, every
+//! refusal with its status and words, bearer tokens, scopes, and secrets that cannot print.
+//!
+//! Pure: no clock, no I/O, no randomness of its own, and nothing about storage or proxies.
+
+mod bearer;
+mod credentials;
+mod form;
+mod refusal;
+mod scope;
+mod secret;
+mod token_request;
+mod token_response;
+
+pub use bearer::{Bearer, BearerFault};
+pub use credentials::{AuthMethod, Credentials, CredentialsFault};
+pub use form::{Form, FormFault};
+pub use refusal::{BodyShape, Refusal, RequestFault, TokenFault};
+pub use scope::{ScopeFault, ScopeSet};
+pub use secret::{AccessToken, ClientSecret, SecretKind};
+pub use token_request::{QueryCredentials, TokenRequest};
+pub use token_response::TokenResponse;

@@ -1,0 +1,396 @@
+//! Every way the product says no: the one table from a reason to status, code and words.
+//!
+//! The words are for the caller and never tell more than the contract's table; what an operator may
+//! know besides goes to the log, elsewhere.
+
+use bytes::Bytes;
+use http::{HeaderName, HeaderValue, Response, StatusCode, header};
+use serde_json::json;
+
+use crate::{AuthMethod, CredentialsFault, FormFault};
+
+/// Which of the two error bodies a path speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BodyShape {
+    /// `{"error":{"code":…,"message":…,"details":…}}`
+    Guide,
+    /// `{"error":…,"error_description":…}` (RFC 6749 §5.2), for `/oauth/…`.
+    Standard,
+}
+
+/// A refusal, with all that its public answer needs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Refusal {
+    /// 400 `invalid_request`
+    InvalidRequest(RequestFault),
+    /// 400 `unsupported_grant_type`
+    UnsupportedGrantType,
+    /// 400 `invalid_scope`
+    InvalidScope,
+    /// 401 `invalid_client`; how the caller tried to authenticate, if it did.
+    InvalidClient(Option<AuthMethod>),
+    /// 403 `unauthorized_client`
+    UnauthorizedClient,
+    /// 401 `missing_token`
+    MissingToken,
+    /// 401 `invalid_token`
+    InvalidToken(TokenFault),
+    /// 403 `insufficient_scope`; the scopes that the route asks for.
+    InsufficientScope(String),
+    /// 404 `not_found`
+    NotFound,
+    /// 405 `method_not_allowed`; the value of `Allow`.
+    MethodNotAllowed(&'static str),
+    /// 413 `payload_too_large`
+    PayloadTooLarge,
+    /// 414 `uri_too_long`
+    UriTooLong,
+    /// 431 `headers_too_large`
+    HeadersTooLarge,
+    /// 421 `misdirected_request`
+    MisdirectedRequest,
+    /// 429 `rate_limit_exceeded`; seconds to wait.
+    RateLimitExceeded(u64),
+    /// 502 `bad_gateway`
+    BadGateway,
+    /// 504 `gateway_timeout`
+    GatewayTimeout,
+    /// 503 `service_unavailable`; seconds to wait.
+    ServiceUnavailable(u64),
+}
+
+/// What is wrong with a request that nobody could serve.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RequestFault {
+    /// Anything but `application/x-www-form-urlencoded` at a token endpoint.
+    ContentType,
+    /// A form that cannot be decoded.
+    MalformedForm,
+    /// A repeated form parameter.
+    RepeatedParameter,
+    /// No `grant_type`.
+    MissingGrantType,
+    /// Two client authentications in one request.
+    SeveralAuthentications,
+    /// `client_id` or `client_secret` in the query string.
+    CredentialsInQuery,
+    /// Two `Authorization` fields.
+    RepeatedAuthorization,
+    /// A path with dot segments, empty segments, or letters hidden behind percent signs.
+    AmbiguousPath,
+    /// A message whose length or fields can be read in two ways.
+    AmbiguousFraming,
+    /// Not HTTP, or a body that broke off.
+    MalformedMessage,
+    /// An `Upgrade` on a route that does not allow it.
+    UpgradeNotAllowed,
+}
+
+/// What is wrong with a presented token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TokenFault {
+    /// Not a token at all.
+    Malformed,
+    /// Unknown or revoked: callers cannot tell which.
+    Unknown,
+    /// Past `issued_at + expires_in`.
+    Expired,
+}
+
+struct Words {
+    status: StatusCode,
+    code: &'static str,
+    message: &'static str,
+    details: &'static str,
+}
+
+const fn words(
+    status: StatusCode,
+    code: &'static str,
+    message: &'static str,
+    details: &'static str,
+) -> Words {
+    Words {
+        status,
+        code,
+        message,
+        details,
+    }
+}
+
+impl Refusal {
+    /// The status of the answer.
+    #[must_use]
+    pub fn status(&self) -> StatusCode {
+        self.words().status
+    }
+
+    /// The `code` of the answer: for programs, and never changed.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        self.words().code
+    }
+
+    /// The whole answer but for the fields that every response of a server bears.
+    #[must_use]
+    pub fn to_response(&self, shape: BodyShape) -> Response<Bytes> {
+        let Words {
+            status,
+            code,
+            message,
+            details,
+        } = self.words();
+        let body = match shape {
+            // Written by hand and in the guide's order; the words are ours and need no escaping.
+            BodyShape::Guide => {
+                format!(
+                    r#"{{"error":{{"code":"{code}","message":"{message}","details":"{details}"}}}}"#
+                )
+            }
+            BodyShape::Standard => json!({"error": code, "error_description": message}).to_string(),
+        };
+        let mut response = Response::new(Bytes::from(body));
+        *response.status_mut() = status;
+        let headers = response.headers_mut();
+        headers.insert(
+            header::CONTENT_TYPE,
+            HeaderValue::from_static("application/json"),
+        );
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        if let Some((name, value)) = self.field() {
+            headers.insert(name, value);
+        }
+        response
+    }
+
+    fn field(&self) -> Option<(HeaderName, HeaderValue)> {
+        let challenge = |value: String| {
+            let value = HeaderValue::try_from(value)
+                .unwrap_or(HeaderValue::from_static("Bearer realm=\"fuuffy\""));
+            Some((header::WWW_AUTHENTICATE, value))
+        };
+        let Words { code, message, .. } = self.words();
+        match self {
+            Self::InvalidClient(Some(AuthMethod::ClientSecretBasic)) => {
+                challenge(r#"Basic realm="fuuffy""#.to_owned())
+            }
+            Self::MissingToken | Self::InvalidClient(None) => {
+                challenge(r#"Bearer realm="fuuffy""#.to_owned())
+            }
+            Self::InvalidClient(Some(AuthMethod::ClientSecretPost)) | Self::InvalidToken(_) => {
+                challenge(format!(
+                    r#"Bearer realm="fuuffy", error="{code}", error_description="{message}""#
+                ))
+            }
+            Self::InsufficientScope(scope) => challenge(format!(
+                r#"Bearer realm="fuuffy", error="{code}", error_description="{message}", scope="{scope}""#
+            )),
+            Self::MethodNotAllowed(allow) => Some((header::ALLOW, HeaderValue::from_static(allow))),
+            Self::RateLimitExceeded(seconds) | Self::ServiceUnavailable(seconds) => {
+                Some((header::RETRY_AFTER, HeaderValue::from(*seconds)))
+            }
+            Self::InvalidRequest(_)
+            | Self::UnsupportedGrantType
+            | Self::InvalidScope
+            | Self::UnauthorizedClient
+            | Self::NotFound
+            | Self::PayloadTooLarge
+            | Self::UriTooLong
+            | Self::HeadersTooLarge
+            | Self::MisdirectedRequest
+            | Self::BadGateway
+            | Self::GatewayTimeout => None,
+        }
+    }
+
+    fn words(&self) -> Words {
+        use StatusCode as S;
+        match self {
+            Self::InvalidRequest(fault) => {
+                let (message, details) = fault.words();
+                words(S::BAD_REQUEST, "invalid_request", message, details)
+            }
+            Self::UnsupportedGrantType => words(
+                S::BAD_REQUEST,
+                "unsupported_grant_type",
+                "The grant type is not supported",
+                "Send grant_type=client_credentials",
+            ),
+            Self::InvalidScope => words(
+                S::BAD_REQUEST,
+                "invalid_scope",
+                "The requested scope is malformed or not granted to this client",
+                "Ask for scopes that this client has, or leave scope out",
+            ),
+            Self::InvalidClient(_) => words(
+                S::UNAUTHORIZED,
+                "invalid_client",
+                "Client authentication failed",
+                "Check client_id and client_secret, and that both belong to this environment",
+            ),
+            Self::UnauthorizedClient => words(
+                S::FORBIDDEN,
+                "unauthorized_client",
+                "This client may not get a token",
+                "Ask the operator of the API to resume this client",
+            ),
+            Self::MissingToken => words(
+                S::UNAUTHORIZED,
+                "missing_token",
+                "An access token is required",
+                "Send Authorization: Bearer with an access token",
+            ),
+            Self::InvalidToken(TokenFault::Expired) => words(
+                S::UNAUTHORIZED,
+                "invalid_token",
+                "The access token expired",
+                "Please request a new access token",
+            ),
+            Self::InvalidToken(TokenFault::Malformed | TokenFault::Unknown) => words(
+                S::UNAUTHORIZED,
+                "invalid_token",
+                "The access token is invalid",
+                "Please request a new access token",
+            ),
+            Self::InsufficientScope(_) => words(
+                S::FORBIDDEN,
+                "insufficient_scope",
+                "The access token lacks a scope that this route needs",
+                "Request a token with the scope that WWW-Authenticate names",
+            ),
+            Self::NotFound => words(
+                S::NOT_FOUND,
+                "not_found",
+                "There is no such route",
+                "Check the path against the API's reference",
+            ),
+            Self::MethodNotAllowed(_) => words(
+                S::METHOD_NOT_ALLOWED,
+                "method_not_allowed",
+                "This path does not take that method",
+                "Use a method that Allow names",
+            ),
+            Self::PayloadTooLarge => words(
+                S::PAYLOAD_TOO_LARGE,
+                "payload_too_large",
+                "The request body is too large",
+                "Send a smaller body",
+            ),
+            Self::UriTooLong => words(
+                S::URI_TOO_LONG,
+                "uri_too_long",
+                "The request target is too long",
+                "Shorten the path or the query string",
+            ),
+            Self::HeadersTooLarge => words(
+                S::REQUEST_HEADER_FIELDS_TOO_LARGE,
+                "headers_too_large",
+                "The header fields are too large",
+                "Send fewer or shorter header fields",
+            ),
+            Self::MisdirectedRequest => words(
+                S::MISDIRECTED_REQUEST,
+                "misdirected_request",
+                "This listener does not serve that host",
+                "Check the base URL of the environment",
+            ),
+            Self::RateLimitExceeded(_) => words(
+                S::TOO_MANY_REQUESTS,
+                "rate_limit_exceeded",
+                "Too many requests",
+                "Wait for the seconds that Retry-After names",
+            ),
+            Self::BadGateway => words(
+                S::BAD_GATEWAY,
+                "bad_gateway",
+                "The API behind the gateway failed",
+                "Try again later; your request was well-formed",
+            ),
+            Self::GatewayTimeout => words(
+                S::GATEWAY_TIMEOUT,
+                "gateway_timeout",
+                "The API behind the gateway did not answer in time",
+                "Try again later; your request was well-formed",
+            ),
+            Self::ServiceUnavailable(_) => words(
+                S::SERVICE_UNAVAILABLE,
+                "service_unavailable",
+                "The service cannot take the request now",
+                "Try again after the seconds that Retry-After names",
+            ),
+        }
+    }
+}
+
+impl RequestFault {
+    const fn words(self) -> (&'static str, &'static str) {
+        match self {
+            Self::ContentType => (
+                "The content type is not supported here",
+                "Send Content-Type: application/x-www-form-urlencoded",
+            ),
+            Self::MalformedForm => (
+                "The form is malformed",
+                "Percent-encode the values as UTF-8",
+            ),
+            Self::RepeatedParameter => ("A parameter is repeated", "Send each parameter once"),
+            Self::MissingGrantType => (
+                "The parameter grant_type is missing",
+                "Send grant_type=client_credentials",
+            ),
+            Self::SeveralAuthentications => (
+                "The client is authenticated in more than one way",
+                "Send the credentials in the form or by Basic, not both",
+            ),
+            Self::CredentialsInQuery => (
+                "Credentials do not belong into the query string",
+                "Send them in the form, and replace this secret: URLs are logged",
+            ),
+            Self::RepeatedAuthorization => (
+                "The Authorization field is repeated",
+                "Send one Authorization field",
+            ),
+            Self::AmbiguousPath => (
+                "The path can be read in more than one way",
+                "Leave out dot segments, empty segments and needless percent-encoding",
+            ),
+            Self::AmbiguousFraming => (
+                "The message can be read in more than one way",
+                "Send one Content-Length or one Transfer-Encoding, and well-formed fields",
+            ),
+            Self::MalformedMessage => (
+                "The request is not well-formed HTTP",
+                "Check the request line, the fields and the body",
+            ),
+            Self::UpgradeNotAllowed => (
+                "This route does not allow an upgrade",
+                "Leave out the Upgrade field",
+            ),
+        }
+    }
+}
+
+impl From<FormFault> for Refusal {
+    fn from(fault: FormFault) -> Self {
+        Self::InvalidRequest(match fault {
+            FormFault::Malformed | FormFault::TooManyFields => RequestFault::MalformedForm,
+            FormFault::Repeated => RequestFault::RepeatedParameter,
+        })
+    }
+}
+
+impl From<CredentialsFault> for Refusal {
+    fn from(fault: CredentialsFault) -> Self {
+        match fault {
+            CredentialsFault::Missing => Self::InvalidClient(None),
+            CredentialsFault::MalformedBasic => {
+                Self::InvalidClient(Some(AuthMethod::ClientSecretBasic))
+            }
+            CredentialsFault::Several => Self::InvalidRequest(RequestFault::SeveralAuthentications),
+            CredentialsFault::Form(fault) => fault.into(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

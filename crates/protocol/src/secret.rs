@@ -1,0 +1,159 @@
+//! Client secrets and access tokens: how they look, and that they never print.
+//!
+//! Both are made from random bytes that the caller passes in. Neither implements `Display`,
+//! `Serialize` or `Clone`, `Debug` shows the type alone, and memory is wiped on drop; the one way to
+//! the text is [`ClientSecret::reveal`] or [`AccessToken::reveal`].
+
+use std::fmt;
+
+use zeroize::{Zeroize, Zeroizing};
+
+const BASE62: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+
+/// Base62 digits of 256 bits: 62^43 is just above 2^256.
+const SECRET_DIGITS: usize = 43;
+/// Base62 digits of a CRC-32.
+const CHECKSUM_DIGITS: usize = 6;
+
+/// Which environment a secret is for; its prefix says so to people and to secret scanners.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SecretKind {
+    /// `fsk_test_`
+    Testing,
+    /// `fsk_live_`
+    Production,
+}
+
+impl SecretKind {
+    /// The text before the random part.
+    #[must_use]
+    pub const fn prefix(self) -> &'static str {
+        match self {
+            Self::Testing => "fsk_test_",
+            Self::Production => "fsk_live_",
+        }
+    }
+}
+
+/// A client secret in clear text, as made once for its holder or as sent by a caller.
+pub struct ClientSecret(Zeroizing<String>);
+
+impl ClientSecret {
+    /// A new secret: the prefix, 256 random bits as 43 base62 digits, and a 6-digit base62 CRC-32 of
+    /// all before it. `random` is wiped.
+    #[must_use]
+    pub fn from_random(kind: SecretKind, random: &mut [u8; 32]) -> Self {
+        let mut text = Zeroizing::new(String::with_capacity(64));
+        text.push_str(kind.prefix());
+        push_base62(&mut text, random, SECRET_DIGITS);
+        let mut checksum = crc32fast::hash(text.as_bytes()).to_be_bytes();
+        push_base62(&mut text, &mut checksum, CHECKSUM_DIGITS);
+        Self(text)
+    }
+
+    /// Text that somebody presented as a secret, whatever it is.
+    #[must_use]
+    pub fn presented(text: &str) -> Self {
+        Self(Zeroizing::new(text.to_owned()))
+    }
+
+    /// Whether the text could have been made by [`ClientSecret::from_random`] for this environment:
+    /// prefix, length and checksum. Says nothing about whether any client has it.
+    #[must_use]
+    pub fn is_well_formed(&self, kind: SecretKind) -> bool {
+        let Some(digits) = self.0.strip_prefix(kind.prefix()) else {
+            return false;
+        };
+        if digits.len() != SECRET_DIGITS + CHECKSUM_DIGITS
+            || !digits.bytes().all(|byte| byte.is_ascii_alphanumeric())
+        {
+            return false;
+        }
+        let (body, checksum) = self.0.split_at(self.0.len() - CHECKSUM_DIGITS);
+        let mut expected = String::new();
+        push_base62(
+            &mut expected,
+            &mut crc32fast::hash(body.as_bytes()).to_be_bytes(),
+            CHECKSUM_DIGITS,
+        );
+        expected == checksum
+    }
+
+    /// The secret itself. Callers say by this word that they mean to show it.
+    #[must_use]
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for ClientSecret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ClientSecret")
+    }
+}
+
+/// An access token in clear text: `sk-` and lower-case hexadecimal digits.
+pub struct AccessToken(Zeroizing<String>);
+
+impl AccessToken {
+    /// A new token of all the given bytes (16 or 32 of them), which are wiped.
+    #[must_use]
+    pub fn from_random(random: &mut [u8]) -> Self {
+        let mut text = Zeroizing::new(String::with_capacity(3 + 2 * random.len()));
+        text.push_str("sk-");
+        for byte in random.iter() {
+            for nibble in [byte >> 4, byte & 15] {
+                text.push(char::from(b"0123456789abcdef"[usize::from(nibble)]));
+            }
+        }
+        random.zeroize();
+        Self(text)
+    }
+
+    /// Reads a token that a caller presented: `sk-` and 32 or 64 lower-case hexadecimal digits.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let digits = text.strip_prefix("sk-")?;
+        let well_formed = matches!(digits.len(), 32 | 64)
+            && digits
+                .bytes()
+                .all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+        well_formed.then(|| Self(Zeroizing::new(text.to_owned())))
+    }
+
+    /// The token itself. Callers say by this word that they mean to show it.
+    #[must_use]
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for AccessToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("AccessToken")
+    }
+}
+
+/// Appends a big-endian number as exactly `digits` base62 digits, and wipes it.
+fn push_base62(text: &mut String, number: &mut [u8], digits: usize) {
+    let mut reversed = Zeroizing::new([0_u8; SECRET_DIGITS]);
+    for digit in &mut reversed[..digits] {
+        let mut remainder = 0_u32;
+        for byte in number.iter_mut() {
+            let value = remainder << 8 | u32::from(*byte);
+            *byte = u8::try_from(value / 62).unwrap_or_default();
+            remainder = value % 62;
+        }
+        *digit = BASE62[remainder as usize];
+    }
+    number.zeroize();
+    text.extend(
+        reversed[..digits]
+            .iter()
+            .rev()
+            .map(|&digit| char::from(digit)),
+    );
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,95 @@
+//! A request to the token endpoint (RFC 6749 §4.4.2), read whole and believed by nobody yet.
+
+use http::request::Parts;
+use http::{HeaderMap, header};
+
+use crate::{Credentials, Form, Refusal, RequestFault, ScopeSet};
+
+/// A client credentials grant as asked for.
+#[derive(Debug)]
+pub struct TokenRequest {
+    /// Who asks, unverified.
+    pub credentials: Credentials,
+    /// The scope asked for; `None` means all that the client has.
+    pub scope: Option<ScopeSet>,
+}
+
+/// Credentials that somebody put into the query string, where they do not belong.
+#[derive(Debug)]
+pub struct QueryCredentials(Form);
+
+impl TokenRequest {
+    /// Reads the header fields and the body, which the caller has bounded. Unknown parameters are
+    /// ignored, as RFC 6749 §3.2 asks.
+    ///
+    /// # Errors
+    /// The public refusal: `invalid_request`, `unsupported_grant_type`, `invalid_scope`, or
+    /// `invalid_client` where no credentials were sent.
+    pub fn parse(headers: &HeaderMap, body: &[u8]) -> Result<Self, Refusal> {
+        if !is_form(headers) {
+            return Err(Refusal::InvalidRequest(RequestFault::ContentType));
+        }
+        let form = Form::parse(body)?;
+        let Some(grant_type) = form.get("grant_type")? else {
+            return Err(Refusal::InvalidRequest(RequestFault::MissingGrantType));
+        };
+        if grant_type != "client_credentials" {
+            return Err(Refusal::UnsupportedGrantType);
+        }
+        let scope = form
+            .get("scope")?
+            .map(ScopeSet::parse)
+            .transpose()
+            .map_err(|_| Refusal::InvalidScope)?;
+        let credentials = Credentials::parse(headers, &form)?;
+        Ok(Self { credentials, scope })
+    }
+}
+
+impl QueryCredentials {
+    /// Finds `client_id` or `client_secret` in the query string of a request.
+    #[must_use]
+    pub fn find(parts: &Parts) -> Option<Self> {
+        let form = Form::parse(parts.uri.query()?.as_bytes()).ok()?;
+        (form.mentions("client_secret") || form.mentions("client_id")).then_some(Self(form))
+    }
+
+    /// The credentials, if there are two; the id may be in the body instead.
+    #[must_use]
+    pub fn credentials(&self, body: &[u8]) -> Option<Credentials> {
+        let secret = self.0.get("client_secret").ok()??;
+        let body = Form::parse(body).ok();
+        let id = self
+            .0
+            .get("client_id")
+            .ok()?
+            .or_else(|| body.as_ref()?.get("client_id").ok()?)?;
+        Some(Credentials {
+            client_id: id.to_owned(),
+            secret: crate::ClientSecret::presented(secret),
+            method: crate::AuthMethod::ClientSecretPost,
+        })
+    }
+}
+
+impl std::fmt::Debug for Form {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Form")
+    }
+}
+
+/// One `Content-Type`, of the form's media type, with any parameters.
+fn is_form(headers: &HeaderMap) -> bool {
+    let mut fields = headers.get_all(header::CONTENT_TYPE).iter();
+    let (Some(field), None) = (fields.next(), fields.next()) else {
+        return false;
+    };
+    let Ok(text) = field.to_str() else {
+        return false;
+    };
+    let media_type = text.split(';').next().unwrap_or_default().trim();
+    media_type.eq_ignore_ascii_case("application/x-www-form-urlencoded")
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,16 @@
+//! Where clients, secrets and tokens last. The only crate that knows a database or a data directory.
+//!
+//! [`Store`] is what the product asks of a backend, in deeds: each is atomic, and durable before its
+//! future resolves. What the request path reads, it reads from memory: the [`TokenIndex`] and the
+//! [`Directory`], which a backend loads at start and changes only after a deed is on disk. Knows
+//! nothing of HTTP.
+
+mod deeds;
+mod directory;
+pub mod embedded;
+mod index;
+pub mod pepper;
+
+pub use deeds::{AddSecret, Deed, NewClient, NewSecret, NewToken, SecretChange, Store, StoreError};
+pub use directory::Directory;
+pub use index::{IndexedToken, TokenIndex};
