@@ -5,9 +5,7 @@ use std::sync::Arc;
 use serde::Serialize;
 use thiserror::Error;
 
-use crate::{
-    ClientId, ClientSlot, KeyId, Lifetime, PlanName, ScopeSet, SecretDigest, SecretId, Timestamp,
-};
+use crate::{ClientId, ClientSlot, KeyId, Lifetime, PlanName, ScopeSet, SecretDigest, SecretId, Timestamp};
 
 /// Live secrets that a client may have at once.
 pub const MAX_LIVE_SECRETS: usize = 3;
@@ -101,10 +99,7 @@ impl Client {
         presented: &[SecretDigest],
         now: Timestamp,
     ) -> Result<AuthenticatedClient, AuthenticationFailure> {
-        let nobody = SecretDigest {
-            key: KeyId(u32::MAX),
-            bytes: [0; 32],
-        };
+        let nobody = SecretDigest { key: KeyId(u32::MAX), bytes: [0; 32] };
         let secrets = client.map_or(&[][..], |client| &client.secrets[..]);
         let mut live = secrets.iter().filter(|secret| secret.is_live(now));
         let mut found = None;
@@ -118,10 +113,9 @@ impl Client {
             }
         }
         match (client, found) {
-            (Some(client), Some(secret)) => Ok(AuthenticatedClient {
-                client: Arc::clone(client),
-                secret: secret.id.clone(),
-            }),
+            (Some(client), Some(secret)) => {
+                Ok(AuthenticatedClient { client: Arc::clone(client), secret: secret.id.clone() })
+            }
             _ => Err(AuthenticationFailure),
         }
     }
@@ -129,10 +123,7 @@ impl Client {
     /// How many secrets work at `now`.
     #[must_use]
     pub fn live_secrets(&self, now: Timestamp) -> usize {
-        self.secrets
-            .iter()
-            .filter(|secret| secret.is_live(now))
-            .count()
+        self.secrets.iter().filter(|secret| secret.is_live(now)).count()
     }
 }
 

@@ -31,30 +31,19 @@ impl AuthenticatedClient {
     ///
     /// # Errors
     /// [`GrantRefusal`]
-    pub fn approve(
-        self,
-        requested: Option<ScopeSet>,
-        longest: Lifetime,
-    ) -> Result<ApprovedGrant, GrantRefusal> {
+    pub fn approve(self, requested: Option<ScopeSet>, longest: Lifetime) -> Result<ApprovedGrant, GrantRefusal> {
         let client = self.client();
         if client.status != ClientStatus::Active {
             return Err(GrantRefusal::Suspended);
         }
-        let lifetime = client
-            .token_lifetime
-            .map_or(longest, |own| own.min(longest));
+        let lifetime = client.token_lifetime.map_or(longest, |own| own.min(longest));
         let scope = match &requested {
             None => client.scopes.clone(),
             Some(requested) if client.scopes.covers(requested) => requested.clone(),
             Some(_) => return Err(GrantRefusal::Scope),
         };
         let narrowed_or_widened = requested.is_some_and(|requested| requested != scope);
-        Ok(ApprovedGrant {
-            client: self,
-            scope,
-            lifetime,
-            narrowed_or_widened,
-        })
+        Ok(ApprovedGrant { client: self, scope, lifetime, narrowed_or_widened })
     }
 }
 

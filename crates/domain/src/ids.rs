@@ -103,10 +103,7 @@ impl RequestId {
     /// An id of the time and 74 random bits.
     #[must_use]
     pub fn generate(now: Timestamp, random: [u8; 10]) -> Self {
-        Self(
-            uuid::Builder::from_unix_timestamp_millis(now.unix_millis().unsigned_abs(), &random)
-                .into_uuid(),
-        )
+        Self(uuid::Builder::from_unix_timestamp_millis(now.unix_millis().unsigned_abs(), &random).into_uuid())
     }
 
     /// The hyphenated text, written into a buffer of the caller.

@@ -67,10 +67,7 @@ impl Keyring {
     ///
     /// # Errors
     /// [`KeyringFault`]
-    pub fn derive(
-        environment: EnvironmentName,
-        master: &[(KeyId, Zeroizing<[u8; 32]>)],
-    ) -> Result<Self, KeyringFault> {
+    pub fn derive(environment: EnvironmentName, master: &[(KeyId, Zeroizing<[u8; 32]>)]) -> Result<Self, KeyringFault> {
         if master.is_empty() {
             return Err(KeyringFault::Empty);
         }
@@ -81,19 +78,11 @@ impl Keyring {
             }
             let derived = |purpose: &str| {
                 let label = format!("fuuffy 1 {environment} {purpose}");
-                let bytes = Zeroizing::new(<[u8; 32]>::from(
-                    mac(key.as_slice())
-                        .chain_update(label)
-                        .finalize()
-                        .into_bytes(),
-                ));
+                let bytes =
+                    Zeroizing::new(<[u8; 32]>::from(mac(key.as_slice()).chain_update(label).finalize().into_bytes()));
                 mac(bytes.as_slice())
             };
-            keys.push(DerivedKeys {
-                id: *id,
-                secrets: derived("secrets"),
-                tokens: derived("tokens"),
-            });
+            keys.push(DerivedKeys { id: *id, secrets: derived("secrets"), tokens: derived("tokens") });
         }
         Ok(Self { keys })
     }
@@ -115,13 +104,7 @@ impl Keyring {
     pub fn secret_digests(&self, secret: &ClientSecret) -> Vec<SecretDigest> {
         let digest = |keys: &DerivedKeys| SecretDigest {
             key: keys.id,
-            bytes: keys
-                .secrets
-                .clone()
-                .chain_update(secret.reveal())
-                .finalize()
-                .into_bytes()
-                .into(),
+            bytes: keys.secrets.clone().chain_update(secret.reveal()).finalize().into_bytes().into(),
         };
         self.keys.iter().map(digest).collect()
     }
@@ -129,13 +112,7 @@ impl Keyring {
     /// The digests of a token under every key, the current one first.
     pub fn token_digests(&self, token: &AccessToken) -> impl Iterator<Item = TokenDigest> {
         self.keys.iter().map(|keys| {
-            let whole: [u8; 32] = keys
-                .tokens
-                .clone()
-                .chain_update(token.reveal())
-                .finalize()
-                .into_bytes()
-                .into();
+            let whole: [u8; 32] = keys.tokens.clone().chain_update(token.reveal()).finalize().into_bytes().into();
             let mut truncated = [0; 16];
             truncated.copy_from_slice(&whole[..16]);
             truncated

@@ -16,9 +16,7 @@ mod random;
 mod route;
 mod time;
 
-pub use client::{
-    AuthenticatedClient, AuthenticationFailure, Client, ClientStatus, MAX_LIVE_SECRETS, Secret,
-};
+pub use client::{AuthenticatedClient, AuthenticationFailure, Client, ClientStatus, MAX_LIVE_SECRETS, Secret};
 pub use context::RequestContext;
 pub use environment::EnvironmentName;
 pub use fuuffy_protocol::ScopeSet;

@@ -24,9 +24,7 @@ pub struct Limit {
 
 /// Text that is no limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
-#[error(
-    "a limit is a whole number from 1 to 1000000000, a slash, and s, min, h or d, as in \"100/min\""
-)]
+#[error("a limit is a whole number from 1 to 1000000000, a slash, and s, min, h or d, as in \"100/min\"")]
 pub struct LimitFault;
 
 impl Limit {
@@ -95,18 +93,7 @@ impl Plan {
     /// The plan `standard`: 100 requests a minute and 1000 an hour.
     #[must_use]
     pub fn standard() -> Self {
-        Self {
-            limits: vec![
-                Limit {
-                    requests: 100,
-                    seconds: 60,
-                },
-                Limit {
-                    requests: 1000,
-                    seconds: 3600,
-                },
-            ],
-        }
+        Self { limits: vec![Limit { requests: 100, seconds: 60 }, Limit { requests: 1000, seconds: 3600 }] }
     }
 }
 
@@ -147,9 +134,7 @@ impl Verdict {
     /// The window with the least left, and of those the one that resets last.
     #[must_use]
     pub fn tightest(&self) -> Option<&Standing> {
-        self.standings
-            .iter()
-            .min_by_key(|standing| (standing.remaining, std::cmp::Reverse(standing.resets_at)))
+        self.standings.iter().min_by_key(|standing| (standing.remaining, std::cmp::Reverse(standing.resets_at)))
     }
 }
 
@@ -177,33 +162,22 @@ impl LimitState {
             remaining: window.limit.requests - window.used,
             resets_at: window.ends(),
         };
-        Verdict {
-            wait,
-            standings: self.windows.iter().map(standing).collect(),
-        }
+        Verdict { wait, standings: self.windows.iter().map(standing).collect() }
     }
 
     fn fit(&mut self, plan: &Plan, now: Timestamp) {
         let fits = self.windows.len() == plan.limits.len()
-            && self
-                .windows
-                .iter()
-                .zip(&plan.limits)
-                .all(|(window, limit)| window.limit == *limit);
+            && self.windows.iter().zip(&plan.limits).all(|(window, limit)| window.limit == *limit);
         if fits {
             return;
         }
         let known = std::mem::take(&mut self.windows);
         let window = |limit: &Limit| {
-            known
-                .iter()
-                .find(|window| window.limit == *limit)
-                .copied()
-                .unwrap_or(Window {
-                    limit: *limit,
-                    started: now,
-                    used: 0,
-                })
+            known.iter().find(|window| window.limit == *limit).copied().unwrap_or(Window {
+                limit: *limit,
+                started: now,
+                used: 0,
+            })
         };
         self.windows = plan.limits.iter().map(window).collect();
     }
@@ -211,8 +185,7 @@ impl LimitState {
 
 impl Window {
     fn ends(&self) -> Timestamp {
-        self.started
-            .after(Duration::from_secs(u64::from(self.limit.seconds)))
+        self.started.after(Duration::from_secs(u64::from(self.limit.seconds)))
     }
 }
 

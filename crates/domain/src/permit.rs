@@ -42,21 +42,14 @@ impl TokenEntry {
     ///
     /// # Errors
     /// [`InvalidToken`]
-    pub fn verify(
-        self,
-        client: Arc<Client>,
-        now: Timestamp,
-    ) -> Result<VerifiedToken, InvalidToken> {
+    pub fn verify(self, client: Arc<Client>, now: Timestamp) -> Result<VerifiedToken, InvalidToken> {
         if client.status != ClientStatus::Active || client.generation != self.generation {
             return Err(InvalidToken::Revoked);
         }
         if now >= self.expires_at {
             return Err(InvalidToken::Expired);
         }
-        Ok(VerifiedToken {
-            client,
-            scope: self.scope,
-        })
+        Ok(VerifiedToken { client, scope: self.scope })
     }
 }
 
@@ -85,16 +78,9 @@ impl VerifiedToken {
     /// [`PermitRefusal`]
     pub fn authorise(self, route: RouteMatch) -> Result<Permit, PermitRefusal> {
         if !self.scope.covers(route.needed_scope()) {
-            return Err(PermitRefusal {
-                needed: route.needed_scope().clone(),
-                client: self.client.slot,
-            });
+            return Err(PermitRefusal { needed: route.needed_scope().clone(), client: self.client.slot });
         }
-        Ok(Permit {
-            client: self.client,
-            scope: self.scope,
-            route,
-        })
+        Ok(Permit { client: self.client, scope: self.scope, route })
     }
 
     /// Whose token it is.

@@ -30,10 +30,7 @@ impl SeededEntropy {
     /// The same seed makes the same bytes.
     #[must_use]
     pub const fn new(seed: u64) -> Self {
-        Self {
-            seed,
-            counter: AtomicU64::new(0),
-        }
+        Self { seed, counter: AtomicU64::new(0) }
     }
 }
 
@@ -41,10 +38,8 @@ impl Entropy for SeededEntropy {
     fn fill(&self, bytes: &mut [u8]) -> Result<(), NoEntropy> {
         for chunk in bytes.chunks_mut(32) {
             let block = self.counter.fetch_add(1, Ordering::Relaxed);
-            let digest = Sha256::new()
-                .chain_update(self.seed.to_le_bytes())
-                .chain_update(block.to_le_bytes())
-                .finalize();
+            let digest =
+                Sha256::new().chain_update(self.seed.to_le_bytes()).chain_update(block.to_le_bytes()).finalize();
             chunk.copy_from_slice(&digest[..chunk.len()]);
         }
         Ok(())

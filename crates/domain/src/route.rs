@@ -68,25 +68,15 @@ impl<'a> MatchedPath<'a> {
         if !path.starts_with('/') || path.contains("//") || path.contains('\\') {
             return Err(AmbiguousPath);
         }
-        if path.contains("/.")
-            && path
-                .split('/')
-                .any(|segment| matches!(segment.split(';').next(), Some("." | "..")))
-        {
+        if path.contains("/.") && path.split('/').any(|segment| matches!(segment.split(';').next(), Some("." | ".."))) {
             return Err(AmbiguousPath);
         }
         for escape in path.split('%').skip(1) {
-            let decoded = escape
-                .get(..2)
-                .and_then(|digits| u8::from_str_radix(digits, 16).ok());
+            let decoded = escape.get(..2).and_then(|digits| u8::from_str_radix(digits, 16).ok());
             match decoded {
                 // Letters, digits and "-._" need no escape and would hide a route's prefix; slashes,
                 // backslashes and control characters would change the path for whoever decodes them.
-                Some(byte)
-                    if byte.is_ascii_alphanumeric()
-                        || byte.is_ascii_control()
-                        || b"-._/\\".contains(&byte) =>
-                {
+                Some(byte) if byte.is_ascii_alphanumeric() || byte.is_ascii_control() || b"-._/\\".contains(&byte) => {
                     return Err(AmbiguousPath);
                 }
                 Some(_) => {}
@@ -121,22 +111,11 @@ impl RouteTable {
     #[must_use]
     pub fn find(&self, method: &Method, path: MatchedPath<'_>) -> Option<RouteMatch> {
         let matches = |prefix: &str| {
-            prefix == "/"
-                || path
-                    .0
-                    .strip_prefix(prefix)
-                    .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+            prefix == "/" || path.0.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
         };
-        let (index, route) = self
-            .routes
-            .iter()
-            .find(|(_, route)| matches(&route.prefix))?;
+        let (index, route) = self.routes.iter().find(|(_, route)| matches(&route.prefix))?;
         let writes = !matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS);
-        Some(RouteMatch {
-            index: *index,
-            route: Arc::clone(route),
-            writes,
-        })
+        Some(RouteMatch { index: *index, route: Arc::clone(route), writes })
     }
 }
 
@@ -144,11 +123,7 @@ impl RouteMatch {
     /// The scope that the request's method takes on this route.
     #[must_use]
     pub fn needed_scope(&self) -> &ScopeSet {
-        if self.writes {
-            &self.route.write
-        } else {
-            &self.route.read
-        }
+        if self.writes { &self.route.write } else { &self.route.read }
     }
 
     /// The route's prefix.
@@ -167,9 +142,7 @@ fn is_plain_prefix(prefix: &str) -> bool {
     };
     segments.split('/').all(|segment| {
         !matches!(segment, "" | "." | "..")
-            && segment
-                .bytes()
-                .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.'))
+            && segment.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.'))
     })
 }
 

@@ -33,10 +33,7 @@ impl Timestamp {
     /// This point moved forward.
     #[must_use]
     pub fn after(self, duration: Duration) -> Self {
-        Self(
-            self.0
-                .saturating_add(i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)),
-        )
+        Self(self.0.saturating_add(i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)))
     }
 
     /// How far this point lies after `earlier`; zero if it does not.
@@ -82,11 +79,7 @@ impl Lifetime {
     /// # Errors
     /// [`LifetimeFault`]
     pub const fn from_seconds(seconds: u32) -> Result<Self, LifetimeFault> {
-        if seconds == 0 || seconds > Self::LONGEST {
-            Err(LifetimeFault)
-        } else {
-            Ok(Self(seconds))
-        }
+        if seconds == 0 || seconds > Self::LONGEST { Err(LifetimeFault) } else { Ok(Self(seconds)) }
     }
 
     /// Reads `90s`, `15m`, `1h` or `1d`.
@@ -170,11 +163,7 @@ impl<S: TimeSource> SteadyClock<S> {
     pub fn start(source: S, newest: Option<Timestamp>) -> Self {
         let anchor = newest.map_or(source.wall(), |newest| newest.max(source.wall()));
         let anchored_at = source.elapsed();
-        Self {
-            source,
-            anchor,
-            anchored_at,
-        }
+        Self { source, anchor, anchored_at }
     }
 
     /// How far the machine's calendar is ahead of this clock, in milliseconds; negative if behind.
@@ -185,8 +174,7 @@ impl<S: TimeSource> SteadyClock<S> {
 
 impl<S: TimeSource> Clock for SteadyClock<S> {
     fn now(&self) -> Timestamp {
-        self.anchor
-            .after(self.source.elapsed().saturating_sub(self.anchored_at))
+        self.anchor.after(self.source.elapsed().saturating_sub(self.anchored_at))
     }
 }
 
@@ -213,9 +201,7 @@ impl ManualTime {
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, (Timestamp, Duration)> {
-        self.0
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner)
+        self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 }
 
@@ -229,7 +215,7 @@ impl TimeSource for ManualTime {
     }
 }
 
-impl<S: TimeSource> TimeSource for std::sync::Arc<S> {
+impl<S: TimeSource + ?Sized> TimeSource for std::sync::Arc<S> {
     fn wall(&self) -> Timestamp {
         (**self).wall()
     }

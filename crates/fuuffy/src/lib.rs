@@ -1,1 +1,11 @@
-//! placeholder
+//! The binary's insides: command line, configuration, wiring, listeners and telemetry. The only crate
+//! that reads arguments, the environment and files, and binds sockets. Nothing depends on it.
+
+pub mod cli;
+pub mod config;
+pub mod demo;
+pub mod operator;
+pub mod serve;
+pub mod server;
+pub mod settings;
+pub mod telemetry;

@@ -1,1 +1,20 @@
-//! placeholder
+//! A bearer token becomes a proxied request: find the route, verify, authorise, limit, forward,
+//! respond, record. Runs without the issuer, and touches no disk and no database: it reads the
+//! configuration's snapshot, the token index and the directory of clients, all in memory.
+
+mod body;
+mod fields;
+mod meter;
+mod proxy;
+mod record;
+mod snapshot;
+mod tunnel;
+mod upstream;
+
+pub use body::{CallerBody, ResponseBody};
+pub use fields::CallerFields;
+pub use meter::Meters;
+pub use proxy::Gateway;
+pub use record::{Outcome, Traffic};
+pub use snapshot::{RouteSettings, Snapshot, SnapshotFault, Upstream, UpstreamProtocol};
+pub use upstream::Pools;

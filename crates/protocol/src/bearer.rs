@@ -42,9 +42,7 @@ impl Bearer {
         if !scheme.eq_ignore_ascii_case("bearer") {
             return Ok(Self::Missing);
         }
-        AccessToken::parse(rest.trim_start_matches(' '))
-            .map(Self::Unverified)
-            .ok_or(BearerFault::Malformed)
+        AccessToken::parse(rest.trim_start_matches(' ')).map(Self::Unverified).ok_or(BearerFault::Malformed)
     }
 }
 

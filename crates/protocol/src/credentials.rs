@@ -85,9 +85,7 @@ fn parse_basic(field: &[u8]) -> Result<Credentials, CredentialsFault> {
     if !scheme.eq_ignore_ascii_case("basic") {
         return Err(malformed);
     }
-    let decoded = STANDARD
-        .decode(rest.trim_matches(' '))
-        .map_err(|_| malformed)?;
+    let decoded = STANDARD.decode(rest.trim_matches(' ')).map_err(|_| malformed)?;
     let decoded = Zeroizing::new(String::from_utf8(decoded).map_err(|_| malformed)?);
     let (id, secret) = decoded.split_once(':').ok_or(malformed)?;
     let secret = Zeroizing::new(form_decode_or_raw(secret));

@@ -76,15 +76,9 @@ pub(crate) fn decode(text: &str) -> Result<String, FormFault> {
     if !escapes_are_whole(text) {
         return Err(FormFault::Malformed);
     }
-    let spaced: Cow<'_, str> = if text.contains('+') {
-        Cow::Owned(text.replace('+', " "))
-    } else {
-        Cow::Borrowed(text)
-    };
-    percent_decode_str(&spaced)
-        .decode_utf8()
-        .map(Cow::into_owned)
-        .map_err(|_| FormFault::Malformed)
+    let spaced: Cow<'_, str> =
+        if text.contains('+') { Cow::Owned(text.replace('+', " ")) } else { Cow::Borrowed(text) };
+    percent_decode_str(&spaced).decode_utf8().map(Cow::into_owned).map_err(|_| FormFault::Malformed)
 }
 
 fn escapes_are_whole(text: &str) -> bool {

@@ -104,18 +104,8 @@ struct Words {
     details: &'static str,
 }
 
-const fn words(
-    status: StatusCode,
-    code: &'static str,
-    message: &'static str,
-    details: &'static str,
-) -> Words {
-    Words {
-        status,
-        code,
-        message,
-        details,
-    }
+const fn words(status: StatusCode, code: &'static str, message: &'static str, details: &'static str) -> Words {
+    Words { status, code, message, details }
 }
 
 impl Refusal {
@@ -134,28 +124,18 @@ impl Refusal {
     /// The whole answer but for the fields that every response of a server bears.
     #[must_use]
     pub fn to_response(&self, shape: BodyShape) -> Response<Bytes> {
-        let Words {
-            status,
-            code,
-            message,
-            details,
-        } = self.words();
+        let Words { status, code, message, details } = self.words();
         let body = match shape {
             // Written by hand and in the guide's order; the words are ours and need no escaping.
             BodyShape::Guide => {
-                format!(
-                    r#"{{"error":{{"code":"{code}","message":"{message}","details":"{details}"}}}}"#
-                )
+                format!(r#"{{"error":{{"code":"{code}","message":"{message}","details":"{details}"}}}}"#)
             }
             BodyShape::Standard => json!({"error": code, "error_description": message}).to_string(),
         };
         let mut response = Response::new(Bytes::from(body));
         *response.status_mut() = status;
         let headers = response.headers_mut();
-        headers.insert(
-            header::CONTENT_TYPE,
-            HeaderValue::from_static("application/json"),
-        );
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
         if let Some((name, value)) = self.field() {
             headers.insert(name, value);
@@ -165,22 +145,15 @@ impl Refusal {
 
     fn field(&self) -> Option<(HeaderName, HeaderValue)> {
         let challenge = |value: String| {
-            let value = HeaderValue::try_from(value)
-                .unwrap_or(HeaderValue::from_static("Bearer realm=\"fuuffy\""));
+            let value = HeaderValue::try_from(value).unwrap_or(HeaderValue::from_static("Bearer realm=\"fuuffy\""));
             Some((header::WWW_AUTHENTICATE, value))
         };
         let Words { code, message, .. } = self.words();
         match self {
-            Self::InvalidClient(Some(AuthMethod::ClientSecretBasic)) => {
-                challenge(r#"Basic realm="fuuffy""#.to_owned())
-            }
-            Self::MissingToken | Self::InvalidClient(None) => {
-                challenge(r#"Bearer realm="fuuffy""#.to_owned())
-            }
+            Self::InvalidClient(Some(AuthMethod::ClientSecretBasic)) => challenge(r#"Basic realm="fuuffy""#.to_owned()),
+            Self::MissingToken | Self::InvalidClient(None) => challenge(r#"Bearer realm="fuuffy""#.to_owned()),
             Self::InvalidClient(Some(AuthMethod::ClientSecretPost)) | Self::InvalidToken(_) => {
-                challenge(format!(
-                    r#"Bearer realm="fuuffy", error="{code}", error_description="{message}""#
-                ))
+                challenge(format!(r#"Bearer realm="fuuffy", error="{code}", error_description="{message}""#))
             }
             Self::InsufficientScope(scope) => challenge(format!(
                 r#"Bearer realm="fuuffy", error="{code}", error_description="{message}", scope="{scope}""#
@@ -240,12 +213,9 @@ impl Refusal {
                 "An access token is required",
                 "Send Authorization: Bearer with an access token",
             ),
-            Self::InvalidToken(TokenFault::Expired) => words(
-                S::UNAUTHORIZED,
-                "invalid_token",
-                "The access token expired",
-                "Please request a new access token",
-            ),
+            Self::InvalidToken(TokenFault::Expired) => {
+                words(S::UNAUTHORIZED, "invalid_token", "The access token expired", "Please request a new access token")
+            }
             Self::InvalidToken(TokenFault::Malformed | TokenFault::Unknown) => words(
                 S::UNAUTHORIZED,
                 "invalid_token",
@@ -258,24 +228,18 @@ impl Refusal {
                 "The access token lacks a scope that this route needs",
                 "Request a token with the scope that WWW-Authenticate names",
             ),
-            Self::NotFound => words(
-                S::NOT_FOUND,
-                "not_found",
-                "There is no such route",
-                "Check the path against the API's reference",
-            ),
+            Self::NotFound => {
+                words(S::NOT_FOUND, "not_found", "There is no such route", "Check the path against the API's reference")
+            }
             Self::MethodNotAllowed(_) => words(
                 S::METHOD_NOT_ALLOWED,
                 "method_not_allowed",
                 "This path does not take that method",
                 "Use a method that Allow names",
             ),
-            Self::PayloadTooLarge => words(
-                S::PAYLOAD_TOO_LARGE,
-                "payload_too_large",
-                "The request body is too large",
-                "Send a smaller body",
-            ),
+            Self::PayloadTooLarge => {
+                words(S::PAYLOAD_TOO_LARGE, "payload_too_large", "The request body is too large", "Send a smaller body")
+            }
             Self::UriTooLong => words(
                 S::URI_TOO_LONG,
                 "uri_too_long",
@@ -325,19 +289,12 @@ impl Refusal {
 impl RequestFault {
     const fn words(self) -> (&'static str, &'static str) {
         match self {
-            Self::ContentType => (
-                "The content type is not supported here",
-                "Send Content-Type: application/x-www-form-urlencoded",
-            ),
-            Self::MalformedForm => (
-                "The form is malformed",
-                "Percent-encode the values as UTF-8",
-            ),
+            Self::ContentType => {
+                ("The content type is not supported here", "Send Content-Type: application/x-www-form-urlencoded")
+            }
+            Self::MalformedForm => ("The form is malformed", "Percent-encode the values as UTF-8"),
             Self::RepeatedParameter => ("A parameter is repeated", "Send each parameter once"),
-            Self::MissingGrantType => (
-                "The parameter grant_type is missing",
-                "Send grant_type=client_credentials",
-            ),
+            Self::MissingGrantType => ("The parameter grant_type is missing", "Send grant_type=client_credentials"),
             Self::SeveralAuthentications => (
                 "The client is authenticated in more than one way",
                 "Send the credentials in the form or by Basic, not both",
@@ -346,10 +303,7 @@ impl RequestFault {
                 "Credentials do not belong into the query string",
                 "Send them in the form, and replace this secret: URLs are logged",
             ),
-            Self::RepeatedAuthorization => (
-                "The Authorization field is repeated",
-                "Send one Authorization field",
-            ),
+            Self::RepeatedAuthorization => ("The Authorization field is repeated", "Send one Authorization field"),
             Self::AmbiguousPath => (
                 "The path can be read in more than one way",
                 "Leave out dot segments, empty segments and needless percent-encoding",
@@ -358,14 +312,10 @@ impl RequestFault {
                 "The message can be read in more than one way",
                 "Send one Content-Length or one Transfer-Encoding, and well-formed fields",
             ),
-            Self::MalformedMessage => (
-                "The request is not well-formed HTTP",
-                "Check the request line, the fields and the body",
-            ),
-            Self::UpgradeNotAllowed => (
-                "This route does not allow an upgrade",
-                "Leave out the Upgrade field",
-            ),
+            Self::MalformedMessage => {
+                ("The request is not well-formed HTTP", "Check the request line, the fields and the body")
+            }
+            Self::UpgradeNotAllowed => ("This route does not allow an upgrade", "Leave out the Upgrade field"),
         }
     }
 }
@@ -383,9 +333,7 @@ impl From<CredentialsFault> for Refusal {
     fn from(fault: CredentialsFault) -> Self {
         match fault {
             CredentialsFault::Missing => Self::InvalidClient(None),
-            CredentialsFault::MalformedBasic => {
-                Self::InvalidClient(Some(AuthMethod::ClientSecretBasic))
-            }
+            CredentialsFault::MalformedBasic => Self::InvalidClient(Some(AuthMethod::ClientSecretBasic)),
             CredentialsFault::Several => Self::InvalidRequest(RequestFault::SeveralAuthentications),
             CredentialsFault::Form(fault) => fault.into(),
         }

@@ -51,10 +51,7 @@ impl ScopeSet {
     /// Whether every scope of `other` is in this set.
     #[must_use]
     pub fn covers(&self, other: &Self) -> bool {
-        other
-            .0
-            .iter()
-            .all(|token| self.0.binary_search(token).is_ok())
+        other.0.iter().all(|token| self.0.binary_search(token).is_ok())
     }
 
     /// Whether the set has no scope.

@@ -64,18 +64,12 @@ impl ClientSecret {
         let Some(digits) = self.0.strip_prefix(kind.prefix()) else {
             return false;
         };
-        if digits.len() != SECRET_DIGITS + CHECKSUM_DIGITS
-            || !digits.bytes().all(|byte| byte.is_ascii_alphanumeric())
-        {
+        if digits.len() != SECRET_DIGITS + CHECKSUM_DIGITS || !digits.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
             return false;
         }
         let (body, checksum) = self.0.split_at(self.0.len() - CHECKSUM_DIGITS);
         let mut expected = String::new();
-        push_base62(
-            &mut expected,
-            &mut crc32fast::hash(body.as_bytes()).to_be_bytes(),
-            CHECKSUM_DIGITS,
-        );
+        push_base62(&mut expected, &mut crc32fast::hash(body.as_bytes()).to_be_bytes(), CHECKSUM_DIGITS);
         expected == checksum
     }
 
@@ -114,10 +108,8 @@ impl AccessToken {
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let digits = text.strip_prefix("sk-")?;
-        let well_formed = matches!(digits.len(), 32 | 64)
-            && digits
-                .bytes()
-                .all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+        let well_formed =
+            matches!(digits.len(), 32 | 64) && digits.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
         well_formed.then(|| Self(Zeroizing::new(text.to_owned())))
     }
 
@@ -147,12 +139,7 @@ fn push_base62(text: &mut String, number: &mut [u8], digits: usize) {
         *digit = BASE62[remainder as usize];
     }
     number.zeroize();
-    text.extend(
-        reversed[..digits]
-            .iter()
-            .rev()
-            .map(|&digit| char::from(digit)),
-    );
+    text.extend(reversed[..digits].iter().rev().map(|&digit| char::from(digit)));
 }
 
 #[cfg(test)]

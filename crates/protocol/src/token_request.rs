@@ -36,11 +36,7 @@ impl TokenRequest {
         if grant_type != "client_credentials" {
             return Err(Refusal::UnsupportedGrantType);
         }
-        let scope = form
-            .get("scope")?
-            .map(ScopeSet::parse)
-            .transpose()
-            .map_err(|_| Refusal::InvalidScope)?;
+        let scope = form.get("scope")?.map(ScopeSet::parse).transpose().map_err(|_| Refusal::InvalidScope)?;
         let credentials = Credentials::parse(headers, &form)?;
         Ok(Self { credentials, scope })
     }
@@ -59,11 +55,7 @@ impl QueryCredentials {
     pub fn credentials(&self, body: &[u8]) -> Option<Credentials> {
         let secret = self.0.get("client_secret").ok()??;
         let body = Form::parse(body).ok();
-        let id = self
-            .0
-            .get("client_id")
-            .ok()?
-            .or_else(|| body.as_ref()?.get("client_id").ok()?)?;
+        let id = self.0.get("client_id").ok()?.or_else(|| body.as_ref()?.get("client_id").ok()?)?;
         Some(Credentials {
             client_id: id.to_owned(),
             secret: crate::ClientSecret::presented(secret),

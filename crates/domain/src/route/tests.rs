@@ -5,18 +5,13 @@ use proptest::prelude::*;
 use super::*;
 
 fn table(prefixes: &[&str]) -> RouteTable {
-    let route = |prefix: &&str| Route {
-        prefix: (*prefix).to_owned(),
-        read: ScopeSet::default(),
-        write: ScopeSet::default(),
-    };
+    let route =
+        |prefix: &&str| Route { prefix: (*prefix).to_owned(), read: ScopeSet::default(), write: ScopeSet::default() };
     RouteTable::new(prefixes.iter().map(route).collect()).unwrap()
 }
 
 fn find(table: &RouteTable, path: &str) -> Option<usize> {
-    table
-        .find(&Method::GET, MatchedPath::check(path).unwrap())
-        .map(|found| found.index)
+    table.find(&Method::GET, MatchedPath::check(path).unwrap()).map(|found| found.index)
 }
 
 #[test]
@@ -50,19 +45,9 @@ fn ambiguous_paths_are_refused() {
         "/a%zz",
         "/a%+1",
     ] {
-        assert_eq!(
-            MatchedPath::check(path).err(),
-            Some(AmbiguousPath),
-            "{path}"
-        );
+        assert_eq!(MatchedPath::check(path).err(), Some(AmbiguousPath), "{path}");
     }
-    for path in [
-        "/",
-        "/v1/a%20b",
-        "/v1/.well-known",
-        "/v1/a..b",
-        "/v1/%C3%A4",
-    ] {
+    for path in ["/", "/v1/a%20b", "/v1/.well-known", "/v1/a..b", "/v1/%C3%A4"] {
         assert!(MatchedPath::check(path).is_ok(), "{path}");
     }
 }
@@ -70,16 +55,8 @@ fn ambiguous_paths_are_refused() {
 #[test]
 fn odd_prefixes_are_refused() {
     for prefix in ["", "v1", "/v1/", "/v1//x", "/v1/..", "/v1/%20", "/v1?x"] {
-        let route = Route {
-            prefix: prefix.to_owned(),
-            read: ScopeSet::default(),
-            write: ScopeSet::default(),
-        };
-        assert_eq!(
-            RouteTable::new(vec![route]).err(),
-            Some((0, RouteFault::Prefix)),
-            "{prefix}"
-        );
+        let route = Route { prefix: prefix.to_owned(), read: ScopeSet::default(), write: ScopeSet::default() };
+        assert_eq!(RouteTable::new(vec![route]).err(), Some((0, RouteFault::Prefix)), "{prefix}");
     }
 }
 

@@ -8,19 +8,12 @@ use super::*;
 const TOKEN: &str = "sk-418e41a74ca2e7d941fa4456d73dbed7";
 
 fn headers(fields: &[&str]) -> HeaderMap {
-    fields
-        .iter()
-        .map(|field| (header::AUTHORIZATION, HeaderValue::from_str(field).unwrap()))
-        .collect()
+    fields.iter().map(|field| (header::AUTHORIZATION, HeaderValue::from_str(field).unwrap())).collect()
 }
 
 #[test]
 fn the_scheme_has_no_case_and_any_number_of_spaces() {
-    for field in [
-        format!("Bearer {TOKEN}"),
-        format!("bearer {TOKEN}"),
-        format!("BEARER   {TOKEN}"),
-    ] {
+    for field in [format!("Bearer {TOKEN}"), format!("bearer {TOKEN}"), format!("BEARER   {TOKEN}")] {
         let Ok(Bearer::Unverified(token)) = Bearer::parse(&headers(&[&field])) else {
             panic!("refused a good field");
         };
@@ -31,26 +24,14 @@ fn the_scheme_has_no_case_and_any_number_of_spaces() {
 #[test]
 fn other_schemes_carry_no_token() {
     for field in ["Basic YTpi", "Bearerx", "DPoP x", ""] {
-        assert!(
-            matches!(Bearer::parse(&headers(&[field])), Ok(Bearer::Missing)),
-            "{field:?}"
-        );
+        assert!(matches!(Bearer::parse(&headers(&[field])), Ok(Bearer::Missing)), "{field:?}");
     }
 }
 
 #[test]
 fn malformed_and_repeated_fields_are_refused() {
-    for field in [
-        "Bearer",
-        "Bearer ",
-        "Bearer Bearer sk-1",
-        "Bearer sk-1,sk-2",
-    ] {
-        assert_eq!(
-            Bearer::parse(&headers(&[field])).err(),
-            Some(BearerFault::Malformed),
-            "{field:?}"
-        );
+    for field in ["Bearer", "Bearer ", "Bearer Bearer sk-1", "Bearer sk-1,sk-2"] {
+        assert_eq!(Bearer::parse(&headers(&[field])).err(), Some(BearerFault::Malformed), "{field:?}");
     }
     let twice = headers(&[&format!("Bearer {TOKEN}"), "Basic YTpi"]);
     assert_eq!(Bearer::parse(&twice).err(), Some(BearerFault::Repeated));

@@ -27,13 +27,7 @@ fn a_changed_character_breaks_the_checksum() {
 fn the_guides_token_is_a_token() {
     let token = AccessToken::parse("sk-418e41a74ca2e7d941fa4456d73dbed7").unwrap();
     assert_eq!(format!("{token:?}"), "AccessToken");
-    for bad in [
-        "",
-        "sk-",
-        "sk-418E41a74ca2e7d941fa4456d73dbed7",
-        "sk-41 ",
-        "418e41a74ca2e7d941fa4456d73dbed7",
-    ] {
+    for bad in ["", "sk-", "sk-418E41a74ca2e7d941fa4456d73dbed7", "sk-41 ", "418e41a74ca2e7d941fa4456d73dbed7"] {
         assert!(AccessToken::parse(bad).is_none(), "{bad:?}");
     }
 }

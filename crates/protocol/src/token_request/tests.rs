@@ -7,10 +7,7 @@ use super::*;
 
 fn parse(content_type: &str, body: &str) -> Result<TokenRequest, Refusal> {
     let mut headers = HeaderMap::new();
-    headers.insert(
-        header::CONTENT_TYPE,
-        HeaderValue::from_str(content_type).unwrap(),
-    );
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_str(content_type).unwrap());
     TokenRequest::parse(&headers, body.as_bytes())
 }
 
@@ -22,54 +19,21 @@ fn the_guides_request_is_read() {
     let request = parse("Application/X-WWW-Form-Urlencoded; charset=utf-8", GOOD).unwrap();
     assert_eq!(request.credentials.client_id, "a");
     assert_eq!(request.scope, None);
-    assert!(
-        parse(FORM, &format!("{GOOD}&scope=&surprise=1"))
-            .unwrap()
-            .scope
-            .is_none()
-    );
+    assert!(parse(FORM, &format!("{GOOD}&scope=&surprise=1")).unwrap().scope.is_none());
 }
 
 #[test]
 fn each_mistake_has_its_refusal() {
     use RequestFault as F;
     let cases = [
-        (
-            "application/json",
-            GOOD.to_owned(),
-            Refusal::InvalidRequest(F::ContentType),
-        ),
-        (
-            FORM,
-            String::new(),
-            Refusal::InvalidRequest(F::MissingGrantType),
-        ),
-        (
-            FORM,
-            "grant_type=".to_owned(),
-            Refusal::InvalidRequest(F::MissingGrantType),
-        ),
-        (
-            FORM,
-            "grant_type=password".to_owned(),
-            Refusal::UnsupportedGrantType,
-        ),
-        (
-            FORM,
-            format!("{GOOD}&client_id=a"),
-            Refusal::InvalidRequest(F::RepeatedParameter),
-        ),
-        (
-            FORM,
-            format!("{GOOD}&x=%"),
-            Refusal::InvalidRequest(F::MalformedForm),
-        ),
+        ("application/json", GOOD.to_owned(), Refusal::InvalidRequest(F::ContentType)),
+        (FORM, String::new(), Refusal::InvalidRequest(F::MissingGrantType)),
+        (FORM, "grant_type=".to_owned(), Refusal::InvalidRequest(F::MissingGrantType)),
+        (FORM, "grant_type=password".to_owned(), Refusal::UnsupportedGrantType),
+        (FORM, format!("{GOOD}&client_id=a"), Refusal::InvalidRequest(F::RepeatedParameter)),
+        (FORM, format!("{GOOD}&x=%"), Refusal::InvalidRequest(F::MalformedForm)),
         (FORM, format!("{GOOD}&scope=a%22"), Refusal::InvalidScope),
-        (
-            FORM,
-            "grant_type=client_credentials".to_owned(),
-            Refusal::InvalidClient(None),
-        ),
+        (FORM, "grant_type=client_credentials".to_owned(), Refusal::InvalidClient(None)),
     ];
     for (content_type, body, refusal) in cases {
         assert_eq!(parse(content_type, &body).err(), Some(refusal), "{body}");

@@ -1,0 +1,76 @@
+//! What every deed needs, and how deeds fail.
+
+use std::sync::Arc;
+
+use fuuffy_domain::{ClientId, Clock, Entropy, EnvironmentName, Keyring, Lifetime, NoEntropy, PlanName, SecretId};
+use fuuffy_protocol::ClientSecret;
+use fuuffy_store::{NewSecret, Store, StoreError};
+use thiserror::Error;
+use zeroize::Zeroizing;
+
+/// One environment, as far as operators' deeds reach.
+#[derive(Clone)]
+pub struct Environment {
+    /// Which.
+    pub name: EnvironmentName,
+    /// Where clients last.
+    pub store: Arc<dyn Store>,
+    /// The keys of the digests.
+    pub keyring: Arc<Keyring>,
+    /// Whether the configuration has a plan of this name.
+    pub plans: Arc<dyn Fn(&PlanName) -> bool + Send + Sync>,
+    /// The environment's token lifetime, which no client's exceeds.
+    pub longest_lifetime: Lifetime,
+    /// The server's clock.
+    pub clock: Arc<dyn Clock>,
+    /// Where ids and secrets come from.
+    pub entropy: Arc<dyn Entropy>,
+}
+
+/// Why a deed was not done.
+#[derive(Debug, Error)]
+pub enum DeedError {
+    /// Something asked for is not what it must be: which, and what it must be.
+    #[error("{0}")]
+    Invalid(String),
+    /// There is no such client, or it has no such secret.
+    #[error("there is no such {0}")]
+    NotFound(&'static str),
+    /// The client has three live secrets already.
+    #[error("the client has three live secrets")]
+    TooManySecrets,
+    /// The system's random generator failed.
+    #[error(transparent)]
+    Entropy(#[from] NoEntropy),
+    /// The store could not keep it.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl Environment {
+    pub(crate) fn new_client_id(&self) -> Result<ClientId, DeedError> {
+        let mut random = [0; 12];
+        self.entropy.fill(&mut random)?;
+        Ok(ClientId::from_random(random))
+    }
+
+    /// A new secret: in clear for its holder, and as it is kept.
+    pub(crate) fn new_secret(
+        &self,
+        expires_at: Option<fuuffy_domain::Timestamp>,
+    ) -> Result<(ClientSecret, NewSecret), DeedError> {
+        let mut id = [0; 12];
+        self.entropy.fill(&mut id)?;
+        let mut random = Zeroizing::new([0; 32]);
+        self.entropy.fill(&mut *random)?;
+        let secret = ClientSecret::from_random(self.name.secret_kind(), &mut random);
+        let digest = self.keyring.secret_digests(&secret).swap_remove(0);
+        let new = NewSecret { id: SecretId::from_random(id), digest, created_at: self.clock.now(), expires_at };
+        Ok((secret, new))
+    }
+}
+
+/// The id in a path: what cannot be one is nobody's.
+pub(crate) fn client_id(text: &str) -> Result<ClientId, DeedError> {
+    ClientId::parse(text).map_err(|_| DeedError::NotFound("client"))
+}

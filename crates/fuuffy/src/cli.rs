@@ -1,0 +1,95 @@
+//! The command line: which command runs, and what its end means to the shell.
+
+use std::io::Write;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::demo::{self, DemoArgs};
+use crate::operator::{self, ClientsArgs, SecretsArgs};
+use crate::serve::{self, CheckArgs, ServeArgs};
+use crate::telemetry;
+
+/// An OAuth 2.0 token service and API gateway.
+#[derive(Debug, Parser)]
+#[command(name = "fuuffy", version, about, max_term_width = 100)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Start everything on this machine and walk through the guide.
+    Demo(DemoArgs),
+    /// Serve the environments that a configuration file describes.
+    Serve(ServeArgs),
+    /// Validate a configuration file and print it resolved.
+    Check(CheckArgs),
+    /// Register, list, show, suspend, resume and delete clients.
+    Clients(ClientsArgs),
+    /// Add, list and retire the secrets of a client.
+    Secrets(SecretsArgs),
+    /// Print a generated reference.
+    #[command(hide = true)]
+    Reference {
+        /// Which one.
+        #[arg(value_parser = ["configuration"])]
+        of: String,
+    },
+}
+
+/// Runs the command that the arguments name. 0 done, 1 refused or failed, 2 wrong usage or configuration.
+#[must_use]
+pub fn main() -> ExitCode {
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            let _ = error.print();
+            return ExitCode::from(if error.use_stderr() { 2 } else { 0 });
+        }
+    };
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return failed(&error.into()),
+    };
+    // Not locked for the whole run: log lines of other threads go to standard error too.
+    let (mut out, mut err) = (std::io::stdout(), std::io::stderr());
+    match runtime.block_on(run(arguments.command, &mut out, &mut err)) {
+        Ok(status) => ExitCode::from(status),
+        Err(error) => failed(&error),
+    }
+}
+
+async fn run(command: Command, out: &mut dyn Write, err: &mut dyn Write) -> anyhow::Result<u8> {
+    match command {
+        Command::Demo(args) => {
+            // The demo's own words are the show; only what goes wrong is logged.
+            telemetry::start_at("warn");
+            demo::run(args, out, err).await
+        }
+        Command::Serve(args) => {
+            telemetry::start_at("info");
+            serve::serve(&args, out, err).await
+        }
+        Command::Check(args) => serve::check(&args, out, err),
+        Command::Clients(args) => {
+            telemetry::start_at("warn");
+            operator::clients(args, out, err).await
+        }
+        Command::Secrets(args) => {
+            telemetry::start_at("warn");
+            operator::secrets(args, out, err).await
+        }
+        Command::Reference { .. } => {
+            write!(out, "{}", crate::config::reference())?;
+            Ok(0)
+        }
+    }
+}
+
+fn failed(error: &anyhow::Error) -> ExitCode {
+    // A closed standard error leaves nobody to tell.
+    let _ = writeln!(std::io::stderr(), "fuuffy: {error:#}");
+    ExitCode::FAILURE
+}

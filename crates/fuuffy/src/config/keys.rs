@@ -1,0 +1,212 @@
+//! Every key of the configuration: the one table that unknown keys are told by, that mistakes quote,
+//! and that the reference is written from.
+
+use std::fmt::Write as _;
+
+/// One key of a section.
+pub(super) struct Key {
+    pub(super) name: &'static str,
+    /// What a value must be; completes "expected …".
+    pub(super) expects: &'static str,
+    /// The default as written in a file; empty where the key is required.
+    default: &'static str,
+    about: &'static str,
+}
+
+/// A table of the file.
+pub(super) struct Section {
+    heading: &'static str,
+    about: &'static str,
+    pub(super) keys: &'static [Key],
+}
+
+const fn key(name: &'static str, expects: &'static str, default: &'static str, about: &'static str) -> Key {
+    Key { name, expects, default, about }
+}
+
+const DURATION: &str = r#"a duration with the unit ms, s, m or h, up to a day, as in "10s""#;
+const SIZE: &str = r#"a size in bytes, or with the unit KiB, MiB or GiB, as in "10MiB""#;
+const ADDRESS: &str = r#"an IP address and a port, as in "127.0.0.1:8080""#;
+const SCOPE: &str = r#"scopes separated by single spaces, as in "orders:read""#;
+const TABLE: &str = "a table";
+
+pub(super) static ROOT: Section = Section {
+    heading: "the file itself",
+    about: "A configuration has at least one environment.",
+    keys: &[
+        key(
+            "data_dir",
+            "a path",
+            r#""data""#,
+            "Where everything that lasts is kept. A relative path starts from the file's folder.",
+        ),
+        key("workers", "a whole number from 1 to 1024", "one for each core", "Threads that serve callers."),
+        key("shutdown_grace", DURATION, r#""30s""#, "How long a shutdown waits for what is in flight."),
+        key("admin", TABLE, "{}", "The operators' listener."),
+        key("environments", TABLE, "", "Those that are served: `testing`, `production`, or both."),
+        key("plans", TABLE, "{}", "What clients may do, by the plan's name."),
+    ],
+};
+
+pub(super) static ADMIN: Section = Section {
+    heading: "`[admin]`",
+    about: "`/livez`, `/readyz` and `/metrics`. The commands of operators do not come this way: they use a socket in `data_dir`.",
+    keys: &[key(
+        "listen",
+        ADDRESS,
+        r#""127.0.0.1:9080""#,
+        "On loopback only. Port 0 takes a free one; the ready line names it.",
+    )],
+};
+
+pub(super) static ENVIRONMENTS: Section = Section {
+    heading: "`[environments]`",
+    about: "",
+    keys: &[
+        key("testing", TABLE, "none", "The environment that integrators try things in."),
+        key("production", TABLE, "none", "The environment that counts."),
+    ],
+};
+
+pub(super) static ENVIRONMENT: Section = Section {
+    heading: "`[environments.testing]`, `[environments.production]`",
+    about: "Each is a world of its own: its clients, secrets and tokens are unknown in the other.",
+    keys: &[
+        key("listen", ADDRESS, "", "Where callers connect. Port 0 takes a free one."),
+        key("base_url", r#"an https:// URL, or an http:// one on loopback"#, "the guide's", "What callers know it as."),
+        key(
+            "hosts",
+            r#"a list of host names, as in ["api.example.com"], or ["*"]"#,
+            "the host of `base_url`, and on loopback `localhost` and its addresses",
+            "Hosts that are served; any other is refused with 421. `*` serves all.",
+        ),
+        key(
+            "token_lifetime",
+            r#"a whole number with the unit s, m, h or d, from 1s to 30d, as in "1h""#,
+            r#""1h""#,
+            "How long a token lives. A client may have a shorter life of its own.",
+        ),
+        key("token_bytes", "16 or 32", "16", "Random bytes in a token."),
+        key(
+            "tls",
+            r#""terminated", where a proxy in front speaks TLS"#,
+            "none, on loopback only",
+            "Who speaks TLS with the callers. A listener that is not on loopback must say `\"terminated\"`.",
+        ),
+        key(
+            "trusted_proxies",
+            r#"a list of addresses or networks, as in ["10.0.0.0/8"]"#,
+            "[]",
+            "With `tls = \"terminated\"`: whence connections are taken. Any other is closed.",
+        ),
+        key("limits", TABLE, "{}", "What a caller's connection may cost."),
+        key("routes", "a list of tables", "[]", "Where requests go."),
+    ],
+};
+
+pub(super) static LIMITS: Section = Section {
+    heading: "`[environments.….limits]`",
+    about: "",
+    keys: &[
+        key(
+            "connections",
+            "a whole number from 1 to 1000000",
+            "65536",
+            "Connections at a time. Callers beyond wait to be accepted.",
+        ),
+        key("header_timeout", DURATION, r#""10s""#, "From the first byte of a request's head to its last."),
+        key("idle_timeout", DURATION, r#""75s""#, "Between requests."),
+        key("body_timeout", DURATION, r#""30s""#, "Between the pieces of a body, either way."),
+        key("max_uri", SIZE, r#""8KiB""#, "The request target; beyond it, 414."),
+        key("max_header_bytes", SIZE, r#""16KiB""#, "All header fields together; beyond it, 431."),
+        key("max_headers", "a whole number from 1 to 256", "100", "Header fields; beyond it, 431."),
+        key(
+            "max_body",
+            SIZE,
+            r#""10MiB""#,
+            "A request's body; beyond it, 413. Token requests take 8 KiB whatever this says.",
+        ),
+    ],
+};
+
+pub(super) static ROUTE: Section = Section {
+    heading: "`[[environments.….routes]]`",
+    about: "The longest prefix of whole segments wins.",
+    keys: &[
+        key(
+            "prefix",
+            "a path that starts with '/', does not end with it, and has plain segments of letters, digits, '-', '_' and '.'",
+            "",
+            "`/v1/orders` matches `/v1/orders` and all below it.",
+        ),
+        key(
+            "upstreams",
+            r#"a list of URLs without a path, as in ["http://127.0.0.1:8090"]"#,
+            "",
+            "Servers of the API. A request goes to the one with the fewest under way.",
+        ),
+        key("scopes", TABLE, "none: any valid token will do", "Scopes that a token needs."),
+        key(
+            "protocol",
+            r#""http1" or "http2""#,
+            r#""http1""#,
+            "What the upstreams speak. `http2` is cleartext by prior knowledge, on loopback only.",
+        ),
+        key("connect_timeout", DURATION, r#""5s""#, "The longest wait for a connection."),
+        key("response_timeout", DURATION, r#""30s""#, "The longest wait for the head of an answer; beyond it, 504."),
+        key("idle_timeout", DURATION, r#""60s""#, "How long an unused connection is kept."),
+        key("websocket", "true or false", "false", "Whether `Upgrade: websocket` passes."),
+        key("max_body", SIZE, "the environment's", "A request's body; beyond it, 413."),
+    ],
+};
+
+pub(super) static SCOPES: Section = Section {
+    heading: "`scopes` of a route",
+    about: "",
+    keys: &[
+        key("read", SCOPE, "none", "For GET, HEAD and OPTIONS."),
+        key("write", SCOPE, "none", "For all other methods."),
+    ],
+};
+
+pub(super) static PLAN: Section = Section {
+    heading: "`[plans.NAME]`",
+    about: "A name is letters, digits, `_` and `-`. Clients without a plan of their own have `standard`.",
+    keys: &[key(
+        "limits",
+        r#"a list of limits such as "100/min", each with another unit of s, min, h or d"#,
+        r#"["100/min", "1000/h"] for `standard`"#,
+        "Windows that all hold at once.",
+    )],
+};
+
+static ALL: &[&Section] = &[&ROOT, &ADMIN, &ENVIRONMENTS, &ENVIRONMENT, &LIMITS, &ROUTE, &SCOPES, &PLAN];
+
+/// The reference of the configuration file, as Markdown.
+#[must_use]
+pub fn reference() -> String {
+    let mut text = String::from(
+        "# Configuration\n\n<!-- Written by `fuuffy reference configuration`; a test keeps it true. -->\n\n\
+         A TOML file. Unknown keys are mistakes; `fuuffy check --config FILE` tells all of them at once, or\n\
+         prints the configuration with every default filled in. `SIGHUP` reloads routes, plans and upstreams;\n\
+         everything else waits for a restart.\n",
+    );
+    for section in ALL {
+        let _ = write!(text, "\n## {}\n\n", section.heading);
+        if !section.about.is_empty() {
+            let _ = write!(text, "{}\n\n", section.about);
+        }
+        text.push_str("| key | value | default | |\n| --- | --- | --- | --- |\n");
+        for Key { name, expects, default, about } in section.keys {
+            let default = match *default {
+                "" => "required".to_owned(),
+                quoted if quoted.starts_with(['"', '[', '{']) || quoted.parse::<u64>().is_ok() || quoted == "false" => {
+                    format!("`{quoted}`")
+                }
+                words => words.to_owned(),
+            };
+            let _ = writeln!(text, "| `{name}` | {expects} | {default} | {about} |");
+        }
+    }
+    text
+}

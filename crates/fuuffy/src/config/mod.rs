@@ -1,0 +1,230 @@
+//! The configuration: from what was written to what runs. Either all of it is good, or all that is
+//! wrong is told at once, by file, line and key, before anything is opened or bound.
+
+mod keys;
+mod quantity;
+mod read;
+mod shown;
+mod table;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::io;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use fuuffy_domain::{EnvironmentName, Lifetime, Plan, PlanName, Route};
+use ipnet::IpNet;
+
+pub use keys::reference;
+
+/// A whole configuration, resolved: every default filled in, every value checked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Config {
+    /// Where everything that lasts is kept.
+    pub data_dir: PathBuf,
+    /// Threads that serve callers.
+    pub workers: usize,
+    /// How long a shutdown waits for what is in flight.
+    pub shutdown_grace: Duration,
+    /// The operators' listener.
+    pub admin: AdminConfig,
+    /// Those that are served.
+    pub environments: EnvironmentConfigs,
+    /// What clients may do, by name. There always is a plan `standard`.
+    pub plans: BTreeMap<PlanName, Plan>,
+}
+
+/// The operators' listener: health and metrics.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AdminConfig {
+    /// Always on loopback.
+    pub listen: SocketAddr,
+}
+
+/// The environments that a configuration has; at least one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EnvironmentConfigs {
+    /// `[environments.testing]`
+    pub testing: Option<EnvironmentConfig>,
+    /// `[environments.production]`
+    pub production: Option<EnvironmentConfig>,
+}
+
+/// One environment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EnvironmentConfig {
+    /// Which.
+    pub name: EnvironmentName,
+    /// Where callers connect.
+    pub listen: SocketAddr,
+    /// What callers know it as.
+    pub base_url: String,
+    /// Hosts that are served, in lower case; `None` serves any.
+    pub hosts: Option<Vec<String>>,
+    /// How long a token lives.
+    pub token_lifetime: Lifetime,
+    /// Random bytes in a token: 16 or 32.
+    pub token_bytes: usize,
+    /// Who speaks TLS.
+    pub tls: TlsMode,
+    /// What a caller's connection may cost.
+    pub limits: ConnectionLimits,
+    /// Where requests go.
+    pub routes: Vec<RouteConfig>,
+}
+
+/// Who speaks TLS with the callers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TlsMode {
+    /// Nobody: the listener is on loopback.
+    Loopback,
+    /// A proxy in front. Connections from anywhere else are closed.
+    Terminated {
+        /// Whence connections are taken.
+        trusted_proxies: Vec<IpNet>,
+    },
+}
+
+/// What a caller's connection may cost.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConnectionLimits {
+    /// Connections at a time, over all workers.
+    pub connections: usize,
+    /// From the first byte of a head to its last.
+    pub header_timeout: Duration,
+    /// Between requests.
+    pub idle_timeout: Duration,
+    /// Between the pieces of a body, either way.
+    pub body_timeout: Duration,
+    /// Bytes of a request target.
+    pub max_uri: usize,
+    /// Bytes of all header fields.
+    pub max_header_bytes: usize,
+    /// Header fields.
+    pub max_headers: usize,
+    /// Bytes of a request body.
+    pub max_body: u64,
+}
+
+/// Where the requests under a prefix go.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RouteConfig {
+    /// Prefix and scopes.
+    pub route: Route,
+    /// At least one.
+    pub upstreams: Vec<Upstream>,
+    /// Spoken to all of them.
+    pub protocol: UpstreamProtocol,
+    /// The longest wait for a connection.
+    pub connect_timeout: Duration,
+    /// The longest wait for the head of an answer.
+    pub response_timeout: Duration,
+    /// How long an unused connection is kept.
+    pub idle_timeout: Duration,
+    /// Whether WebSocket passes.
+    pub websocket: bool,
+    /// Bytes of a request body.
+    pub max_body: u64,
+}
+
+/// One server of the API.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Upstream {
+    /// `host:port`
+    pub authority: String,
+}
+
+/// What an upstream speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum UpstreamProtocol {
+    /// HTTP/1.1
+    Http1,
+    /// HTTP/2 by prior knowledge
+    Http2,
+}
+
+/// One mistake, and where it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mistake {
+    /// Line and column, from 1; `None` where the file as a whole is meant.
+    pub place: Option<(usize, usize)>,
+    /// What is wrong, and what was expected.
+    pub words: String,
+}
+
+/// All that is wrong with a configuration, in the order of the file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mistakes {
+    file: String,
+    mistakes: Vec<Mistake>,
+}
+
+impl Mistakes {
+    /// They, in the order of the file.
+    #[must_use]
+    pub fn list(&self) -> &[Mistake] {
+        &self.mistakes
+    }
+}
+
+impl fmt::Display for Mistakes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for Mistake { place, words } in &self.mistakes {
+            match place {
+                Some((line, column)) => writeln!(f, "{}:{line}:{column}: {words}", self.file)?,
+                None => writeln!(f, "{}: {words}", self.file)?,
+            }
+        }
+        match self.mistakes.len() {
+            1 => write!(f, "1 mistake; nothing was started"),
+            count => write!(f, "{count} mistakes; nothing was started"),
+        }
+    }
+}
+
+impl std::error::Error for Mistakes {}
+
+/// Reads and resolves the configuration file at `path`, by the given way of reading files.
+///
+/// # Errors
+/// Everything that is wrong with it.
+pub fn load(path: &Path, read: impl FnOnce(&Path) -> io::Result<String>) -> Result<Config, Mistakes> {
+    let file = path.display().to_string();
+    let text = match read(path) {
+        Ok(text) => text,
+        Err(error) => {
+            let words = format!("cannot be read: {error}");
+            return Err(Mistakes { file, mistakes: vec![Mistake { place: None, words }] });
+        }
+    };
+    // A path that cannot be made absolute is used as it is.
+    let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    parse(&text, path.parent().unwrap_or(Path::new(""))).map_err(|mistakes| Mistakes { file, mistakes })
+}
+
+/// Resolves the text of a configuration; relative paths in it start from `folder`.
+///
+/// # Errors
+/// Everything that is wrong with it, in the order of the text.
+pub fn parse(text: &str, folder: &Path) -> Result<Config, Vec<Mistake>> {
+    read::read(text, folder)
+}
+
+impl Config {
+    /// The configuration as JSON.
+    #[must_use]
+    pub fn to_json(&self) -> String {
+        shown::to_json(self)
+    }
+
+    /// The configuration as a file that resolves to the same again.
+    #[must_use]
+    pub fn to_toml(&self) -> String {
+        shown::to_toml(self)
+    }
+}
+
+#[cfg(test)]
+mod tests;

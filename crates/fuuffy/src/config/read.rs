@@ -1,0 +1,350 @@
+//! From a file's text to the resolved configuration, section by section.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, SocketAddr};
+use std::path::Path;
+
+use fuuffy_domain::{EnvironmentName, Lifetime, Limit, Plan, PlanName, Route, RouteTable, ScopeSet};
+use http::Uri;
+use ipnet::IpNet;
+use toml::de::DeTable;
+
+use super::table::{Source, Table};
+use super::{
+    AdminConfig, Config, ConnectionLimits, EnvironmentConfig, EnvironmentConfigs, Mistake, RouteConfig, TlsMode,
+    Upstream, UpstreamProtocol, keys,
+};
+
+/// Paths that the token endpoints have.
+const RESERVED: [&str; 2] = ["/v1/auth/token", "/oauth"];
+
+pub(super) fn read(text: &str, folder: &Path) -> Result<Config, Vec<Mistake>> {
+    let source = Source::new(text);
+    let (root, errors) = DeTable::parse_recoverable(text);
+    for error in &errors {
+        source.note(error.span().map_or(0, |span| span.start), error.message().replace('\n', ", "));
+    }
+    let config = (errors.is_empty())
+        .then(|| config(&Table::new(&source, &keys::ROOT, String::new(), 0..0, root.get_ref()), folder))
+        .flatten();
+    let mistakes = source.into_mistakes();
+    match config {
+        Some(config) if mistakes.is_empty() => Ok(config),
+        _ => Err(mistakes),
+    }
+}
+
+fn config(root: &Table<'_>, folder: &Path) -> Option<Config> {
+    let data_dir = root.parsed("data_dir", |path| (!path.is_empty()).then(|| path.to_owned()));
+    let cores = || std::thread::available_parallelism().map_or(1, usize::from);
+    let workers = root.number("workers", 1..=1024).unwrap_or_else(cores);
+    let shutdown_grace = root.duration("shutdown_grace", "30s");
+    let admin = admin(root);
+    let plans = plans(root);
+    let environments = environments(root);
+    let config = Config {
+        data_dir: folder.join(data_dir.unwrap_or_else(|| "data".to_owned())),
+        workers,
+        shutdown_grace,
+        admin,
+        environments: environments?,
+        plans,
+    };
+    refuse_shared_listeners(root, &config);
+    Some(config)
+}
+
+fn admin(root: &Table<'_>) -> AdminConfig {
+    let table = root.table("admin", &keys::ADMIN);
+    let listen = table.as_ref().and_then(|table| table.parsed("listen", address));
+    if let (Some(table), Some(listen)) = (&table, listen)
+        && !listen.ip().is_loopback()
+    {
+        table.mistake("listen", "expected an address on loopback; health and metrics are not for the network");
+    }
+    AdminConfig { listen: listen.unwrap_or(SocketAddr::from(([127, 0, 0, 1], 9080))) }
+}
+
+fn plans(root: &Table<'_>) -> BTreeMap<PlanName, Plan> {
+    let mut plans = BTreeMap::new();
+    for (name, table) in root.named("plans", &keys::PLAN) {
+        let limits =
+            table.list("limits", |text| Limit::parse(text).map_err(|fault| format!("expected {}", words_of(&fault))));
+        let limits = limits.unwrap_or_else(|| {
+            if !table.has("limits") {
+                table.mistake("limits", r#"missing; expected a list of limits such as "100/min""#);
+            }
+            Vec::new()
+        });
+        let mut units: Vec<u32> = limits.iter().map(|limit| limit.seconds).collect();
+        units.sort_unstable();
+        units.dedup();
+        if units.len() != limits.len() {
+            table.wrong("limits");
+        }
+        match PlanName::parse(name) {
+            Ok(name) => drop(plans.insert(name, Plan { limits })),
+            Err(_) => table.whole("expected a plan's name of 1 to 64 letters, digits, '_' and '-'"),
+        }
+    }
+    if let Ok(standard) = PlanName::parse("standard") {
+        plans.entry(standard).or_insert_with(Plan::standard);
+    }
+    plans
+}
+
+/// What a domain's own words say after "a limit is".
+fn words_of(fault: &impl ToString) -> String {
+    fault.to_string().replacen("a limit is ", "", 1)
+}
+
+fn environments(root: &Table<'_>) -> Option<EnvironmentConfigs> {
+    let Some(table) = root.table("environments", &keys::ENVIRONMENTS) else {
+        if !root.has("environments") {
+            root.mistake(
+                "environments",
+                "missing; expected [environments.testing], [environments.production], or both",
+            );
+        }
+        return None;
+    };
+    let read =
+        |name: EnvironmentName| table.table(name.as_str(), &keys::ENVIRONMENT).map(|table| environment(name, &table));
+    match (read(EnvironmentName::Testing), read(EnvironmentName::Production)) {
+        (None, None) => {
+            root.mistake("environments", "expected [environments.testing], [environments.production], or both");
+            None
+        }
+        // An environment that cannot be read has left its mistakes behind.
+        (Some(None), _) | (_, Some(None)) => None,
+        (testing, production) => {
+            Some(EnvironmentConfigs { testing: testing.flatten(), production: production.flatten() })
+        }
+    }
+}
+
+fn environment(name: EnvironmentName, table: &Table<'_>) -> Option<EnvironmentConfig> {
+    let listen = table.required("listen", address);
+    let base_url = table.parsed("base_url", base_url).unwrap_or_else(|| default_base_url(name).to_owned());
+    let hosts = hosts(table, &base_url, listen);
+    let token_lifetime = table.parsed("token_lifetime", |text| Lifetime::parse(text).ok()).unwrap_or(Lifetime::HOUR);
+    let token_bytes = table.number("token_bytes", 16..=32).unwrap_or(16);
+    if !matches!(token_bytes, 16 | 32) {
+        table.wrong("token_bytes");
+    }
+    let tls = tls(table, listen);
+    let limits = limits(table.table("limits", &keys::LIMITS).as_ref());
+    let routes = routes(table, &limits);
+    Some(EnvironmentConfig {
+        name,
+        listen: listen?,
+        base_url,
+        hosts,
+        token_lifetime,
+        token_bytes,
+        tls: tls?,
+        limits,
+        routes,
+    })
+}
+
+fn tls(table: &Table<'_>, listen: Option<SocketAddr>) -> Option<TlsMode> {
+    let proxies = table.list("trusted_proxies", |text| {
+        let network = text.parse::<IpNet>().or_else(|_| text.parse::<IpAddr>().map(IpNet::from));
+        network.map_err(|_| r#"expected an address or a network, as in "10.0.0.0/8""#.to_owned())
+    });
+    if !table.has("tls") {
+        if proxies.is_some() {
+            table.mistake("trusted_proxies", r#"expected tls = "terminated" beside it"#);
+        }
+        if listen.is_some_and(|listen| !listen.ip().is_loopback()) {
+            table.mistake("listen", r#"a listener that is not on loopback must have TLS; expected tls = "terminated" with the trusted_proxies that speak it, or an address on loopback"#);
+        }
+        return Some(TlsMode::Loopback);
+    }
+    table.parsed("tls", |text| (text == "terminated").then_some(()))?;
+    match proxies {
+        Some(trusted_proxies) if !trusted_proxies.is_empty() => Some(TlsMode::Terminated { trusted_proxies }),
+        _ => {
+            table.mistake("tls", r#"expected trusted_proxies beside it, as in ["10.0.0.0/8"]"#);
+            None
+        }
+    }
+}
+
+fn hosts(table: &Table<'_>, base_url: &str, listen: Option<SocketAddr>) -> Option<Vec<String>> {
+    let written = table.list("hosts", |host| {
+        let plain =
+            |letter: char| letter.is_ascii_alphanumeric() || matches!(letter, '.' | '-' | '_' | ':' | '[' | ']');
+        if host == "*" || (!host.is_empty() && host.chars().all(plain)) {
+            Ok(host.to_ascii_lowercase())
+        } else {
+            Err(r#"expected a host name without a scheme, a port or a path, as in "api.example.com""#.to_owned())
+        }
+    });
+    match written {
+        Some(hosts) if hosts.iter().any(|host| host == "*") => None,
+        Some(hosts) => Some(hosts),
+        None => {
+            let public = base_url.parse::<Uri>().ok().and_then(|uri| uri.host().map(str::to_ascii_lowercase));
+            let mut hosts: Vec<String> = public.into_iter().collect();
+            if listen.is_none_or(|listen| listen.ip().is_loopback()) {
+                hosts.extend(["localhost", "127.0.0.1", "[::1]"].map(str::to_owned));
+                if let Some(SocketAddr::V4(listen)) = listen {
+                    hosts.push(listen.ip().to_string());
+                }
+            }
+            hosts.sort();
+            hosts.dedup();
+            Some(hosts)
+        }
+    }
+}
+
+fn limits(table: Option<&Table<'_>>) -> ConnectionLimits {
+    let duration = |key, default| {
+        table.map_or_else(
+            || super::quantity::duration(default).unwrap_or_default(),
+            |table| table.duration(key, default),
+        )
+    };
+    let size = |key, default| table.and_then(|table| table.size(key)).unwrap_or(default);
+    let bytes = |key, default| {
+        // A head is held in memory whole.
+        let bytes = size(key, default);
+        if let Some(table) = table.filter(|_| bytes > 1 << 20) {
+            table.mistake(key, "expected at most 1MiB");
+        }
+        usize::try_from(bytes).unwrap_or(usize::MAX)
+    };
+    let number = |key, range, default| table.and_then(|table| table.number(key, range)).unwrap_or(default);
+    ConnectionLimits {
+        connections: number("connections", 1..=1_000_000, 65536),
+        header_timeout: duration("header_timeout", "10s"),
+        idle_timeout: duration("idle_timeout", "75s"),
+        body_timeout: duration("body_timeout", "30s"),
+        max_uri: bytes("max_uri", 8 << 10),
+        max_header_bytes: bytes("max_header_bytes", 16 << 10),
+        max_headers: number("max_headers", 1..=256, 100),
+        max_body: size("max_body", 10 << 20),
+    }
+}
+
+fn routes(table: &Table<'_>, limits: &ConnectionLimits) -> Vec<RouteConfig> {
+    let mut routes: Vec<RouteConfig> = Vec::new();
+    for table in table.tables("routes", &keys::ROUTE) {
+        let Some(route) = route(&table, limits) else {
+            continue;
+        };
+        let prefix = &route.route.prefix;
+        if routes.iter().any(|known| known.route.prefix == *prefix) {
+            table.mistake("prefix", "another route has the same prefix");
+        }
+        if RESERVED.iter().any(|reserved| prefix == reserved || prefix.starts_with(&format!("{reserved}/"))) {
+            table.mistake("prefix", "expected another path; this one is the token endpoint's");
+        }
+        routes.push(route);
+    }
+    routes
+}
+
+fn route(table: &Table<'_>, limits: &ConnectionLimits) -> Option<RouteConfig> {
+    let prefix = table.required("prefix", |prefix| {
+        let route = Route { prefix: prefix.to_owned(), read: ScopeSet::default(), write: ScopeSet::default() };
+        RouteTable::new(vec![route]).ok().map(|_| prefix.to_owned())
+    });
+    let scopes = table.table("scopes", &keys::SCOPES);
+    let scope = |key| {
+        let scope = scopes.as_ref().and_then(|table| table.parsed(key, |text| ScopeSet::parse(text).ok()));
+        scope.unwrap_or_default()
+    };
+    let upstreams = table.list("upstreams", upstream);
+    if upstreams.as_ref().is_none_or(Vec::is_empty) {
+        table.wrong("upstreams");
+    }
+    let protocol = table.parsed("protocol", |text| match text {
+        "http1" => Some(UpstreamProtocol::Http1),
+        "http2" => Some(UpstreamProtocol::Http2),
+        _ => None,
+    });
+    let protocol = protocol.unwrap_or(UpstreamProtocol::Http1);
+    let upstreams = upstreams.unwrap_or_default();
+    if protocol == UpstreamProtocol::Http2 && !upstreams.iter().all(|upstream| is_loopback(&upstream.authority)) {
+        table.mistake("protocol", "expected upstreams on loopback; HTTP/2 in cleartext goes nowhere else");
+    }
+    let config = RouteConfig {
+        route: Route { prefix: prefix.clone().unwrap_or_default(), read: scope("read"), write: scope("write") },
+        upstreams,
+        protocol,
+        connect_timeout: table.duration("connect_timeout", "5s"),
+        response_timeout: table.duration("response_timeout", "30s"),
+        idle_timeout: table.duration("idle_timeout", "60s"),
+        websocket: table.boolean("websocket"),
+        max_body: table.size("max_body").unwrap_or(limits.max_body),
+    };
+    prefix.map(|_| config)
+}
+
+fn upstream(text: &str) -> Result<Upstream, String> {
+    if text.starts_with("https://") {
+        return Err("upstreams are spoken to without TLS; expected an http:// URL".to_owned());
+    }
+    let expected = || r#"expected a URL without a path, as in "http://127.0.0.1:8090""#.to_owned();
+    let uri: Uri = text.parse().map_err(|_| expected())?;
+    let is_bare = matches!(uri.path(), "" | "/") && uri.query().is_none() && uri.scheme_str() == Some("http");
+    let authority =
+        uri.authority().filter(|authority| is_bare && !authority.as_str().contains('@')).ok_or_else(expected)?;
+    if authority.as_str().ends_with(':') {
+        return Err(expected());
+    }
+    let port = authority.port_u16().unwrap_or(80);
+    Ok(Upstream { authority: format!("{}:{port}", authority.host()) })
+}
+
+fn refuse_shared_listeners(root: &Table<'_>, config: &Config) {
+    let mut seen = vec![config.admin.listen];
+    for environment in [&config.environments.testing, &config.environments.production].into_iter().flatten() {
+        if environment.listen.port() != 0 && seen.contains(&environment.listen) {
+            root.mistake(
+                "environments",
+                format!("{}.listen: {} is another listener's address", environment.name, environment.listen),
+            );
+        }
+        seen.push(environment.listen);
+    }
+}
+
+fn address(text: &str) -> Option<SocketAddr> {
+    text.parse().ok()
+}
+
+fn base_url(text: &str) -> Option<String> {
+    let uri: Uri = text.parse().ok()?;
+    let authority = uri.authority()?;
+    let is_safe = match uri.scheme_str()? {
+        "https" => true,
+        "http" => is_loopback(authority.as_str()),
+        _ => false,
+    };
+    (is_safe && uri.query().is_none() && !authority.as_str().contains('@'))
+        .then(|| text.trim_end_matches('/').to_owned())
+}
+
+fn is_loopback(authority: &str) -> bool {
+    let host =
+        authority.parse::<http::uri::Authority>().map(|authority| authority.host().to_owned()).unwrap_or_default();
+    host.eq_ignore_ascii_case("localhost")
+        || host
+            .trim_start_matches('[')
+            .trim_end_matches(']')
+            .parse::<IpAddr>()
+            .is_ok_and(|address| address.is_loopback())
+}
+
+/// The guide's base URLs.
+fn default_base_url(name: EnvironmentName) -> &'static str {
+    match name {
+        EnvironmentName::Testing => "https://testing-api-gateway.fuuffy.com/v1",
+        EnvironmentName::Production => "https://api-gateway.fuuffy.com/v1",
+    }
+}

@@ -1,0 +1,158 @@
+//! A resolved configuration as people and programs read it: the file's own names, nothing left out.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use super::quantity::show_duration;
+use super::{Config, EnvironmentConfig, RouteConfig, TlsMode, UpstreamProtocol};
+
+#[derive(Serialize)]
+struct Shown {
+    data_dir: String,
+    workers: usize,
+    shutdown_grace: String,
+    admin: Admin,
+    environments: Environments,
+    plans: BTreeMap<String, Plan>,
+}
+
+#[derive(Serialize)]
+struct Admin {
+    listen: String,
+}
+
+#[derive(Serialize)]
+struct Environments {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    testing: Option<Environment>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    production: Option<Environment>,
+}
+
+#[derive(Serialize)]
+struct Environment {
+    listen: String,
+    base_url: String,
+    hosts: Vec<String>,
+    token_lifetime: String,
+    token_bytes: usize,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tls: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    trusted_proxies: Option<Vec<String>>,
+    limits: Limits,
+    routes: Vec<Route>,
+}
+
+#[derive(Serialize)]
+struct Limits {
+    connections: usize,
+    header_timeout: String,
+    idle_timeout: String,
+    body_timeout: String,
+    max_uri: usize,
+    max_header_bytes: usize,
+    max_headers: usize,
+    max_body: u64,
+}
+
+#[derive(Serialize)]
+struct Route {
+    prefix: String,
+    upstreams: Vec<String>,
+    protocol: &'static str,
+    connect_timeout: String,
+    response_timeout: String,
+    idle_timeout: String,
+    websocket: bool,
+    max_body: u64,
+    scopes: BTreeMap<&'static str, String>,
+}
+
+#[derive(Serialize)]
+struct Plan {
+    limits: Vec<String>,
+}
+
+pub(super) fn to_json(config: &Config) -> String {
+    serde_json::to_string_pretty(&Shown::from(config)).unwrap_or_default()
+}
+
+pub(super) fn to_toml(config: &Config) -> String {
+    toml::to_string_pretty(&Shown::from(config)).unwrap_or_default()
+}
+
+impl From<&Config> for Shown {
+    fn from(config: &Config) -> Self {
+        let plan =
+            |plan: &fuuffy_domain::Plan| Plan { limits: plan.limits.iter().copied().map(String::from).collect() };
+        Self {
+            data_dir: config.data_dir.display().to_string(),
+            workers: config.workers,
+            shutdown_grace: show_duration(config.shutdown_grace),
+            admin: Admin { listen: config.admin.listen.to_string() },
+            environments: Environments {
+                testing: config.environments.testing.as_ref().map(Environment::from),
+                production: config.environments.production.as_ref().map(Environment::from),
+            },
+            plans: config.plans.iter().map(|(name, it)| (name.to_string(), plan(it))).collect(),
+        }
+    }
+}
+
+impl From<&EnvironmentConfig> for Environment {
+    fn from(config: &EnvironmentConfig) -> Self {
+        let (tls, trusted_proxies) = match &config.tls {
+            TlsMode::Loopback => (None, None),
+            TlsMode::Terminated { trusted_proxies } => {
+                (Some("terminated"), Some(trusted_proxies.iter().map(ToString::to_string).collect()))
+            }
+        };
+        let limits = &config.limits;
+        Self {
+            listen: config.listen.to_string(),
+            base_url: config.base_url.clone(),
+            hosts: config.hosts.clone().unwrap_or_else(|| vec!["*".to_owned()]),
+            token_lifetime: config.token_lifetime.to_string(),
+            token_bytes: config.token_bytes,
+            tls,
+            trusted_proxies,
+            limits: Limits {
+                connections: limits.connections,
+                header_timeout: show_duration(limits.header_timeout),
+                idle_timeout: show_duration(limits.idle_timeout),
+                body_timeout: show_duration(limits.body_timeout),
+                max_uri: limits.max_uri,
+                max_header_bytes: limits.max_header_bytes,
+                max_headers: limits.max_headers,
+                max_body: limits.max_body,
+            },
+            routes: config.routes.iter().map(Route::from).collect(),
+        }
+    }
+}
+
+impl From<&RouteConfig> for Route {
+    fn from(config: &RouteConfig) -> Self {
+        let scopes = [("read", &config.route.read), ("write", &config.route.write)];
+        Self {
+            prefix: config.route.prefix.clone(),
+            upstreams: config.upstreams.iter().map(|upstream| format!("http://{}", upstream.authority)).collect(),
+            protocol: match config.protocol {
+                UpstreamProtocol::Http1 => "http1",
+                UpstreamProtocol::Http2 => "http2",
+            },
+            connect_timeout: show_duration(config.connect_timeout),
+            response_timeout: show_duration(config.response_timeout),
+            idle_timeout: show_duration(config.idle_timeout),
+            websocket: config.websocket,
+            max_body: config.max_body,
+            scopes: scopes
+                .into_iter()
+                .filter(|(_, scope)| !scope.is_empty())
+                .map(|(key, scope)| (key, scope.to_string()))
+                .collect(),
+        }
+    }
+}

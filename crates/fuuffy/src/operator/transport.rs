@@ -1,0 +1,85 @@
+//! The two ways to the operators' deeds: through the running server's socket, or, where none runs, by
+//! opening the data directory. Both end at the same API.
+
+use anyhow::Context as _;
+use axum::Router;
+use axum::body::Body;
+use bytes::Bytes;
+use fuuffy_store::embedded::DirectoryLock;
+use http::{Method, Request, StatusCode, header};
+use http_body_util::{BodyExt as _, Full, Limited};
+use hyper::client::conn::http1;
+use hyper_util::rt::TokioIo;
+use serde_json::Value;
+use tokio::net::UnixStream;
+use tower::ServiceExt as _;
+
+use crate::config::Config;
+use crate::server::{Environments, Sources};
+
+/// The largest answer that is read, in bytes.
+const MAX_ANSWER: usize = 4 * 1024 * 1024;
+
+/// A way to the operators' API.
+pub(super) enum Transport {
+    /// The running server's socket.
+    Socket(std::path::PathBuf),
+    /// No server runs; the data directory is held instead.
+    Offline { environments: Environments, router: Router, _lock: DirectoryLock },
+}
+
+/// An answer of the API.
+pub(super) struct Answer {
+    pub(super) status: StatusCode,
+    pub(super) body: Value,
+}
+
+impl Transport {
+    pub(super) async fn open(config: &Config) -> anyhow::Result<Self> {
+        let socket = config.data_dir.join("admin.sock");
+        if UnixStream::connect(&socket).await.is_ok() {
+            return Ok(Self::Socket(socket));
+        }
+        let (environments, lock) = Environments::open(config, &Sources::system())?;
+        let router = environments.admin_router();
+        Ok(Self::Offline { environments, router, _lock: lock })
+    }
+
+    pub(super) async fn call(&self, method: Method, target: &str, body: Option<&Value>) -> anyhow::Result<Answer> {
+        let body = body.map(ToString::to_string).unwrap_or_default();
+        let request = Request::builder().method(method).uri(target).header(header::HOST, "fuuffy");
+        let (status, body) = match self {
+            Self::Socket(path) => {
+                let exchange = through_socket(path, request.body(Full::from(body))?).await;
+                exchange.with_context(|| format!("the server at {} did not answer", path.display()))?
+            }
+            Self::Offline { router, .. } => {
+                let response = router.clone().oneshot(request.body(Body::from(body))?).await?;
+                let status = response.status();
+                (status, axum::body::to_bytes(response.into_body(), MAX_ANSWER).await?)
+            }
+        };
+        let body = serde_json::from_slice(&body).context("the answer is not JSON")?;
+        Ok(Answer { status, body })
+    }
+
+    pub(super) async fn close(self) {
+        if let Self::Offline { environments, .. } = self {
+            environments.close().await;
+        }
+    }
+}
+
+async fn through_socket(path: &std::path::Path, request: Request<Full<Bytes>>) -> anyhow::Result<(StatusCode, Bytes)> {
+    let stream = UnixStream::connect(path).await?;
+    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
+    let exchange = async {
+        let response = sender.send_request(request).await?;
+        drop(sender);
+        let status = response.status();
+        let body = Limited::new(response.into_body(), MAX_ANSWER).collect().await.map_err(anyhow::Error::from_boxed)?;
+        anyhow::Ok((status, body.to_bytes()))
+    };
+    let (answer, _) = tokio::join!(exchange, connection);
+    answer
+}

@@ -1,0 +1,140 @@
+//! What operators reach: health and metrics on the admin listener, the deeds on a Unix socket that only
+//! the server's own user can open. Neither is on the path of any caller of the API.
+
+use std::fs::Permissions;
+use std::io;
+use std::net::SocketAddr;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::IntoResponse;
+use axum::routing::get;
+use axum::serve::Listener;
+use fuuffy_store::Store;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto;
+use hyper_util::service::TowerToHyperService;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, UnixListener};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+use super::{Environments, metrics, told_to_stop};
+
+/// Whether the server takes requests.
+#[derive(Debug, Default)]
+pub(super) struct Readiness(AtomicBool);
+
+impl Readiness {
+    pub(super) fn set(&self, ready: bool) {
+        self.0.store(ready, Ordering::Release);
+    }
+}
+
+#[derive(Clone)]
+struct Observed {
+    environments: Environments,
+    ready: Arc<Readiness>,
+}
+
+/// `/livez`, `/readyz` and `/metrics`.
+pub(super) fn observe(environments: Environments, ready: Arc<Readiness>) -> Router {
+    Router::new()
+        .route("/livez", get(|| async { "alive\n" }))
+        .route("/readyz", get(readyz))
+        .route("/metrics", get(show_metrics))
+        .with_state(Observed { environments, ready })
+}
+
+/// Ready means: takes requests, and every store can write. A store that cannot still validates tokens.
+async fn readyz(State(observed): State<Observed>) -> impl IntoResponse {
+    if !observed.ready.0.load(Ordering::Acquire) {
+        return (StatusCode::SERVICE_UNAVAILABLE, "stopping\n".to_owned());
+    }
+    match observed.environments.iter().find(|environment| !environment.store.is_writable()) {
+        Some(environment) => (
+            StatusCode::SERVICE_UNAVAILABLE,
+            format!("the store of {} cannot write; restart the server\n", environment.name),
+        ),
+        None => (StatusCode::OK, "ready\n".to_owned()),
+    }
+}
+
+async fn show_metrics(State(observed): State<Observed>) -> impl IntoResponse {
+    match metrics::text(&observed.environments) {
+        Ok(text) => ([(header::CONTENT_TYPE, metrics::CONTENT_TYPE)], text).into_response(),
+        Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+    }
+}
+
+/// Serves a router on a TCP address until stopped. Answers what was bound.
+pub(super) async fn listen(
+    tasks: &mut JoinSet<()>,
+    address: SocketAddr,
+    router: Router,
+    stopped: watch::Receiver<bool>,
+) -> io::Result<SocketAddr> {
+    let listener = TcpListener::bind(address).await?;
+    let bound = listener.local_addr()?;
+    tasks.spawn(accept(listener, router, stopped));
+    Ok(bound)
+}
+
+/// Serves a router on a Unix socket of mode 0600 until stopped. The data directory's lock is held, so a
+/// socket that is there already belongs to nobody.
+pub(super) fn listen_unix(
+    tasks: &mut JoinSet<()>,
+    path: &Path,
+    router: Router,
+    stopped: watch::Receiver<bool>,
+) -> io::Result<()> {
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let listener = UnixListener::bind(path)?;
+    std::fs::set_permissions(path, Permissions::from_mode(0o600))?;
+    tasks.spawn(accept(listener, router, stopped));
+    Ok(())
+}
+
+async fn accept(mut listener: impl Listener, router: Router, mut stopped: watch::Receiver<bool>) {
+    let mut connections = JoinSet::new();
+    loop {
+        tokio::select! {
+            (stream, _) = listener.accept() => {
+                connections.spawn(serve(stream, router.clone(), stopped.clone()));
+            }
+            Some(_) = connections.join_next() => {}
+            () = told_to_stop(&mut stopped) => break,
+        }
+    }
+    while connections.join_next().await.is_some() {}
+}
+
+async fn serve(
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    router: Router,
+    mut stopped: watch::Receiver<bool>,
+) {
+    let mut server = auto::Builder::new(TokioExecutor::new());
+    server.http1().timer(TokioTimer::new()).header_read_timeout(Duration::from_secs(10));
+    let connection = server.serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
+    tokio::pin!(connection);
+    let ended = tokio::select! {
+        ended = connection.as_mut() => ended,
+        () = told_to_stop(&mut stopped) => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = ended {
+        tracing::debug!(%error, "An operator's connection ended early");
+    }
+}

@@ -1,0 +1,177 @@
+//! One caller's connection, from accept to close.
+
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use bytes::{BufMut, Bytes, BytesMut};
+use fuuffy_domain::{Clock, Entropy, RequestContext, RequestId};
+use fuuffy_gateway::{CallerFields, Pools, ResponseBody};
+use fuuffy_protocol::{BodyShape, Refusal};
+use http::{Request, Response, StatusCode};
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto;
+use parking_lot::Mutex;
+use tokio::net::TcpStream;
+use tokio::sync::watch;
+
+use super::framing::{Framing, HeadLimits};
+use super::guard::{Busy, Guarded, Patience, Shared};
+use super::service;
+use super::{Environment, told_to_stop};
+use crate::config::TlsMode;
+
+/// One environment's part of a worker thread.
+pub(super) struct Worker {
+    pub(super) environment: Arc<Environment>,
+    pub(super) pools: Pools,
+    ids: Mutex<Ids>,
+    entropy: Arc<dyn Entropy>,
+    server: auto::Builder<TokioExecutor>,
+}
+
+/// Random bytes of the system's generator for request ids, many at a time. Tokens and secrets never
+/// come from here.
+struct Ids {
+    bytes: [u8; 640],
+    used: usize,
+}
+
+impl Worker {
+    pub(super) fn new(environment: Arc<Environment>, entropy: Arc<dyn Entropy>) -> Self {
+        let limits = &environment.settings.limits;
+        let mut server = auto::Builder::new(TokioExecutor::new());
+        // The guard keeps time for HTTP/1; hyper's own limits stand behind it.
+        let head = (limits.max_uri + limits.max_header_bytes + 8192).max(16 * 1024);
+        server
+            .http1()
+            .timer(TokioTimer::new())
+            .header_read_timeout(None)
+            .writev(false)
+            .max_buf_size(head)
+            .max_headers(limits.max_headers.max(1));
+        server
+            .http2()
+            .timer(TokioTimer::new())
+            .max_header_list_size(u32::try_from(head).unwrap_or(u32::MAX))
+            .max_concurrent_streams(256);
+        let ids = Mutex::new(Ids { bytes: [0; 640], used: 640 });
+        Self { environment, pools: Pools::default(), ids, entropy, server }
+    }
+
+    pub(super) fn grace(&self) -> Duration {
+        self.environment.grace
+    }
+
+    /// The context of a request that begins now.
+    pub(super) fn context(&self, peer: SocketAddr) -> RequestContext {
+        let now = self.environment.clock.now();
+        let mut random = [0; 10];
+        let mut ids = self.ids.lock();
+        if ids.used + random.len() > ids.bytes.len() {
+            // An id without randomness is still unique enough to find a request by.
+            ids.used = 0;
+            let Ids { bytes, .. } = &mut *ids;
+            let _ = self.entropy.fill(bytes);
+        }
+        let used = ids.used;
+        random.copy_from_slice(&ids.bytes[used..used + 10]);
+        ids.used += random.len();
+        RequestContext { id: RequestId::generate(now, random), peer: peer.ip(), now }
+    }
+}
+
+/// What all requests of one connection share.
+struct Caller {
+    worker: Arc<Worker>,
+    peer: SocketAddr,
+    fields: CallerFields,
+    shared: Arc<Shared>,
+}
+
+/// Serves one connection until either side ends it.
+pub(super) async fn serve(
+    worker: Arc<Worker>,
+    stream: TcpStream,
+    peer: SocketAddr,
+    mut stopped: watch::Receiver<bool>,
+) {
+    let scheme = match &worker.environment.settings.tls {
+        TlsMode::Loopback => "http",
+        TlsMode::Terminated { trusted_proxies } if trusted_proxies.iter().any(|net| net.contains(&peer.ip())) => {
+            "https"
+        }
+        TlsMode::Terminated { .. } => {
+            tracing::warn!(%peer, "A connection from an address that is not among trusted_proxies was closed");
+            return;
+        }
+    };
+    // Failing to set this costs speed, not correctness.
+    let _ = stream.set_nodelay(true);
+    let shared = Arc::new(Shared::default());
+    let io = guard(&worker, stream, peer, &shared);
+    let server = worker.server.clone();
+    let caller = Arc::new(Caller { worker, peer, fields: CallerFields::new(peer.ip(), scheme), shared });
+    let service = service_fn(move |request| answer(Arc::clone(&caller), request));
+    let connection = server.serve_connection_with_upgrades(TokioIo::new(io), service);
+    tokio::pin!(connection);
+    let ended = tokio::select! {
+        ended = connection.as_mut() => ended,
+        () = told_to_stop(&mut stopped) => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = ended {
+        tracing::debug!(%peer, %error, "A connection ended early");
+    }
+}
+
+/// One request. The connection counts as busy until the answer's last byte is taken.
+async fn answer(caller: Arc<Caller>, request: Request<Incoming>) -> Result<Response<Busy<ResponseBody>>, Infallible> {
+    let busy = caller.shared.begin();
+    let context = caller.worker.context(caller.peer);
+    let response = service::respond(&caller.worker, &context, &caller.fields, request).await;
+    if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+        caller.shared.upgraded.store(true, Ordering::Relaxed);
+    }
+    Ok(response.map(|body| busy.until_the_end_of(body)))
+}
+
+fn guard(worker: &Arc<Worker>, stream: TcpStream, peer: SocketAddr, shared: &Arc<Shared>) -> Guarded<TcpStream> {
+    let limits = &worker.environment.settings.limits;
+    let framing =
+        Framing::new(HeadLimits { uri: limits.max_uri, bytes: limits.max_header_bytes, fields: limits.max_headers });
+    let patience = Patience {
+        header: limits.header_timeout,
+        idle: limits.idle_timeout.max(limits.body_timeout),
+        write: limits.body_timeout,
+    };
+    let worker = Arc::clone(worker);
+    let answer = Box::new(move |refusal| farewell(&worker.context(peer), &refusal));
+    Guarded::new(stream, framing, Arc::clone(shared), patience, answer)
+}
+
+/// The answer to a message that never became a request, as bytes.
+fn farewell(context: &RequestContext, refusal: &Refusal) -> Bytes {
+    let response = refusal.to_response(BodyShape::Guide);
+    tracing::debug!(request_id = %context.id, code = refusal.code(), "A malformed message was refused");
+    let mut bytes = BytesMut::with_capacity(512);
+    bytes.put_slice(format!("HTTP/1.1 {}\r\n", response.status()).as_bytes());
+    for (name, value) in response.headers() {
+        bytes.put_slice(name.as_str().as_bytes());
+        bytes.put_slice(b": ");
+        bytes.put_slice(value.as_bytes());
+        bytes.put_slice(b"\r\n");
+    }
+    let length = response.body().len();
+    bytes.put_slice(
+        format!("x-request-id: {}\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n", context.id).as_bytes(),
+    );
+    bytes.put_slice(response.body());
+    bytes.freeze()
+}

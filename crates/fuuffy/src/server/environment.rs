@@ -1,0 +1,182 @@
+//! One environment, whole: everything that belongs to it hangs from this value, and nothing in it
+//! leads to the other one.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+use arc_swap::ArcSwap;
+use fuuffy_domain::{Entropy, EnvironmentName, KeyId, Keyring, Plan, PlanName, SteadyClock, TimeSource};
+use fuuffy_gateway::{Gateway, RouteSettings, Snapshot, Upstream, UpstreamProtocol};
+use fuuffy_issuer::Issuer;
+use fuuffy_store::Store;
+use fuuffy_store::embedded::{EmbeddedStore, OpenOptions, PreviousRun};
+use tokio::sync::watch;
+use zeroize::Zeroizing;
+
+use super::{Environments, Sources, told_to_stop};
+use crate::config::{self, Config, EnvironmentConfig};
+
+/// The clock that an environment lives by.
+pub(super) type EnvironmentClock = SteadyClock<Arc<dyn TimeSource>>;
+
+/// An environment that is open.
+pub struct Environment {
+    /// Which.
+    pub name: EnvironmentName,
+    /// What was configured; a reload changes only what hangs from the gateway.
+    pub settings: EnvironmentConfig,
+    /// Its token service.
+    pub issuer: Issuer,
+    /// Its gateway.
+    pub gateway: Gateway,
+    /// Its store.
+    pub store: Arc<EmbeddedStore>,
+    /// Its clock.
+    pub clock: Arc<EnvironmentClock>,
+    /// How long a shutdown waits for what is in flight.
+    pub grace: Duration,
+    keyring: Arc<Keyring>,
+    entropy: Arc<dyn Entropy>,
+    plans: Arc<ArcSwap<BTreeMap<PlanName, Plan>>>,
+}
+
+/// Where an environment's database is.
+pub(super) fn store_path(config: &Config, name: EnvironmentName) -> PathBuf {
+    config.data_dir.join(format!("{name}.sqlite3"))
+}
+
+impl Environment {
+    pub(super) fn open(
+        config: &Config,
+        settings: &EnvironmentConfig,
+        sources: &Sources,
+        keys: &[(KeyId, Zeroizing<[u8; 32]>)],
+    ) -> anyhow::Result<Self> {
+        let name = settings.name;
+        let keyring = Arc::new(Keyring::derive(name, keys)?);
+        let wall = sources.time.wall();
+        let path = store_path(config, name);
+        let (store, report) = EmbeddedStore::open(OpenOptions {
+            path: path.clone(),
+            environment: name,
+            longest_lifetime: settings.token_lifetime,
+            key: keyring.current(),
+            now: wall,
+        })?;
+        tell_previous_run(name, &report.previous, &path);
+        let newest = store.newest_record();
+        if let Some(behind) = newest.filter(|newest| *newest > wall) {
+            tracing::warn!(environment = %name, newest_record = %behind, "This machine's clock is behind the newest record; time goes on from there");
+        }
+        let clock = Arc::new(SteadyClock::start(Arc::clone(&sources.time), newest));
+        tracing::info!(environment = %name, clients = report.clients, tokens = report.tokens, "The store is open");
+        let store = Arc::new(store);
+        let as_store: Arc<dyn Store> = Arc::<EmbeddedStore>::clone(&store);
+        let entropy = Arc::clone(&sources.entropy);
+        let mut issuer = Issuer::new(
+            name,
+            Arc::clone(&as_store),
+            Arc::clone(&keyring),
+            Arc::clone(&entropy),
+            Arc::<EnvironmentClock>::clone(&clock),
+        );
+        issuer.token_lifetime = settings.token_lifetime;
+        issuer.token_bytes = settings.token_bytes;
+        let gateway = Gateway::new(name, as_store, Arc::clone(&keyring), snapshot(settings, &config.plans)?);
+        let plans = Arc::new(ArcSwap::from_pointee(config.plans.clone()));
+        Ok(Self {
+            name,
+            settings: settings.clone(),
+            issuer,
+            gateway,
+            store,
+            clock,
+            grace: config.shutdown_grace,
+            keyring,
+            entropy,
+            plans,
+        })
+    }
+
+    /// What the operators' deeds need of this environment, and no more.
+    pub(super) fn for_admin(&self) -> fuuffy_admin::Environment {
+        let plans = Arc::clone(&self.plans);
+        fuuffy_admin::Environment {
+            name: self.name,
+            store: Arc::<EmbeddedStore>::clone(&self.store),
+            keyring: Arc::clone(&self.keyring),
+            plans: Arc::new(move |plan: &PlanName| plans.load().contains_key(plan)),
+            longest_lifetime: self.settings.token_lifetime,
+            clock: Arc::<EnvironmentClock>::clone(&self.clock),
+            entropy: Arc::clone(&self.entropy),
+        }
+    }
+
+    /// The snapshot of a new configuration, if it differs only in what a reload can change.
+    pub(super) fn prepare_reload(&self, config: &Config) -> anyhow::Result<Snapshot> {
+        let new = match self.name {
+            EnvironmentName::Testing => &config.environments.testing,
+            EnvironmentName::Production => &config.environments.production,
+        };
+        let Some(new) = new else {
+            bail!("environments.{}: an environment can only be removed by a restart", self.name);
+        };
+        let same_but_routes = EnvironmentConfig { routes: self.settings.routes.clone(), ..new.clone() };
+        if same_but_routes != self.settings {
+            tracing::warn!(environment = %self.name, "Only routes, plans and upstreams are reloaded; the other changes wait for a restart");
+        }
+        let snapshot = snapshot(new, &config.plans)?;
+        self.plans.store(Arc::new(config.plans.clone()));
+        Ok(snapshot)
+    }
+}
+
+fn snapshot(settings: &EnvironmentConfig, plans: &BTreeMap<PlanName, Plan>) -> anyhow::Result<Snapshot> {
+    let route = |route: &config::RouteConfig| RouteSettings {
+        route: route.route.clone(),
+        upstreams: route.upstreams.iter().map(|upstream| Upstream { authority: upstream.authority.clone() }).collect(),
+        protocol: match route.protocol {
+            config::UpstreamProtocol::Http1 => UpstreamProtocol::Http1,
+            config::UpstreamProtocol::Http2 => UpstreamProtocol::Http2,
+        },
+        connect_timeout: route.connect_timeout,
+        response_timeout: route.response_timeout,
+        idle_timeout: route.idle_timeout,
+        body_timeout: settings.limits.body_timeout,
+        websocket: route.websocket,
+        max_body: route.max_body,
+    };
+    Snapshot::new(settings.routes.iter().map(route).collect(), plans.clone())
+        .with_context(|| format!("environments.{}", settings.name))
+}
+
+fn tell_previous_run(name: EnvironmentName, previous: &PreviousRun, path: &std::path::Path) {
+    match previous {
+        PreviousRun::New => tracing::info!(environment = %name, file = %path.display(), "A new store was made"),
+        PreviousRun::Clean => {}
+        PreviousRun::Unclean => {
+            tracing::warn!(environment = %name, "The last run did not end cleanly; the store was checked, and everything acknowledged is there");
+        }
+        PreviousRun::Failed(reason) => {
+            tracing::warn!(environment = %name, reason, "The last run stopped writing; the store was checked, and everything acknowledged is there");
+        }
+    }
+}
+
+/// Once a second: lets the stores drop what has expired.
+pub(super) async fn keep_house(environments: Environments, mut stopped: watch::Receiver<bool>) {
+    let mut seconds = tokio::time::interval(Duration::from_secs(1));
+    loop {
+        tokio::select! {
+            _ = seconds.tick() => {
+                for environment in environments.iter() {
+                    environment.store.tick(fuuffy_domain::Clock::now(&*environment.clock));
+                }
+            }
+            () = told_to_stop(&mut stopped) => return,
+        }
+    }
+}

@@ -1,0 +1,289 @@
+//! Watches the bytes of one caller's connection, and lets whole, unambiguous messages through.
+//!
+//! hyper resolves some ambiguities in silence (RFC 9112 §6.3 allows it): a repeated `Content-Length`, or
+//! one beside `Transfer-Encoding`. Here they are refused, in words, and the connection is closed. The
+//! parsing is httparse's; what is kept here is only where a message ends. Also keeps time: an idle
+//! caller, one that is slow with its header fields, and one that does not read its answer are let go.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::{Buf, Bytes, BytesMut};
+use fuuffy_protocol::Refusal;
+use http_body::{Body, Frame, SizeHint};
+use pin_project_lite::pin_project;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::{Instant, Sleep, sleep_until};
+
+use super::framing::{Framing, Progress};
+
+/// What the connection and the requests on it tell each other.
+#[derive(Debug, Default)]
+pub(super) struct Shared {
+    /// Requests that are not answered to the last byte: the connection is not idle.
+    in_flight: AtomicUsize,
+    /// The connection speaks another protocol now.
+    pub(super) upgraded: AtomicBool,
+}
+
+impl Shared {
+    /// Counts a request until the value is dropped.
+    pub(super) fn begin(self: &Arc<Self>) -> Busy<()> {
+        self.in_flight.fetch_add(1, Ordering::Relaxed);
+        Busy { body: (), shared: Arc::clone(self) }
+    }
+}
+
+pin_project! {
+    /// A request under way, and the body of its answer once there is one.
+    pub(super) struct Busy<B> {
+        #[pin]
+        body: B,
+        shared: Arc<Shared>,
+    }
+
+    impl<B> PinnedDrop for Busy<B> {
+        fn drop(this: Pin<&mut Self>) {
+            this.project().shared.in_flight.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+}
+
+impl Busy<()> {
+    /// Goes on until the answer's body is dropped.
+    pub(super) fn until_the_end_of<B>(self, body: B) -> Busy<B> {
+        self.shared.in_flight.fetch_add(1, Ordering::Relaxed);
+        Busy { body, shared: Arc::clone(&self.shared) }
+    }
+}
+
+impl<B: Body> Body for Busy<B> {
+    type Data = B::Data;
+    type Error = B::Error;
+
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
+        self.project().body.poll_frame(cx)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+/// How long a caller may take.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Patience {
+    /// From the first byte of a head to its last.
+    pub(super) header: Duration,
+    /// Between messages.
+    pub(super) idle: Duration,
+    /// Without taking a byte of what we send.
+    pub(super) write: Duration,
+}
+
+/// Makes the bytes of the answer to a message that never became a request.
+pub(super) type Answer = Box<dyn FnOnce(Refusal) -> Bytes + Send>;
+
+/// A caller's connection.
+pub(super) struct Guarded<IO> {
+    inner: IO,
+    framing: Framing,
+    /// Bytes of a head that is not whole yet; hyper sees it whole or never.
+    held: BytesMut,
+    /// Bytes that hyper's buffer had no room for.
+    ready: BytesMut,
+    shared: Arc<Shared>,
+    patience: Patience,
+    since: Instant,
+    timer: Pin<Box<Sleep>>,
+    write_timer: Option<Pin<Box<Sleep>>>,
+    ended: bool,
+    answer: Option<Answer>,
+    farewell: Bytes,
+}
+
+impl<IO> Guarded<IO> {
+    /// Guards a new connection.
+    pub(super) fn new(inner: IO, framing: Framing, shared: Arc<Shared>, patience: Patience, answer: Answer) -> Self {
+        let since = Instant::now();
+        Self {
+            inner,
+            framing,
+            held: BytesMut::new(),
+            ready: BytesMut::new(),
+            shared,
+            patience,
+            since,
+            timer: Box::pin(sleep_until(since + patience.header)),
+            write_timer: None,
+            ended: false,
+            answer: Some(answer),
+            farewell: Bytes::new(),
+        }
+    }
+
+    /// The deadline is looked at when the timer fires, not moved with every message.
+    fn poll_too_slow(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        loop {
+            ready!(self.timer.as_mut().poll(cx));
+            let is_busy = self.shared.in_flight.load(Ordering::Relaxed) > 0;
+            let limit = if self.held.is_empty() { self.patience.idle } else { self.patience.header };
+            let deadline = if is_busy { Instant::now() + limit } else { self.since + limit };
+            if deadline <= Instant::now() {
+                return Poll::Ready(());
+            }
+            self.timer.as_mut().reset(deadline);
+        }
+    }
+
+    fn refuse(&mut self, refusal: Refusal) {
+        self.ended = true;
+        if let Some(answer) = self.answer.take() {
+            self.farewell = answer(refusal);
+        }
+    }
+
+    /// Looks at bytes that came after all that hyper has. Answers how many of them hyper may have now.
+    fn admit(&mut self, new: &[u8]) -> usize {
+        if self.shared.upgraded.load(Ordering::Relaxed) {
+            self.framing = Framing::opaque();
+        }
+        if self.held.is_empty() {
+            let mut admitted = 0;
+            loop {
+                match self.framing.advance(&new[admitted..]) {
+                    Progress::Passed(0) => return admitted,
+                    Progress::Passed(count) => admitted += count,
+                    Progress::Incomplete => {
+                        self.held.extend_from_slice(&new[admitted..]);
+                        return admitted;
+                    }
+                    Progress::Refused(refusal) => {
+                        self.refuse(refusal);
+                        return admitted;
+                    }
+                }
+            }
+        }
+        self.held.extend_from_slice(new);
+        loop {
+            match self.framing.advance(&self.held) {
+                Progress::Passed(0) | Progress::Incomplete => return 0,
+                Progress::Passed(count) => self.ready.extend_from_slice(&self.held.split_to(count)),
+                Progress::Refused(refusal) => {
+                    self.held.clear();
+                    self.refuse(refusal);
+                    return 0;
+                }
+            }
+        }
+    }
+}
+
+impl<IO: AsyncRead + Unpin> AsyncRead for Guarded<IO> {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        loop {
+            if !this.ready.is_empty() {
+                let count = this.ready.len().min(buf.remaining());
+                buf.put_slice(&this.ready.split_to(count));
+                if this.ready.is_empty() {
+                    this.ready = BytesMut::new();
+                }
+                return Poll::Ready(Ok(()));
+            }
+            if this.ended {
+                return Poll::Ready(Ok(()));
+            }
+            let before = buf.filled().len();
+            match Pin::new(&mut this.inner).poll_read(cx, buf) {
+                Poll::Ready(Ok(())) => {}
+                Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
+                Poll::Pending => {
+                    ready!(this.poll_too_slow(cx));
+                    this.ended = true;
+                    return Poll::Ready(Ok(()));
+                }
+            }
+            if buf.filled().len() == before {
+                this.ended = true;
+                return Poll::Ready(Ok(()));
+            }
+            if this.held.is_empty() {
+                this.since = Instant::now();
+            }
+            let admitted = this.admit(&buf.filled()[before..]);
+            buf.set_filled(before + admitted);
+            if this.held.is_empty() && this.held.capacity() > 0 {
+                this.held = BytesMut::new();
+            } else if !this.held.is_empty() && this.timer.deadline() > this.since + this.patience.header {
+                this.timer.as_mut().reset(this.since + this.patience.header);
+            }
+            if admitted > 0 {
+                return Poll::Ready(Ok(()));
+            }
+        }
+    }
+}
+
+impl<IO: AsyncRead + AsyncWrite + Unpin> Guarded<IO> {
+    fn poll_patiently<T>(&mut self, cx: &mut Context<'_>, outcome: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+        if outcome.is_ready() {
+            self.write_timer = None;
+            return outcome;
+        }
+        let limit = self.patience.write;
+        let timer = self.write_timer.get_or_insert_with(|| Box::pin(sleep_until(Instant::now() + limit)));
+        ready!(timer.as_mut().poll(cx));
+        Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
+    }
+
+    /// Reads what has come already, so that closing does not reset the connection before the caller
+    /// has read why.
+    fn discard_input(&mut self, cx: &mut Context<'_>) {
+        let mut scratch = [0_u8; 4096];
+        for _ in 0..64 {
+            let mut buf = ReadBuf::new(&mut scratch);
+            match Pin::new(&mut self.inner).poll_read(cx, &mut buf) {
+                Poll::Ready(Ok(())) if !buf.filled().is_empty() => {}
+                _ => return,
+            }
+        }
+    }
+}
+
+impl<IO: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Guarded<IO> {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, data: &[u8]) -> Poll<io::Result<usize>> {
+        let this = self.get_mut();
+        let outcome = Pin::new(&mut this.inner).poll_write(cx, data);
+        this.poll_patiently(cx, outcome)
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().inner).poll_flush(cx)
+    }
+
+    /// Where a message was refused, its answer is the last thing that the caller gets.
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        while !this.farewell.is_empty() {
+            let outcome = Pin::new(&mut this.inner).poll_write(cx, &this.farewell);
+            let written = ready!(this.poll_patiently(cx, outcome))?;
+            if written == 0 {
+                break;
+            }
+            this.farewell.advance(written);
+        }
+        let outcome = ready!(Pin::new(&mut this.inner).poll_shutdown(cx));
+        this.discard_input(cx);
+        Poll::Ready(outcome)
+    }
+}

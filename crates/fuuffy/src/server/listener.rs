@@ -1,0 +1,122 @@
+//! Listening sockets and worker threads: one single-threaded runtime a core, each with a socket of its
+//! own for each environment, between which the kernel spreads connections (`SO_REUSEPORT`).
+
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use socket2::{Domain, Protocol, Socket, Type};
+use tokio::sync::{Semaphore, watch};
+use tokio::task::JoinSet;
+
+use super::connection::{self, Worker};
+use super::{Environment, Sources, told_to_stop};
+
+/// Connections that wait to be accepted.
+const BACKLOG: i32 = 4096;
+
+/// The sockets of one environment, one a worker.
+pub(super) struct Listeners {
+    pub(super) address: SocketAddr,
+    sockets: Vec<TcpListener>,
+}
+
+/// Binds one socket for each worker to the same address.
+pub(super) fn bind(address: SocketAddr, workers: usize) -> io::Result<Listeners> {
+    // A first socket without sharing finds out whether somebody else listens there; the rest share.
+    let probe = socket(address, false)?;
+    let address = probe.local_addr()?;
+    drop(probe);
+    let sockets = (0..workers).map(|_| socket(address, true)).collect::<io::Result<Vec<_>>>()?;
+    Ok(Listeners { address, sockets })
+}
+
+fn socket(address: SocketAddr, share: bool) -> io::Result<TcpListener> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM.nonblocking(), Some(Protocol::TCP))?;
+    socket.set_reuse_address(true)?;
+    socket.set_reuse_port(share)?;
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    Ok(socket.into())
+}
+
+/// Starts the workers. Each ends when told to stop and its connections have ended or the grace is over.
+pub(super) fn spawn_workers(
+    workers: usize,
+    mut bound: Vec<(Arc<Environment>, Listeners)>,
+    sources: &Sources,
+    stopped: &watch::Receiver<bool>,
+) -> io::Result<Vec<JoinHandle<()>>> {
+    let mut threads = Vec::with_capacity(workers);
+    for number in 0..workers {
+        let mut mine = Vec::new();
+        for (environment, listeners) in &mut bound {
+            if let Some(socket) = listeners.sockets.pop() {
+                mine.push((Worker::new(Arc::clone(environment), Arc::clone(&sources.entropy)), socket));
+            }
+        }
+        let stopped = stopped.clone();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let thread = std::thread::Builder::new().name(format!("worker-{number}"));
+        threads.push(thread.spawn(move || runtime.block_on(work(mine, workers, stopped)))?);
+    }
+    Ok(threads)
+}
+
+async fn work(listeners: Vec<(Worker, TcpListener)>, workers: usize, stopped: watch::Receiver<bool>) {
+    let mut serving = JoinSet::new();
+    for (worker, socket) in listeners {
+        match tokio::net::TcpListener::from_std(socket) {
+            Ok(listener) => {
+                serving.spawn(accept(Arc::new(worker), listener, workers, stopped.clone()));
+            }
+            Err(error) => tracing::error!(%error, "A listening socket could not be used"),
+        }
+    }
+    while serving.join_next().await.is_some() {}
+}
+
+/// Accepts until told to stop, then waits for the connections; every one of them is owned here.
+async fn accept(
+    worker: Arc<Worker>,
+    listener: tokio::net::TcpListener,
+    workers: usize,
+    mut stopped: watch::Receiver<bool>,
+) {
+    let room = Arc::new(Semaphore::new((worker.environment.settings.limits.connections / workers).max(1)));
+    let mut connections = JoinSet::new();
+    loop {
+        // Callers beyond the limit wait in the backlog.
+        let permit = tokio::select! {
+            permit = Arc::clone(&room).acquire_owned() => permit,
+            () = told_to_stop(&mut stopped) => break,
+        };
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            Some(_) = connections.join_next() => continue,
+            () = told_to_stop(&mut stopped) => break,
+        };
+        match accepted {
+            Ok((stream, peer)) => {
+                let (worker, stopped) = (Arc::clone(&worker), stopped.clone());
+                connections.spawn(async move {
+                    connection::serve(worker, stream, peer, stopped).await;
+                    drop(permit);
+                });
+            }
+            Err(error) => {
+                // Out of descriptors, usually: connections that end will free some.
+                tracing::warn!(%error, "A connection could not be accepted");
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        }
+    }
+    drop(listener);
+    let grace = worker.grace();
+    let drained = async { while connections.join_next().await.is_some() {} };
+    if tokio::time::timeout(grace, drained).await.is_err() {
+        tracing::warn!(environment = %worker.environment.name, "The grace period is over; connections were cut off");
+    }
+}

@@ -1,0 +1,52 @@
+//! The numbers of a server as OpenMetrics text. Labels are bounded: never a client, a path or a token.
+
+use std::fmt;
+
+use fuuffy_store::Store as _;
+use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::registry::Registry;
+
+use super::Environments;
+
+/// OpenMetrics 1.0.
+pub(super) const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+type Labels = Vec<(&'static str, &'static str)>;
+
+/// Reads all counters and writes them down.
+pub(super) fn text(environments: &Environments) -> Result<String, fmt::Error> {
+    let mut registry = Registry::with_prefix("fuuffy");
+    let requests = Family::<Labels, Counter>::default();
+    let grants = Family::<Labels, Counter>::default();
+    let tokens = Family::<Labels, Gauge>::default();
+    let writable = Family::<Labels, Gauge>::default();
+    let skew = Family::<Labels, Gauge>::default();
+    registry.register("requests", "Requests to the gateway by outcome", requests.clone());
+    registry.register("token_requests", "Token requests by outcome", grants.clone());
+    registry.register("tokens", "Tokens in the index, those that expired lately included", tokens.clone());
+    registry.register("store_writable", "Whether the store can write", writable.clone());
+    registry.register(
+        "clock_ahead_milliseconds",
+        "How far the machine's calendar is ahead of the server's clock",
+        skew.clone(),
+    );
+    for environment in environments.iter() {
+        let name = ("environment", environment.name.as_str());
+        for (outcome, count) in environment.gateway.traffic().totals() {
+            requests.get_or_create(&vec![name, ("outcome", outcome)]).inc_by(count);
+        }
+        let outcome = environment.issuer.outcome();
+        grants.get_or_create(&vec![name, ("outcome", "issued")]).inc_by(outcome.issued);
+        grants.get_or_create(&vec![name, ("outcome", "refused")]).inc_by(outcome.refused);
+        let known = environment.store.tokens().len();
+        tokens.get_or_create(&vec![name]).set(i64::try_from(known).unwrap_or(i64::MAX));
+        writable.get_or_create(&vec![name]).set(i64::from(environment.store.is_writable()));
+        skew.get_or_create(&vec![name]).set(environment.clock.wall_ahead_millis());
+    }
+    let mut text = String::new();
+    encode(&mut text, &registry)?;
+    Ok(text)
+}

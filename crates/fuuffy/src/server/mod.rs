@@ -1,0 +1,242 @@
+//! A running server: environments, listeners, threads, and how they start, reload and stop.
+
+mod admin;
+mod connection;
+mod environment;
+mod framing;
+mod guard;
+mod listener;
+mod metrics;
+mod service;
+mod system;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use axum::Router;
+use fuuffy_domain::{Entropy, TimeSource};
+use fuuffy_store::embedded::DirectoryLock;
+use fuuffy_store::{Store as _, pepper};
+use serde::Serialize;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+use crate::config::Config;
+
+pub use environment::Environment;
+pub use framing::{Framing, HeadLimits, Progress};
+pub use system::{SystemEntropy, SystemTime};
+
+/// What a server gets from outside, so that a test can own it.
+#[derive(Clone)]
+pub struct Sources {
+    /// Time.
+    pub time: Arc<dyn TimeSource>,
+    /// Randomness.
+    pub entropy: Arc<dyn Entropy>,
+    /// Where the key file is, if not in the data directory.
+    pub pepper_file: Option<std::path::PathBuf>,
+}
+
+impl Sources {
+    /// The machine's own.
+    #[must_use]
+    pub fn system() -> Self {
+        let pepper_file = crate::settings::pepper_file();
+        Self { time: Arc::new(SystemTime), entropy: Arc::new(SystemEntropy), pepper_file }
+    }
+}
+
+/// What was bound: the ready line.
+#[derive(Debug, Clone, Serialize)]
+pub struct Addresses {
+    /// The testing environment's listener.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub testing: Option<SocketAddr>,
+    /// The production environment's listener.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub production: Option<SocketAddr>,
+    /// The admin listener.
+    pub admin: SocketAddr,
+}
+
+/// Both environments, each whole or absent. There is no map of them.
+#[derive(Clone)]
+pub struct Environments {
+    /// The testing environment.
+    pub testing: Option<Arc<Environment>>,
+    /// The production environment.
+    pub production: Option<Arc<Environment>>,
+}
+
+impl Environments {
+    /// Opens the data directory and whatever in it the configuration names.
+    ///
+    /// # Errors
+    /// Another process holds the directory, or a file is not what it should be.
+    pub fn open(config: &Config, sources: &Sources) -> anyhow::Result<(Self, DirectoryLock)> {
+        let lock = DirectoryLock::acquire(&config.data_dir)?;
+        let file = sources.pepper_file.clone().unwrap_or_else(|| config.data_dir.join("pepper.key"));
+        let exist = [&config.environments.testing, &config.environments.production]
+            .into_iter()
+            .flatten()
+            .any(|environment| environment::store_path(config, environment.name).exists());
+        let keys = pepper::load_or_create(&file, exist, &*sources.entropy)?;
+        let open = |settings: &Option<crate::config::EnvironmentConfig>| {
+            settings
+                .as_ref()
+                .map(|settings| Environment::open(config, settings, sources, &keys).map(Arc::new))
+                .transpose()
+        };
+        let environments =
+            Self { testing: open(&config.environments.testing)?, production: open(&config.environments.production)? };
+        Ok((environments, lock))
+    }
+
+    /// Those that there are.
+    pub fn iter(&self) -> impl Iterator<Item = &Arc<Environment>> {
+        [&self.testing, &self.production].into_iter().flatten()
+    }
+
+    /// The JSON API of the operators' deeds.
+    pub fn admin_router(&self) -> Router {
+        let shown =
+            |environment: &Option<Arc<Environment>>| environment.as_ref().map(|environment| environment.for_admin());
+        fuuffy_admin::router(shown(&self.testing), shown(&self.production))
+    }
+
+    /// Finishes what is under way in the stores and closes their files.
+    pub async fn close(&self) {
+        for environment in self.iter() {
+            if let Err(error) = environment.store.close().await {
+                tracing::error!(environment = %environment.name, %error, "The store did not close cleanly");
+            }
+        }
+    }
+}
+
+/// Resolves when the server is to stop.
+async fn told_to_stop(stopped: &mut watch::Receiver<bool>) {
+    // A sender that is gone means the same.
+    let _ = stopped.wait_for(|stopped| *stopped).await;
+}
+
+/// A server that serves.
+pub struct Server {
+    addresses: Addresses,
+    environments: Environments,
+    shutdown: watch::Sender<bool>,
+    workers: Vec<std::thread::JoinHandle<()>>,
+    control: JoinSet<()>,
+    ready: Arc<admin::Readiness>,
+    socket: std::path::PathBuf,
+    grace: Duration,
+    _lock: DirectoryLock,
+}
+
+impl Server {
+    /// Opens the stores, binds everything, and serves.
+    ///
+    /// # Errors
+    /// Whatever cannot be opened or bound, by name. Nothing stays behind then.
+    pub async fn start(config: Config, sources: Sources) -> anyhow::Result<Self> {
+        let (environments, lock) = Environments::open(&config, &sources)?;
+        let (shutdown, stopped) = watch::channel(false);
+        let mut bound = Vec::new();
+        let mut addresses = Addresses { testing: None, production: None, admin: config.admin.listen };
+        for (environment, place) in
+            [(&environments.testing, &mut addresses.testing), (&environments.production, &mut addresses.production)]
+        {
+            if let Some(environment) = environment {
+                let listeners = listener::bind(environment.settings.listen, config.workers).with_context(|| {
+                    format!("environments.{}.listen: cannot bind {}", environment.name, environment.settings.listen)
+                })?;
+                *place = Some(listeners.address);
+                bound.push((Arc::clone(environment), listeners));
+            }
+        }
+        let mut control = JoinSet::new();
+        let ready = Arc::new(admin::Readiness::default());
+        let socket = config.data_dir.join("admin.sock");
+        let router = admin::observe(environments.clone(), Arc::clone(&ready));
+        addresses.admin = admin::listen(&mut control, config.admin.listen, router, stopped.clone())
+            .await
+            .with_context(|| format!("admin.listen: cannot bind {}", config.admin.listen))?;
+        admin::listen_unix(&mut control, &socket, environments.admin_router(), stopped.clone())
+            .with_context(|| format!("cannot bind the operators' socket {}", socket.display()))?;
+        let workers =
+            listener::spawn_workers(config.workers, bound, &sources, &stopped).context("cannot start a thread")?;
+        let housekeeping = environments.clone();
+        control.spawn(environment::keep_house(housekeeping, stopped));
+        ready.set(true);
+        Ok(Self {
+            addresses,
+            environments,
+            shutdown,
+            workers,
+            control,
+            ready,
+            socket,
+            grace: config.shutdown_grace,
+            _lock: lock,
+        })
+    }
+
+    /// What was bound.
+    #[must_use]
+    pub const fn addresses(&self) -> &Addresses {
+        &self.addresses
+    }
+
+    /// The environments that are served.
+    #[must_use]
+    pub const fn environments(&self) -> &Environments {
+        &self.environments
+    }
+
+    /// The JSON API of the operators' deeds, for a caller in this process.
+    pub fn admin_router(&self) -> Router {
+        self.environments.admin_router()
+    }
+
+    /// Puts the routes, plans and upstreams of another configuration in force, in all environments or,
+    /// if any of them cannot take it, in none.
+    ///
+    /// # Errors
+    /// What changed that a reload cannot change, or what makes no snapshot. The old one stays in force.
+    pub fn reload(&self, config: &Config) -> anyhow::Result<()> {
+        let mut prepared = Vec::new();
+        for environment in self.environments.iter() {
+            prepared.push((environment, environment.prepare_reload(config)?));
+        }
+        for (environment, snapshot) in prepared {
+            environment.gateway.reload(snapshot);
+        }
+        Ok(())
+    }
+
+    /// Drains: takes nothing new, finishes what is in flight or what the grace period lets finish, and
+    /// closes the stores.
+    pub async fn shutdown(mut self) {
+        self.ready.set(false);
+        let _ = self.shutdown.send(true);
+        let workers = std::mem::take(&mut self.workers);
+        let drained = tokio::task::spawn_blocking(move || {
+            for worker in workers {
+                if worker.join().is_err() {
+                    tracing::error!("A worker thread panicked");
+                }
+            }
+        });
+        // Workers end by themselves at the end of the grace period.
+        let _ = drained.await;
+        let control = async { while self.control.join_next().await.is_some() {} };
+        if tokio::time::timeout(self.grace, control).await.is_err() {
+            tracing::warn!("Some operators' connections were cut off");
+        }
+        self.environments.close().await;
+        let _ = std::fs::remove_file(&self.socket);
+    }
+}

@@ -1,0 +1,119 @@
+//! One request, from its head to its answer: the stages that every request goes through, and the one
+//! fork between the token endpoints and the gateway.
+
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use fuuffy_domain::RequestContext;
+use fuuffy_gateway::{CallerFields, ResponseBody};
+use fuuffy_protocol::{BodyShape, Refusal, RequestFault};
+use http::header::{self, HeaderName, HeaderValue};
+use http::{Request, Response};
+use http_body::Body as _;
+use http_body_util::BodyExt as _;
+use hyper::body::Incoming;
+use tokio::time::{Instant, timeout_at};
+
+use super::connection::Worker;
+use crate::config::EnvironmentConfig;
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+/// The largest body of a token request, in bytes.
+const TOKEN_BODY: usize = 8 * 1024;
+
+/// Answers one request. Every answer bears `X-Request-Id`.
+pub(super) async fn respond(
+    worker: &Worker,
+    context: &RequestContext,
+    caller: &CallerFields,
+    request: Request<Incoming>,
+) -> Response<ResponseBody> {
+    let environment = &worker.environment;
+    let shape = shape_of(request.uri().path());
+    let mut response = match (check_head(&environment.settings, &request), token_shape(request.uri().path())) {
+        (Err(refusal), _) => refusal.to_response(shape).map(ResponseBody::from),
+        (Ok(()), Some(shape)) => {
+            let (parts, body) = request.into_parts();
+            let body = read_whole(body, environment.settings.limits.body_timeout).await;
+            environment.issuer.respond(context, &parts, body, shape).await.map(ResponseBody::from)
+        }
+        (Ok(()), None) => environment.gateway.respond(context, caller, &worker.pools, request).await,
+    };
+    let mut text = [0; 36];
+    if let Ok(id) = HeaderValue::from_str(context.id.encode(&mut text)) {
+        response.headers_mut().insert(REQUEST_ID, id);
+    }
+    response
+}
+
+/// The token endpoints, and the shape that each speaks.
+fn token_shape(path: &str) -> Option<BodyShape> {
+    match path {
+        "/v1/auth/token" => Some(BodyShape::Guide),
+        "/oauth/token" => Some(BodyShape::Standard),
+        _ => None,
+    }
+}
+
+fn shape_of(path: &str) -> BodyShape {
+    token_shape(path).unwrap_or(BodyShape::Guide)
+}
+
+/// Limits of the head, for HTTP/2 too, and the host.
+fn check_head(settings: &EnvironmentConfig, request: &Request<Incoming>) -> Result<(), Refusal> {
+    let (limits, uri, headers) = (&settings.limits, request.uri(), request.headers());
+    if uri.path_and_query().map_or(0, |target| target.as_str().len()) > limits.max_uri {
+        return Err(Refusal::UriTooLong);
+    }
+    let bytes = || headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum::<usize>();
+    if request.version() == http::Version::HTTP_2
+        && (headers.len() > limits.max_headers || bytes() > limits.max_header_bytes)
+    {
+        return Err(Refusal::HeadersTooLarge);
+    }
+    let Some(served) = &settings.hosts else {
+        return Ok(());
+    };
+    let named = match uri.authority() {
+        Some(authority) => Some(authority.host()),
+        None => headers.get(header::HOST).and_then(|host| host.to_str().ok()).map(host_without_port),
+    };
+    if named.is_some_and(|named| served.iter().any(|served| served.eq_ignore_ascii_case(named))) {
+        Ok(())
+    } else {
+        Err(Refusal::MisdirectedRequest)
+    }
+}
+
+fn host_without_port(host: &str) -> &str {
+    match host.rsplit_once(':') {
+        Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
+        _ => host,
+    }
+}
+
+/// Reads a token request's body, at most [`TOKEN_BODY`] bytes of it, and not for longer than `patience`.
+async fn read_whole(mut body: Incoming, patience: Duration) -> Result<Bytes, Refusal> {
+    let broken = Refusal::InvalidRequest(RequestFault::MalformedMessage);
+    if body.size_hint().lower() > TOKEN_BODY as u64 {
+        return Err(Refusal::PayloadTooLarge);
+    }
+    let deadline = Instant::now() + patience;
+    let mut whole = BytesMut::new();
+    loop {
+        match timeout_at(deadline, body.frame()).await {
+            Ok(None) => return Ok(whole.freeze()),
+            Ok(Some(Ok(frame))) => {
+                let data = frame.into_data().unwrap_or_default();
+                if whole.len() + data.len() > TOKEN_BODY {
+                    return Err(Refusal::PayloadTooLarge);
+                }
+                if whole.is_empty() && body.is_end_stream() {
+                    return Ok(data);
+                }
+                whole.extend_from_slice(&data);
+            }
+            Ok(Some(Err(_))) | Err(_) => return Err(broken),
+        }
+    }
+}

@@ -1,0 +1,175 @@
+//! Header fields: which are removed, which are set, in which order.
+//!
+//! Fields of one hop are removed first, then the fields that we assert are set; a `Connection` field
+//! that names one of ours therefore never touches it.
+
+use std::fmt::Write as _;
+use std::net::IpAddr;
+
+use fuuffy_domain::{EnvironmentName, Permit, Plan, RequestContext, Timestamp, Verdict};
+use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use sfv::{KeyRef, ListSerializer, StringRef};
+
+use crate::meter::Meter;
+
+/// `X-Client-Id`: who calls.
+pub(crate) const CLIENT_ID: HeaderName = HeaderName::from_static("x-client-id");
+/// `X-Environment`: in which environment.
+pub(crate) const ENVIRONMENT: HeaderName = HeaderName::from_static("x-environment");
+/// `X-Scopes`: with which scopes.
+pub(crate) const SCOPES: HeaderName = HeaderName::from_static("x-scopes");
+/// `X-Request-Id`
+pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+pub(crate) const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+pub(crate) const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+pub(crate) const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+const LIMIT: HeaderName = HeaderName::from_static("x-ratelimit-limit");
+const REMAINING: HeaderName = HeaderName::from_static("x-ratelimit-remaining");
+const RESET: HeaderName = HeaderName::from_static("x-ratelimit-reset");
+const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
+const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
+const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
+const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
+
+/// What every request of one caller's connection shares.
+#[derive(Debug, Clone)]
+pub struct CallerFields {
+    address: HeaderValue,
+    node: String,
+    scheme: &'static str,
+}
+
+impl CallerFields {
+    /// For a caller at `peer` that spoke `http` or `https`.
+    #[must_use]
+    pub fn new(peer: IpAddr, scheme: &'static str) -> Self {
+        let node = match peer {
+            IpAddr::V4(address) => address.to_string(),
+            // RFC 7239 §6: an IPv6 node is bracketed and quoted.
+            IpAddr::V6(address) => format!("\"[{address}]\""),
+        };
+        let address = HeaderValue::from_str(&peer.to_string()).unwrap_or(HeaderValue::from_static("unknown"));
+        Self { address, node, scheme }
+    }
+}
+
+/// Removes the fields of one hop, those that `Connection` names among them (RFC 9110 §7.6.1).
+pub(crate) fn remove_hop_by_hop(headers: &mut HeaderMap) {
+    if headers.contains_key(header::CONNECTION) {
+        let named: Vec<HeaderName> = headers
+            .get_all(header::CONNECTION)
+            .iter()
+            .filter_map(|value| value.to_str().ok())
+            .flat_map(|value| value.split(','))
+            .filter_map(|name| name.trim().parse().ok())
+            // The length frames the message on the next hop too; a caller cannot have it dropped.
+            .filter(|name| *name != header::CONTENT_LENGTH && *name != header::HOST)
+            .collect();
+        for name in named {
+            headers.remove(name);
+        }
+        headers.remove(header::CONNECTION);
+    }
+    for name in [header::TE, header::TRANSFER_ENCODING, header::UPGRADE, KEEP_ALIVE, PROXY_CONNECTION] {
+        headers.remove(name);
+    }
+}
+
+/// Whether the caller takes trailers, as gRPC asks.
+pub(crate) fn takes_trailers(headers: &HeaderMap) -> bool {
+    headers
+        .get_all(header::TE)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .any(|value| value.split(',').any(|coding| coding.trim().eq_ignore_ascii_case("trailers")))
+}
+
+/// What a request is forwarded as.
+pub(crate) struct Assertion<'a> {
+    pub(crate) context: &'a RequestContext,
+    pub(crate) permit: &'a Permit,
+    pub(crate) meter: &'a Meter,
+    pub(crate) caller: &'a CallerFields,
+    pub(crate) environment: EnvironmentName,
+}
+
+impl Assertion<'_> {
+    /// Replaces the caller's fields of these names by ours, and takes the token out.
+    pub(crate) fn write(&self, headers: &mut HeaderMap, host: Option<&HeaderValue>) {
+        for name in [header::AUTHORIZATION, header::PROXY_AUTHORIZATION, header::EXPECT] {
+            headers.remove(name);
+        }
+        headers.insert(CLIENT_ID, self.meter.client_id.clone());
+        headers.insert(ENVIRONMENT, HeaderValue::from_static(self.environment.as_str()));
+        set_or_remove(headers, SCOPES, HeaderValue::try_from(self.permit.scope().to_string()).ok());
+        headers.insert(REQUEST_ID, request_id_value(self.context));
+        headers.insert(FORWARDED_FOR, self.caller.address.clone());
+        headers.insert(FORWARDED_PROTO, HeaderValue::from_static(self.caller.scheme));
+        set_or_remove(headers, FORWARDED_HOST, host.cloned());
+        set_or_remove(headers, header::FORWARDED, self.forwarded(host));
+    }
+
+    /// RFC 7239 §4. A host with characters that would need quoting is left out.
+    fn forwarded(&self, host: Option<&HeaderValue>) -> Option<HeaderValue> {
+        let mut text = String::with_capacity(96);
+        let _ = write!(text, "for={};proto={}", self.caller.node, self.caller.scheme);
+        if let Some(host) = host.and_then(|host| host.to_str().ok()).filter(|host| !host.contains(['"', '\\'])) {
+            let _ = write!(text, ";host=\"{host}\"");
+        }
+        HeaderValue::try_from(text).ok()
+    }
+}
+
+fn set_or_remove(headers: &mut HeaderMap, name: HeaderName, value: Option<HeaderValue>) {
+    match value {
+        Some(value) => headers.insert(name, value),
+        None => headers.remove(name),
+    };
+}
+
+/// The request's id as every answer and the upstream get it.
+pub(crate) fn request_id_value(context: &RequestContext) -> HeaderValue {
+    let mut buffer = [0; 36];
+    HeaderValue::from_str(context.id.encode(&mut buffer)).unwrap_or(HeaderValue::from_static("unknown"))
+}
+
+/// Tells a caller how it stands in its plan's windows (contract §5).
+pub(crate) fn set_limits(headers: &mut HeaderMap, verdict: &Verdict, policy: Option<&HeaderValue>, now: Timestamp) {
+    if let Some(tightest) = verdict.tightest() {
+        headers.insert(LIMIT, HeaderValue::from(tightest.limit.requests));
+        headers.insert(REMAINING, HeaderValue::from(tightest.remaining));
+        headers.insert(RESET, HeaderValue::from(tightest.resets_at.unix_seconds_up()));
+    }
+    set_or_remove(headers, RATE_LIMIT, standing_field(verdict, now));
+    set_or_remove(headers, RATE_LIMIT_POLICY, policy.cloned());
+}
+
+/// `RateLimit-Policy: "minute";q=100;w=60` (draft-ietf-httpapi-ratelimit-headers)
+pub(crate) fn policy_field(plan: &Plan) -> Option<HeaderValue> {
+    let mut list = ListSerializer::new();
+    for limit in &plan.limits {
+        let _ = list
+            .bare_item(StringRef::from_str(limit.name()).ok()?)
+            .parameter(KeyRef::constant("q"), limit.requests)
+            .parameter(KeyRef::constant("w"), limit.seconds)
+            .finish();
+    }
+    HeaderValue::try_from(list.finish()?).ok()
+}
+
+/// `RateLimit: "minute";r=99;t=60`
+fn standing_field(verdict: &Verdict, now: Timestamp) -> Option<HeaderValue> {
+    let mut list = ListSerializer::new();
+    for standing in &verdict.standings {
+        let seconds = standing.resets_at.since(now).as_millis().div_ceil(1000);
+        let _ = list
+            .bare_item(StringRef::from_str(standing.limit.name()).ok()?)
+            .parameter(KeyRef::constant("r"), standing.remaining)
+            .parameter(KeyRef::constant("t"), u32::try_from(seconds).unwrap_or(u32::MAX))
+            .finish();
+    }
+    HeaderValue::try_from(list.finish()?).ok()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,58 @@
+//! Header stripping against a naive model, and the limit fields as callers see them.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use fuuffy_domain::{LimitState, Plan};
+use proptest::prelude::*;
+
+use super::*;
+
+#[test]
+fn fields_that_connection_names_are_removed_but_never_the_length() {
+    let mut headers = HeaderMap::new();
+    headers.append(header::CONNECTION, HeaderValue::from_static("keep-alive, X-Hop"));
+    headers.append(header::CONNECTION, HeaderValue::from_static("content-length"));
+    headers.insert("x-hop", HeaderValue::from_static("1"));
+    headers.insert("x-end", HeaderValue::from_static("1"));
+    headers.insert(header::CONTENT_LENGTH, HeaderValue::from_static("5"));
+    remove_hop_by_hop(&mut headers);
+    let names: Vec<&str> = headers.keys().map(HeaderName::as_str).collect();
+    assert_eq!(names, ["x-end", "content-length"]);
+}
+
+#[test]
+fn the_limit_fields_are_structured_fields() {
+    let now = Timestamp::from_unix_millis(1_700_000_000_000);
+    let plan = Plan::standard();
+    let mut state = LimitState::default();
+    state.take(&plan, now);
+    let verdict = state.take(&plan, now.after(Duration::from_millis(1500)));
+    let mut headers = HeaderMap::new();
+    set_limits(&mut headers, &verdict, policy_field(&plan).as_ref(), now.after(Duration::from_millis(1500)));
+    let field = |name: &str| headers[name].to_str().unwrap().to_owned();
+    assert_eq!(field("ratelimit-policy"), r#""minute";q=100;w=60, "hour";q=1000;w=3600"#);
+    assert_eq!(field("ratelimit"), r#""minute";r=98;t=59, "hour";r=998;t=3599"#);
+    assert_eq!(field("x-ratelimit-remaining"), "98");
+    assert_eq!(field("x-ratelimit-reset"), "1700000060");
+}
+
+proptest! {
+    /// The model keeps a field if it is neither of one hop by definition nor named by `Connection`.
+    #[test]
+    fn stripping_agrees_with_a_naive_model(
+        present in prop::collection::btree_set("[a-d]{1,2}", 0..8),
+        named in prop::collection::vec("[a-d]{1,2}", 0..5),
+        hops in prop::collection::btree_set(prop::sample::select(vec!["te", "upgrade", "keep-alive", "proxy-connection", "transfer-encoding"]), 0..5),
+    ) {
+        let mut headers = HeaderMap::new();
+        for name in present.iter().map(String::as_str).chain(hops.iter().copied()) {
+            headers.insert(HeaderName::from_bytes(name.as_bytes()).unwrap(), HeaderValue::from_static("x"));
+        }
+        headers.insert(header::CONNECTION, HeaderValue::try_from(named.join(" ,")).unwrap());
+        remove_hop_by_hop(&mut headers);
+        let left: BTreeSet<String> = headers.keys().map(|name| name.as_str().to_owned()).collect();
+        let expected: BTreeSet<String> = present.into_iter().filter(|name| !named.contains(name)).collect();
+        prop_assert_eq!(left, expected);
+    }
+}

@@ -1,0 +1,336 @@
+//! The life of a proxied request, top to bottom.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use fuuffy_domain::{
+    EnvironmentName, InvalidToken, Keyring, MatchedPath, Permit, RequestContext, RouteMatch, Verdict, VerifiedToken,
+};
+use fuuffy_protocol::{AccessToken, Bearer, BodyShape, Refusal, RequestFault, TokenFault};
+use fuuffy_store::Store;
+use http::header::{self, HeaderValue};
+use http::request::Parts;
+use http::{Method, Request, Response, StatusCode, Uri, Version};
+use http_body::Body;
+use hyper::body::Incoming;
+use hyper::upgrade::OnUpgrade;
+use tokio::time::timeout;
+
+use crate::body::{BodyFate, CallerBody, ResponseBody};
+use crate::fields::{self, Assertion, CallerFields};
+use crate::meter::Meters;
+use crate::record::{Outcome, Traffic};
+use crate::snapshot::{RouteSettings, Snapshot, UpstreamProtocol};
+use crate::tunnel;
+use crate::upstream::{ConnectFailure, Lease, Pool, Pools, RoutePools, SendFailure};
+
+/// The gateway of one environment, shared by all threads.
+pub struct Gateway {
+    environment: EnvironmentName,
+    store: Arc<dyn Store>,
+    keyring: Arc<Keyring>,
+    snapshot: ArcSwap<Snapshot>,
+    meters: Meters,
+    traffic: Traffic,
+}
+
+/// A request that is ready for any upstream of its route.
+struct UpstreamRequest {
+    request: Request<CallerBody>,
+    fate: BodyFate,
+    /// The head once more, where the request may be sent a second time.
+    again: Option<Box<Request<CallerBody>>>,
+    upgrade: Option<(HeaderValue, OnUpgrade)>,
+}
+
+/// An answer whose head has come.
+struct Answer {
+    response: Response<Incoming>,
+    lease: Lease,
+}
+
+impl Gateway {
+    /// A gateway that reads tokens and clients from `store` and judges by `snapshot`.
+    #[must_use]
+    pub fn new(environment: EnvironmentName, store: Arc<dyn Store>, keyring: Arc<Keyring>, snapshot: Snapshot) -> Self {
+        let snapshot = ArcSwap::from_pointee(snapshot);
+        Self { environment, store, keyring, snapshot, meters: Meters::default(), traffic: Traffic::default() }
+    }
+
+    /// Puts a reloaded configuration in force. Requests under way finish by the one they began with.
+    pub fn reload(&self, snapshot: Snapshot) {
+        self.snapshot.store(Arc::new(snapshot));
+    }
+
+    /// What was counted by outcome.
+    pub const fn traffic(&self) -> &Traffic {
+        &self.traffic
+    }
+
+    /// What was counted by client.
+    pub const fn meters(&self) -> &Meters {
+        &self.meters
+    }
+
+    /// Serves one request. `pools` are those of the calling thread.
+    pub async fn respond(
+        &self,
+        context: &RequestContext,
+        caller: &CallerFields,
+        pools: &Pools,
+        request: Request<Incoming>,
+    ) -> Response<ResponseBody> {
+        let (result, verdict) = self.proxy(context, caller, pools, request).await;
+        let outcome = match &result {
+            Ok(response) => Outcome::Proxied(u8::try_from(response.status().as_u16() / 100).unwrap_or(5)),
+            Err(Refusal::RateLimitExceeded(_)) => Outcome::Limited,
+            Err(Refusal::BadGateway | Refusal::GatewayTimeout) => Outcome::UpstreamFailed,
+            Err(_) => Outcome::Refused,
+        };
+        let mut response = result.unwrap_or_else(|refusal| {
+            tracing::debug!(request_id = %context.id, code = refusal.code(), "A request was refused");
+            refusal.to_response(BodyShape::Guide).map(ResponseBody::from)
+        });
+        if let Some((verdict, policy)) = verdict {
+            fields::set_limits(response.headers_mut(), &verdict, policy.as_ref(), context.now);
+        }
+        self.traffic.record(outcome);
+        response
+    }
+
+    async fn proxy(
+        &self,
+        context: &RequestContext,
+        caller: &CallerFields,
+        pools: &Pools,
+        request: Request<Incoming>,
+    ) -> (Result<Response<ResponseBody>, Refusal>, Option<(Verdict, Option<HeaderValue>)>) {
+        let snapshot = self.snapshot.load_full();
+        let permit = match self.permit(context, &snapshot, request.method(), request.uri(), request.headers()) {
+            Ok(permit) => permit,
+            Err(refusal) => return (Err(refusal), None),
+        };
+        let plan = snapshot.plan(&permit.client().plan);
+        let meter = self.meters.of(&permit);
+        let verdict = meter.take(&plan.plan, context.now);
+        let told = Some((verdict, plan.policy.clone()));
+        if let Some(wait) = told.as_ref().and_then(|(verdict, _)| verdict.wait) {
+            return (Err(Refusal::RateLimitExceeded(whole_seconds(wait))), told);
+        }
+        let Some(settings) = snapshot.routes.get(permit.route().index) else {
+            return (Err(Refusal::NotFound), told);
+        };
+        let assertion = Assertion { context, permit: &permit, meter: &meter, caller, environment: self.environment };
+        let mut prepared = match prepare(request, settings, &assertion) {
+            Ok(prepared) => prepared,
+            Err(refusal) => return (Err(refusal), told),
+        };
+        let upgrade = prepared.upgrade.take();
+        let answer = send(prepared, settings, &permit, &pools.of(&snapshot), context).await;
+        (answer.map(|answer| respond(answer, settings, upgrade)), told)
+    }
+
+    /// Route, token, scope: everything that must be proven before a request is forwarded.
+    fn permit(
+        &self,
+        context: &RequestContext,
+        snapshot: &Snapshot,
+        method: &Method,
+        uri: &Uri,
+        headers: &http::HeaderMap,
+    ) -> Result<Permit, Refusal> {
+        let route = find_route(snapshot, method, uri)?;
+        let token = match Bearer::parse(headers)? {
+            Bearer::Unverified(token) => token,
+            Bearer::Missing => return Err(Refusal::MissingToken),
+        };
+        let verified = self.verify(context, &token)?;
+        verified.authorise(route).map_err(|refusal| Refusal::InsufficientScope(refusal.needed.to_string()))
+    }
+
+    fn verify(&self, context: &RequestContext, token: &AccessToken) -> Result<VerifiedToken, Refusal> {
+        let unknown = Refusal::InvalidToken(TokenFault::Unknown);
+        let entry = self.keyring.token_digests(token).find_map(|digest| self.store.tokens().find(&digest));
+        let entry = entry.ok_or_else(|| unknown.clone())?;
+        let client = self.store.directory().get(entry.client).ok_or_else(|| unknown.clone())?;
+        entry.verify(client, context.now).map_err(|invalid| match invalid {
+            InvalidToken::Expired => Refusal::InvalidToken(TokenFault::Expired),
+            InvalidToken::Revoked => unknown,
+        })
+    }
+}
+
+fn find_route(snapshot: &Snapshot, method: &Method, uri: &Uri) -> Result<RouteMatch, Refusal> {
+    let path = MatchedPath::check(uri.path()).map_err(|_| Refusal::InvalidRequest(RequestFault::AmbiguousPath))?;
+    snapshot.table.find(method, path).ok_or(Refusal::NotFound)
+}
+
+/// Turns the caller's request into the upstream's: the path as it was matched, the fields of one hop
+/// removed, ours set.
+fn prepare(
+    request: Request<Incoming>,
+    settings: &RouteSettings,
+    assertion: &Assertion<'_>,
+) -> Result<UpstreamRequest, Refusal> {
+    let (mut parts, body) = request.into_parts();
+    let host = host_of(&parts);
+    let upgrade = match tunnel::requested(&parts.headers) {
+        Some(_) if !settings.websocket || settings.protocol == UpstreamProtocol::Http2 => {
+            return Err(Refusal::InvalidRequest(RequestFault::UpgradeNotAllowed));
+        }
+        Some(protocol) => parts.extensions.remove::<OnUpgrade>().map(|on_upgrade| (protocol, on_upgrade)),
+        None => None,
+    };
+    if body.size_hint().exact().is_some_and(|length| length > settings.max_body) {
+        return Err(Refusal::PayloadTooLarge);
+    }
+    let trailers = fields::takes_trailers(&parts.headers);
+    fields::remove_hop_by_hop(&mut parts.headers);
+    assertion.write(&mut parts.headers, host.as_ref());
+    if trailers {
+        parts.headers.insert(header::TE, HeaderValue::from_static("trailers"));
+    }
+    if let Some((protocol, _)) = &upgrade {
+        tunnel::announce(&mut parts.headers, protocol.clone());
+    }
+    let is_replayable = body.is_end_stream() && parts.method.is_idempotent() && upgrade.is_none();
+    let mut head = Request::new(());
+    *head.method_mut() = parts.method;
+    *head.uri_mut() = parts.uri;
+    *head.headers_mut() = parts.headers;
+    let again = is_replayable.then(|| Box::new(head.clone().map(|()| CallerBody::empty())));
+    let (body, fate) = if body.is_end_stream() {
+        (CallerBody::empty(), BodyFate::default())
+    } else {
+        CallerBody::streaming(body, settings.max_body, settings.body_timeout)
+    };
+    Ok(UpstreamRequest { request: head.map(|()| body), fate, again, upgrade })
+}
+
+/// Sends a request, and once more where that is safe: nothing of it was sent, or it is idempotent,
+/// without a body, and the connection died before an answer.
+async fn send(
+    mut prepared: UpstreamRequest,
+    settings: &RouteSettings,
+    permit: &Permit,
+    pools: &RoutePools,
+    context: &RequestContext,
+) -> Result<Answer, Refusal> {
+    let route = permit.route().index;
+    let mut tried: Option<Arc<Pool>> = None;
+    let mut request = prepared.request;
+    loop {
+        let other = tried.as_ref().and_then(|tried| pools.choose(route, Some(tried)));
+        let Some(pool) = other.or_else(|| pools.choose(route, None)) else {
+            return Err(Refusal::BadGateway);
+        };
+        let is_first = tried.replace(Arc::clone(&pool)).is_none();
+        let failed = |what: &'static str| {
+            tracing::warn!(request_id = %context.id, upstream = pool.authority, route = permit.route().prefix(), "{what}");
+        };
+        let mut lease = match pool.lease().await {
+            Ok(lease) => lease,
+            Err(failure) => {
+                pool.note_failure();
+                failed("No connection to the upstream");
+                if is_first {
+                    continue;
+                }
+                return Err(match failure {
+                    ConnectFailure::Refused => Refusal::BadGateway,
+                    ConnectFailure::TimedOut => Refusal::GatewayTimeout,
+                });
+            }
+        };
+        let was_reused = lease.is_reused();
+        address(&mut request, lease.pool());
+        match timeout(settings.response_timeout, lease.send(request)).await {
+            Ok(Ok(response)) => {
+                pool.note_success();
+                return Ok(Answer { response, lease });
+            }
+            Ok(Err(SendFailure::NotSent(unsent))) if is_first => request = *unsent,
+            Ok(Err(SendFailure::NotSent(_))) => return Err(Refusal::BadGateway),
+            Ok(Err(SendFailure::MaybeSent(error))) => {
+                if let Some(refusal) = prepared.fate.refusal() {
+                    return Err(refusal);
+                }
+                match prepared.again.take() {
+                    Some(again) if is_first && was_reused => request = *again,
+                    _ => {
+                        pool.note_failure();
+                        tracing::warn!(request_id = %context.id, upstream = pool.authority, %error, "The upstream broke off");
+                        return Err(Refusal::BadGateway);
+                    }
+                }
+            }
+            Err(_) => {
+                if let Some(refusal) = prepared.fate.refusal() {
+                    return Err(refusal);
+                }
+                pool.note_failure();
+                failed("The upstream did not answer in time");
+                return Err(Refusal::GatewayTimeout);
+            }
+        }
+    }
+}
+
+/// Addresses a request to one upstream, in the version that it speaks.
+fn address(request: &mut Request<CallerBody>, pool: &Pool) {
+    match pool.protocol {
+        UpstreamProtocol::Http1 => {
+            *request.version_mut() = Version::HTTP_11;
+            if request.uri().authority().is_some()
+                && let Some(target) = request.uri().path_and_query().cloned()
+            {
+                *request.uri_mut() = Uri::from(target);
+            }
+            request.headers_mut().insert(header::HOST, pool.host.clone());
+        }
+        UpstreamProtocol::Http2 => {
+            *request.version_mut() = Version::HTTP_2;
+            let target = request.uri().path_and_query().map_or("/", |target| target.as_str());
+            let uri = Uri::builder().scheme("http").authority(pool.authority.as_str()).path_and_query(target).build();
+            if let Ok(uri) = uri {
+                *request.uri_mut() = uri;
+            }
+            request.headers_mut().remove(header::HOST);
+        }
+    }
+}
+
+/// Passes an upstream's answer on as it is, but for the fields of one hop.
+fn respond(
+    answer: Answer,
+    settings: &RouteSettings,
+    upgrade: Option<(HeaderValue, OnUpgrade)>,
+) -> Response<ResponseBody> {
+    let Answer { mut response, lease } = answer;
+    *response.version_mut() = Version::HTTP_11;
+    if response.status() == StatusCode::SWITCHING_PROTOCOLS
+        && let Some((protocol, caller)) = upgrade
+    {
+        let chosen = response.headers().get(header::UPGRADE).cloned().unwrap_or(protocol);
+        let upstream = hyper::upgrade::on(&mut response);
+        fields::remove_hop_by_hop(response.headers_mut());
+        tunnel::announce(response.headers_mut(), chosen);
+        tokio::spawn(tunnel::carry(caller, upstream));
+        return response.map(|_| ResponseBody::Whole(None));
+    }
+    fields::remove_hop_by_hop(response.headers_mut());
+    response.map(|body| ResponseBody::streamed(body, settings.body_timeout, lease))
+}
+
+fn host_of(parts: &Parts) -> Option<HeaderValue> {
+    match parts.uri.authority() {
+        Some(authority) => HeaderValue::from_str(authority.as_str()).ok(),
+        None => parts.headers.get(header::HOST).cloned(),
+    }
+}
+
+/// Rounded up, so that a caller that waits it out is let through.
+fn whole_seconds(wait: Duration) -> u64 {
+    wait.as_secs() + u64::from(wait.subsec_nanos() > 0)
+}

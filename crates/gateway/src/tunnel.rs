@@ -1,0 +1,32 @@
+//! WebSocket and other upgrades: after 101 the two connections are one stream of bytes.
+
+use http::header::{self, HeaderMap, HeaderValue};
+use hyper::upgrade::OnUpgrade;
+use hyper_util::rt::TokioIo;
+
+/// The protocol that a request asks to change to (RFC 9110 §7.8), if it does.
+pub(crate) fn requested(headers: &HeaderMap) -> Option<HeaderValue> {
+    let names_upgrade = headers
+        .get_all(header::CONNECTION)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .any(|value| value.split(',').any(|option| option.trim().eq_ignore_ascii_case("upgrade")));
+    headers.get(header::UPGRADE).filter(|_| names_upgrade).cloned()
+}
+
+/// Says on the next hop that the protocol is to change, or did.
+pub(crate) fn announce(headers: &mut HeaderMap, protocol: HeaderValue) {
+    headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
+    headers.insert(header::UPGRADE, protocol);
+}
+
+/// Carries bytes both ways until either side ends.
+pub(crate) async fn carry(caller: OnUpgrade, upstream: OnUpgrade) {
+    let (Ok(caller), Ok(upstream)) = (caller.await, upstream.await) else {
+        return;
+    };
+    let (mut caller, mut upstream) = (TokioIo::new(caller), TokioIo::new(upstream));
+    if let Err(error) = tokio::io::copy_bidirectional(&mut caller, &mut upstream).await {
+        tracing::debug!(%error, "An upgraded connection ended early");
+    }
+}

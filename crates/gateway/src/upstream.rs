@@ -1,0 +1,253 @@
+//! Connections to upstreams: one set of pools a thread, so that nothing is shared and nothing waits.
+//!
+//! A request goes to the upstream with the fewest requests under way, among those not known to be
+//! down. One that refuses connections or goes silent is left alone for a while.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use http::{HeaderValue, Request, Response};
+use hyper::body::Incoming;
+use hyper::client::conn::{http1, http2};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use parking_lot::Mutex;
+use tokio::net::TcpStream;
+use tokio::time::{Instant, timeout};
+
+use crate::body::CallerBody;
+use crate::snapshot::{RouteSettings, Snapshot, UpstreamProtocol};
+
+/// Failures in a row after which an upstream is left alone, and for how long.
+const FAILURES: usize = 3;
+const REST: Duration = Duration::from_secs(5);
+/// Idle connections kept to one upstream by one thread.
+const MAX_IDLE: usize = 256;
+
+/// One thread's pools for one environment. A reload gives new ones; connections in use end by themselves.
+#[derive(Default)]
+pub struct Pools(Mutex<Option<(usize, Arc<RoutePools>)>>);
+
+/// The pools of all routes of one snapshot.
+pub(crate) struct RoutePools(Vec<Vec<Arc<Pool>>>);
+
+impl Pools {
+    /// The pools that belong to a snapshot, made on first use.
+    pub(crate) fn of(&self, snapshot: &Arc<Snapshot>) -> Arc<RoutePools> {
+        let key = Arc::as_ptr(snapshot) as usize;
+        let mut current = self.0.lock();
+        if let Some((known, pools)) = &*current
+            && *known == key
+        {
+            return Arc::clone(pools);
+        }
+        let pools = Arc::new(RoutePools::new(snapshot));
+        *current = Some((key, Arc::clone(&pools)));
+        pools
+    }
+}
+
+impl RoutePools {
+    fn new(snapshot: &Arc<Snapshot>) -> Self {
+        let of_route = |settings: &RouteSettings| {
+            settings
+                .upstreams
+                .iter()
+                .map(|upstream| Arc::new(Pool::new(&upstream.authority, settings, snapshot)))
+                .collect()
+        };
+        Self(snapshot.routes.iter().map(of_route).collect())
+    }
+
+    /// The least loaded healthy upstream of a route, other than `not`; any other if all are down.
+    pub(crate) fn choose(&self, route: usize, not: Option<&Arc<Pool>>) -> Option<Arc<Pool>> {
+        let pools = self.0.get(route)?;
+        if let ([only], None) = (&pools[..], not) {
+            return Some(Arc::clone(only));
+        }
+        let now = Instant::now();
+        let others = || pools.iter().filter(|pool| not.is_none_or(|not| !Arc::ptr_eq(pool, not)));
+        let load = |pool: &&Arc<Pool>| pool.in_flight.load(Ordering::Relaxed);
+        others().filter(|pool| pool.is_up(now)).min_by_key(load).or_else(|| others().min_by_key(load)).cloned()
+    }
+}
+
+/// One thread's connections to one upstream.
+pub(crate) struct Pool {
+    pub(crate) authority: String,
+    pub(crate) host: HeaderValue,
+    pub(crate) protocol: UpstreamProtocol,
+    connect_timeout: Duration,
+    idle_timeout: Duration,
+    in_flight: AtomicUsize,
+    health: Mutex<Health>,
+    idle: Mutex<Vec<(http1::SendRequest<CallerBody>, Instant)>>,
+    shared: Mutex<Option<http2::SendRequest<CallerBody>>>,
+    /// Keeps the snapshot's address from being reused while pools are keyed by it.
+    _snapshot: Arc<Snapshot>,
+}
+
+#[derive(Default)]
+struct Health {
+    failures: usize,
+    down_until: Option<Instant>,
+}
+
+/// No connection could be had: the request was not sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ConnectFailure {
+    Refused,
+    TimedOut,
+}
+
+/// How sending a request failed.
+pub(crate) enum SendFailure {
+    /// Nothing of it left this machine; the request comes back.
+    NotSent(Box<Request<CallerBody>>),
+    /// Some of it may have been seen.
+    MaybeSent(hyper::Error),
+}
+
+impl Pool {
+    fn new(authority: &str, settings: &RouteSettings, snapshot: &Arc<Snapshot>) -> Self {
+        Self {
+            authority: authority.to_owned(),
+            host: HeaderValue::from_str(authority).unwrap_or(HeaderValue::from_static("invalid")),
+            protocol: settings.protocol,
+            connect_timeout: settings.connect_timeout,
+            idle_timeout: settings.idle_timeout,
+            in_flight: AtomicUsize::new(0),
+            health: Mutex::default(),
+            idle: Mutex::default(),
+            shared: Mutex::default(),
+            _snapshot: Arc::clone(snapshot),
+        }
+    }
+
+    fn is_up(&self, now: Instant) -> bool {
+        self.health.lock().down_until.is_none_or(|until| now >= until)
+    }
+
+    pub(crate) fn note_success(&self) {
+        let mut health = self.health.lock();
+        if health.failures > 0 {
+            *health = Health::default();
+        }
+    }
+
+    pub(crate) fn note_failure(&self) {
+        let mut health = self.health.lock();
+        health.failures += 1;
+        if health.failures >= FAILURES {
+            health.down_until = Some(Instant::now() + REST);
+        }
+    }
+
+    /// A connection to send one request by: an idle one that still lives, or a new one.
+    pub(crate) async fn lease(self: &Arc<Self>) -> Result<Lease, ConnectFailure> {
+        let connection = match self.protocol {
+            UpstreamProtocol::Http1 => match self.reuse().await {
+                Some(sender) => Connection::Http1 { sender, reused: true },
+                None => Connection::Http1 { sender: self.connect_http1().await?, reused: false },
+            },
+            UpstreamProtocol::Http2 => Connection::Http2(self.share_http2().await?),
+        };
+        self.in_flight.fetch_add(1, Ordering::Relaxed);
+        Ok(Lease { pool: Arc::clone(self), connection: Some(connection) })
+    }
+
+    async fn reuse(&self) -> Option<http1::SendRequest<CallerBody>> {
+        loop {
+            let (mut sender, since) = self.idle.lock().pop()?;
+            if since.elapsed() < self.idle_timeout && !sender.is_closed() && sender.ready().await.is_ok() {
+                return Some(sender);
+            }
+        }
+    }
+
+    async fn connect(&self) -> Result<TcpStream, ConnectFailure> {
+        let stream = match timeout(self.connect_timeout, TcpStream::connect(&self.authority)).await {
+            Ok(Ok(stream)) => stream,
+            Ok(Err(_)) => return Err(ConnectFailure::Refused),
+            Err(_) => return Err(ConnectFailure::TimedOut),
+        };
+        // Failing to set this costs speed, not correctness.
+        let _ = stream.set_nodelay(true);
+        Ok(stream)
+    }
+
+    async fn connect_http1(&self) -> Result<http1::SendRequest<CallerBody>, ConnectFailure> {
+        let io = TokioIo::new(self.connect().await?);
+        let mut builder = http1::Builder::new();
+        builder.writev(false).max_buf_size(64 * 1024);
+        let (sender, connection) = builder.handshake(io).await.map_err(|_| ConnectFailure::Refused)?;
+        // The task ends with the connection, which ends when its sender is dropped.
+        tokio::spawn(connection.with_upgrades());
+        Ok(sender)
+    }
+
+    async fn share_http2(&self) -> Result<http2::SendRequest<CallerBody>, ConnectFailure> {
+        let known = self.shared.lock().clone().filter(|sender| !sender.is_closed());
+        if let Some(sender) = known {
+            return Ok(sender);
+        }
+        let io = TokioIo::new(self.connect().await?);
+        let mut builder = http2::Builder::new(TokioExecutor::new());
+        builder.timer(TokioTimer::new()).keep_alive_interval(Duration::from_secs(20)).adaptive_window(true);
+        let (sender, connection) = builder.handshake(io).await.map_err(|_| ConnectFailure::Refused)?;
+        tokio::spawn(connection);
+        *self.shared.lock() = Some(sender.clone());
+        Ok(sender)
+    }
+}
+
+/// A connection on loan for one request.
+pub(crate) struct Lease {
+    pool: Arc<Pool>,
+    connection: Option<Connection>,
+}
+
+enum Connection {
+    Http1 { sender: http1::SendRequest<CallerBody>, reused: bool },
+    Http2(http2::SendRequest<CallerBody>),
+}
+
+impl Lease {
+    /// Whether another request went by this connection before: only then can the upstream have closed it
+    /// while this one was on its way.
+    pub(crate) fn is_reused(&self) -> bool {
+        matches!(self.connection, Some(Connection::Http1 { reused: true, .. } | Connection::Http2(_)))
+    }
+
+    pub(crate) fn pool(&self) -> &Arc<Pool> {
+        &self.pool
+    }
+
+    pub(crate) async fn send(&mut self, request: Request<CallerBody>) -> Result<Response<Incoming>, SendFailure> {
+        let sent = match &mut self.connection {
+            Some(Connection::Http1 { sender, .. }) => sender.try_send_request(request).await,
+            Some(Connection::Http2(sender)) => sender.try_send_request(request).await,
+            None => return Err(SendFailure::NotSent(Box::new(request))),
+        };
+        sent.map_err(|mut failure| match failure.take_message() {
+            Some(request) => SendFailure::NotSent(Box::new(request)),
+            None => SendFailure::MaybeSent(failure.into_error()),
+        })
+    }
+
+    /// The answer was read whole: the connection may serve again.
+    pub(crate) fn give_back(mut self) {
+        if let Some(Connection::Http1 { sender, .. }) = self.connection.take() {
+            let mut idle = self.pool.idle.lock();
+            if idle.len() < MAX_IDLE && !sender.is_closed() {
+                idle.push((sender, Instant::now()));
+            }
+        }
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        self.pool.in_flight.fetch_sub(1, Ordering::Relaxed);
+    }
+}

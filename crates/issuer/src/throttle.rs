@@ -1,0 +1,82 @@
+//! Limits on wrong credentials, by claimed client and by address, in fixed memory.
+//!
+//! Failures are counted in slots chosen by a keyed hash, so that no flood of invented ids or addresses
+//! grows anything. A full slot never refuses a right secret; see [`crate::Issuer`] for how it is used.
+
+use std::hash::{BuildHasher, Hash, RandomState};
+use std::time::Duration;
+
+use fuuffy_domain::{RequestContext, Timestamp};
+use parking_lot::Mutex;
+
+/// Wrong secrets for one client id, or from one address, in a window.
+const FAILURES: u32 = 300;
+const WINDOW: Duration = Duration::from_secs(60);
+const SLOTS: usize = 8192;
+
+/// Counters of failed authentications.
+pub(crate) struct Throttle {
+    hasher: RandomState,
+    slots: Box<[Mutex<Slot>]>,
+}
+
+#[derive(Clone, Copy)]
+struct Slot {
+    started: Timestamp,
+    failures: u32,
+}
+
+/// How a caller stands before its secret is looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Standing {
+    /// Few failures lately.
+    Good,
+    /// Too many, and seconds until the window ends.
+    Exhausted(u64),
+}
+
+impl Default for Throttle {
+    fn default() -> Self {
+        let empty = || Mutex::new(Slot { started: Timestamp::from_unix_millis(0), failures: 0 });
+        Self { hasher: RandomState::new(), slots: std::iter::repeat_with(empty).take(SLOTS).collect() }
+    }
+}
+
+impl Throttle {
+    /// The worse of the client id's and the address's standing.
+    pub(crate) fn standing(&self, context: &RequestContext, client_id: &str) -> Standing {
+        let wait = |slot: &Mutex<Slot>| {
+            let slot = *slot.lock();
+            let left = slot.started.after(WINDOW).since(context.now);
+            (slot.failures >= FAILURES && !left.is_zero()).then(|| left.as_millis().div_ceil(1000))
+        };
+        let [client, address] = self.slots_of(context, client_id);
+        match wait(client).max(wait(address)) {
+            Some(seconds) => Standing::Exhausted(u64::try_from(seconds).unwrap_or(u64::MAX)),
+            None => Standing::Good,
+        }
+    }
+
+    /// Counts a wrong secret against both.
+    pub(crate) fn note_failure(&self, context: &RequestContext, client_id: &str) {
+        for slot in self.slots_of(context, client_id) {
+            let mut slot = slot.lock();
+            if context.now.since(slot.started) >= WINDOW {
+                *slot = Slot { started: context.now, failures: 0 };
+            }
+            slot.failures = slot.failures.saturating_add(1);
+        }
+    }
+
+    fn slots_of(&self, context: &RequestContext, client_id: &str) -> [&Mutex<Slot>; 2] {
+        [self.slot(("client", client_id)), self.slot(("address", context.peer))]
+    }
+
+    fn slot(&self, key: impl Hash) -> &Mutex<Slot> {
+        let place = usize::try_from(self.hasher.hash_one(key)).unwrap_or(0) % self.slots.len();
+        &self.slots[place]
+    }
+}
+
+#[cfg(test)]
+mod tests;

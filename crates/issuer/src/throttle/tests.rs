@@ -1,0 +1,28 @@
+//! Who is throttled, and until when.
+
+use std::net::{IpAddr, Ipv4Addr};
+
+use fuuffy_domain::RequestId;
+
+use super::*;
+
+fn at(millis: i64, last_octet: u8) -> RequestContext {
+    let now = Timestamp::from_unix_millis(1_000_000 + millis);
+    RequestContext {
+        id: RequestId::generate(now, [0; 10]),
+        peer: IpAddr::V4(Ipv4Addr::new(127, 0, 0, last_octet)),
+        now,
+    }
+}
+
+#[test]
+fn a_flood_is_noticed_by_client_and_by_address_and_forgotten_after_the_window() {
+    let throttle = Throttle::default();
+    for _ in 0..FAILURES {
+        assert_eq!(throttle.standing(&at(0, 1), "victim"), Standing::Good);
+        throttle.note_failure(&at(0, 1), "victim");
+    }
+    assert_eq!(throttle.standing(&at(500, 2), "victim"), Standing::Exhausted(60));
+    assert_eq!(throttle.standing(&at(500, 1), "other"), Standing::Exhausted(60));
+    assert_eq!(throttle.standing(&at(60_000, 1), "victim"), Standing::Good);
+}

@@ -1,0 +1,196 @@
+//! The token endpoint, from the request's bytes to its answer, top to bottom.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use bytes::Bytes;
+use fuuffy_domain::{
+    ApprovedGrant, AuthenticatedClient, Client, ClientId, Clock, Entropy, EnvironmentName, GrantRefusal, Keyring,
+    Lifetime, RequestContext,
+};
+use fuuffy_protocol::{
+    AccessToken, BodyShape, Credentials, QueryCredentials, Refusal, RequestFault, TokenRequest, TokenResponse,
+};
+use fuuffy_store::{NewToken, SecretChange, Store, StoreError};
+use http::request::Parts;
+use http::{Method, Response};
+use zeroize::Zeroizing;
+
+use crate::throttle::{Standing, Throttle};
+
+/// Seconds that a caller is told to wait when the store cannot write.
+const UNWRITABLE_RETRY: u64 = 30;
+
+/// The token service of one environment.
+pub struct Issuer {
+    /// Which environment: decides what a well-formed secret looks like.
+    pub environment: EnvironmentName,
+    /// Where clients are found and tokens last.
+    pub store: Arc<dyn Store>,
+    /// The keys of the digests.
+    pub keyring: Arc<Keyring>,
+    /// Where the bits of tokens come from.
+    pub entropy: Arc<dyn Entropy>,
+    /// The server's clock, read again when a token's life begins.
+    pub clock: Arc<dyn Clock>,
+    /// The life of a token, unless its client has a shorter one.
+    pub token_lifetime: Lifetime,
+    /// 16 or 32.
+    pub token_bytes: usize,
+    throttle: Throttle,
+    issued: AtomicU64,
+    refused: AtomicU64,
+}
+
+/// How many token requests ended how, since the start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Outcome {
+    /// Tokens issued.
+    pub issued: u64,
+    /// Requests refused.
+    pub refused: u64,
+}
+
+impl Issuer {
+    /// A token service with nobody throttled.
+    #[must_use]
+    pub fn new(
+        environment: EnvironmentName,
+        store: Arc<dyn Store>,
+        keyring: Arc<Keyring>,
+        entropy: Arc<dyn Entropy>,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
+        Self {
+            environment,
+            store,
+            keyring,
+            entropy,
+            clock,
+            token_lifetime: Lifetime::HOUR,
+            token_bytes: 16,
+            throttle: Throttle::default(),
+            issued: AtomicU64::new(0),
+            refused: AtomicU64::new(0),
+        }
+    }
+
+    /// Answers one token request, in the shape of the path that it came by. `body` is the whole body,
+    /// or the refusal that reading it met.
+    pub async fn respond(
+        &self,
+        context: &RequestContext,
+        parts: &Parts,
+        body: Result<Bytes, Refusal>,
+        shape: BodyShape,
+    ) -> Response<Bytes> {
+        match self.token(context, parts, body).await {
+            Ok(response) => {
+                self.issued.fetch_add(1, Ordering::Relaxed);
+                response.to_response(shape)
+            }
+            Err(refusal) => {
+                self.refused.fetch_add(1, Ordering::Relaxed);
+                tracing::debug!(request_id = %context.id, code = refusal.code(), "A token request was refused");
+                refusal.to_response(shape)
+            }
+        }
+    }
+
+    /// How many token requests ended how.
+    #[must_use]
+    pub fn outcome(&self) -> Outcome {
+        Outcome { issued: self.issued.load(Ordering::Relaxed), refused: self.refused.load(Ordering::Relaxed) }
+    }
+
+    async fn token(
+        &self,
+        context: &RequestContext,
+        parts: &Parts,
+        body: Result<Bytes, Refusal>,
+    ) -> Result<TokenResponse, Refusal> {
+        if parts.method != Method::POST {
+            return Err(Refusal::MethodNotAllowed("POST"));
+        }
+        let body = body?;
+        if let Some(misplaced) = QueryCredentials::find(parts) {
+            self.mark_exposed(context, &misplaced, &body).await;
+            return Err(Refusal::InvalidRequest(RequestFault::CredentialsInQuery));
+        }
+        let request = TokenRequest::parse(&parts.headers, &body)?;
+        let client = self.authenticate(context, &request.credentials)?;
+        let grant = client.approve(request.scope, self.token_lifetime).map_err(refusal_of_grant)?;
+        self.issue(grant).await
+    }
+
+    /// Wrong credentials are limited before any hashing; but a well-formed secret is always checked,
+    /// so that a flood of wrong ones never locks out the holder of the right one.
+    fn authenticate(&self, context: &RequestContext, claimed: &Credentials) -> Result<AuthenticatedClient, Refusal> {
+        let standing = self.throttle.standing(context, &claimed.client_id);
+        if let Standing::Exhausted(wait) = standing
+            && !claimed.secret.is_well_formed(self.environment.secret_kind())
+        {
+            return Err(Refusal::RateLimitExceeded(wait));
+        }
+        let digests = self.keyring.secret_digests(&claimed.secret);
+        let client = self.find(claimed);
+        Client::authenticate(client.as_ref(), &digests, context.now).map_err(|_| {
+            self.throttle.note_failure(context, &claimed.client_id);
+            match standing {
+                Standing::Exhausted(wait) => Refusal::RateLimitExceeded(wait),
+                Standing::Good => Refusal::InvalidClient(Some(claimed.method)),
+            }
+        })
+    }
+
+    fn find(&self, claimed: &Credentials) -> Option<Arc<Client>> {
+        let id = ClientId::parse(&claimed.client_id).ok()?;
+        self.store.directory().find(&id)
+    }
+
+    /// The token is on disk before this returns it.
+    async fn issue(&self, grant: ApprovedGrant) -> Result<TokenResponse, Refusal> {
+        let mut random = Zeroizing::new([0_u8; 32]);
+        let random = &mut random[..self.token_bytes];
+        self.entropy.fill(random).map_err(|_| Refusal::ServiceUnavailable(UNWRITABLE_RETRY))?;
+        let access_token = AccessToken::from_random(random);
+        let expires_in = u64::from(grant.lifetime().seconds());
+        let scope = grant.scope_to_report();
+        let digest = self.keyring.token_digests(&access_token).next().unwrap_or_default();
+        let deed = self.store.issue_token(NewToken { grant, digest, issued_at: self.clock.now() });
+        deed.await.map_err(|error| refusal_of(&error))?;
+        Ok(TokenResponse { access_token, expires_in, scope })
+    }
+
+    /// A right secret in a URL stands in logs and histories from now on: its holder must learn of it.
+    async fn mark_exposed(&self, context: &RequestContext, misplaced: &QueryCredentials, body: &[u8]) {
+        let Some(claimed) = misplaced.credentials(body) else {
+            return;
+        };
+        let Ok(known) = self.authenticate(context, &claimed) else {
+            return;
+        };
+        let (client, secret) = (known.client().id.clone(), known.secret().clone());
+        tracing::warn!(request_id = %context.id, client_id = %client, secret_id = %secret, "A secret was sent in a URL; add a new one and retire it");
+        if let Err(error) = self.store.change_secret(client, secret, SecretChange::Expose(context.now)).await {
+            tracing::error!(request_id = %context.id, %error, "An exposed secret could not be marked");
+        }
+    }
+}
+
+fn refusal_of(error: &StoreError) -> Refusal {
+    match error {
+        StoreError::Superseded => Refusal::UnauthorizedClient,
+        StoreError::Closed => Refusal::ServiceUnavailable(1),
+        StoreError::Unwritable(_) | StoreError::InUse(_) | StoreError::BadFile { .. } => {
+            Refusal::ServiceUnavailable(UNWRITABLE_RETRY)
+        }
+    }
+}
+
+fn refusal_of_grant(refusal: GrantRefusal) -> Refusal {
+    match refusal {
+        GrantRefusal::Suspended => Refusal::UnauthorizedClient,
+        GrantRefusal::Scope => Refusal::InvalidScope,
+    }
+}

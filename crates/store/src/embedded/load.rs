@@ -1,0 +1,140 @@
+//! From the file to memory, once, at start.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+
+use fuuffy_domain::{
+    Client, ClientId, ClientSlot, ClientStatus, KeyId, Lifetime, PlanName, ScopeSet, Secret, SecretDigest, SecretId,
+    Timestamp,
+};
+use rusqlite::{Connection, Row};
+
+use super::Memory;
+use super::writer::Mark;
+use crate::IndexedToken;
+
+/// What the writer goes on from.
+pub(super) struct Loaded {
+    pub(super) next_seq: i64,
+    pub(super) scopes: HashMap<Arc<ScopeSet>, i64>,
+    pub(super) marks: VecDeque<Mark>,
+    pub(super) newest: Option<Timestamp>,
+}
+
+const HOUR: i64 = 3_600_000;
+
+pub(super) fn load(connection: &Connection, memory: &Memory, now: Timestamp) -> rusqlite::Result<Loaded> {
+    let newest_client = load_clients(connection, memory)?;
+    let scopes = load_scopes(connection)?;
+    let mut loaded = Loaded { next_seq: 1, scopes: HashMap::new(), marks: VecDeque::new(), newest: newest_client };
+    load_tokens(connection, memory, &scopes, now, &mut loaded)?;
+    loaded.scopes = scopes.into_iter().map(|(id, scope)| (scope, id)).collect();
+    Ok(loaded)
+}
+
+fn load_clients(connection: &Connection, memory: &Memory) -> rusqlite::Result<Option<Timestamp>> {
+    let mut secrets: HashMap<u32, Vec<Secret>> = HashMap::new();
+    let mut statement = connection.prepare(
+        "SELECT client, secret_id, key, digest, created_at, expires_at, retired_at, last_used_at, use_count, exposed_at
+         FROM secrets ORDER BY client, created_at, rowid",
+    )?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        secrets.entry(row.get(0)?).or_default().push(secret(row)?);
+    }
+    let mut newest = None;
+    let mut statement = connection.prepare(
+        "SELECT slot, client_id, name, scopes, plan, token_lifetime, status, generation, created_at FROM clients ORDER BY slot",
+    )?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        let slot: u32 = row.get(0)?;
+        let client = client(row, secrets.remove(&slot).unwrap_or_default())?;
+        newest = newest.max(Some(client.created_at));
+        memory.directory.put(Arc::new(client));
+    }
+    Ok(newest)
+}
+
+fn secret(row: &Row<'_>) -> rusqlite::Result<Secret> {
+    let time = |column: usize| row.get::<_, Option<i64>>(column).map(|millis| millis.map(Timestamp::from_unix_millis));
+    Ok(Secret {
+        id: text(row, 1, SecretId::parse)?,
+        digest: SecretDigest { key: KeyId(row.get(2)?), bytes: row.get(3)? },
+        created_at: Timestamp::from_unix_millis(row.get(4)?),
+        expires_at: time(5)?,
+        retired_at: time(6)?,
+        last_used_at: time(7)?,
+        use_count: row.get::<_, i64>(8)?.unsigned_abs(),
+        exposed_at: time(9)?,
+    })
+}
+
+fn client(row: &Row<'_>, secrets: Vec<Secret>) -> rusqlite::Result<Client> {
+    let lifetime = row.get::<_, Option<u32>>(5)?.map(Lifetime::from_seconds).transpose();
+    Ok(Client {
+        slot: ClientSlot(row.get(0)?),
+        id: text(row, 1, ClientId::parse)?,
+        name: row.get(2)?,
+        scopes: text(row, 3, ScopeSet::parse)?,
+        plan: text(row, 4, PlanName::parse)?,
+        token_lifetime: lifetime.map_err(|error| unusable(5, error))?,
+        status: match row.get_ref(6)?.as_str()? {
+            "active" => ClientStatus::Active,
+            "suspended" => ClientStatus::Suspended,
+            _ => ClientStatus::Deleted,
+        },
+        generation: row.get(7)?,
+        created_at: Timestamp::from_unix_millis(row.get(8)?),
+        secrets,
+    })
+}
+
+fn text<T, E: std::error::Error + Send + Sync + 'static>(
+    row: &Row<'_>,
+    column: usize,
+    parse: impl FnOnce(&str) -> Result<T, E>,
+) -> rusqlite::Result<T> {
+    parse(row.get_ref(column)?.as_str()?).map_err(|error| unusable(column, error))
+}
+
+fn unusable(column: usize, error: impl std::error::Error + Send + Sync + 'static) -> rusqlite::Error {
+    rusqlite::Error::FromSqlConversionFailure(column, rusqlite::types::Type::Text, Box::new(error))
+}
+
+fn load_scopes(connection: &Connection) -> rusqlite::Result<HashMap<i64, Arc<ScopeSet>>> {
+    let mut statement = connection.prepare("SELECT id, scope FROM scopes")?;
+    let rows = statement.query_map([], |row| Ok((row.get(0)?, Arc::new(text(row, 1, ScopeSet::parse)?))))?;
+    rows.collect()
+}
+
+fn load_tokens(
+    connection: &Connection,
+    memory: &Memory,
+    scopes: &HashMap<i64, Arc<ScopeSet>>,
+    now: Timestamp,
+    loaded: &mut Loaded,
+) -> rusqlite::Result<()> {
+    let nothing = Arc::new(ScopeSet::default());
+    let mut statement = connection
+        .prepare("SELECT seq, digest, client, generation, scope, issued_at, expires_at FROM tokens ORDER BY seq")?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        let (seq, issued_at, expires_at): (i64, i64, i64) = (row.get(0)?, row.get(5)?, row.get(6)?);
+        loaded.next_seq = seq + 1;
+        loaded.newest = loaded.newest.max(Some(Timestamp::from_unix_millis(issued_at)));
+        Mark::note(&mut loaded.marks, seq, issued_at, expires_at);
+        if expires_at + HOUR <= now.unix_millis() {
+            continue;
+        }
+        let scope: i64 = row.get(4)?;
+        memory.tokens.insert(&IndexedToken {
+            digest: row.get(1)?,
+            client: ClientSlot(row.get(2)?),
+            generation: row.get(3)?,
+            scope: Arc::clone(scopes.get(&scope).unwrap_or(&nothing)),
+            expires_at: Timestamp::from_unix_millis(expires_at),
+        });
+    }
+    Ok(())
+}

@@ -1,0 +1,147 @@
+//! The tables, how they came to be, and what is refused instead of opened.
+
+use std::fs::OpenOptions;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::Path;
+
+use fuuffy_domain::EnvironmentName;
+use rusqlite::{Connection, ErrorCode, OpenFlags};
+
+use super::{PreviousRun, bad_file};
+use crate::StoreError;
+
+/// Marks a file as ours (`PRAGMA application_id`): "fufy".
+const APPLICATION: i64 = 0x6675_6679;
+
+/// Each brings a store one version further; `PRAGMA user_version` counts those that were done.
+const MIGRATIONS: &[&str] = &["
+    CREATE TABLE meta (environment TEXT NOT NULL);
+    CREATE TABLE clients (
+        slot INTEGER PRIMARY KEY,
+        client_id TEXT NOT NULL UNIQUE,
+        name TEXT NOT NULL,
+        scopes TEXT NOT NULL,
+        plan TEXT NOT NULL,
+        token_lifetime INTEGER,
+        status TEXT NOT NULL CHECK (status IN ('active', 'suspended', 'deleted')),
+        generation INTEGER NOT NULL,
+        created_at INTEGER NOT NULL
+    ) STRICT;
+    CREATE TABLE secrets (
+        secret_id TEXT PRIMARY KEY,
+        client INTEGER NOT NULL REFERENCES clients (slot),
+        key INTEGER NOT NULL,
+        digest BLOB NOT NULL CHECK (length(digest) = 32),
+        created_at INTEGER NOT NULL,
+        expires_at INTEGER,
+        retired_at INTEGER,
+        last_used_at INTEGER,
+        use_count INTEGER NOT NULL DEFAULT 0,
+        exposed_at INTEGER
+    ) STRICT;
+    CREATE INDEX secrets_of_client ON secrets (client, created_at);
+    CREATE TABLE scopes (id INTEGER PRIMARY KEY, scope TEXT NOT NULL UNIQUE) STRICT;
+    -- Append-only, in the order of issue. No index on the digest: look-ups are answered from memory, and
+    -- random writes would be what a token costs.
+    CREATE TABLE tokens (
+        seq INTEGER PRIMARY KEY,
+        digest BLOB NOT NULL,
+        client INTEGER NOT NULL,
+        generation INTEGER NOT NULL,
+        scope INTEGER NOT NULL,
+        key INTEGER NOT NULL,
+        issued_at INTEGER NOT NULL,
+        expires_at INTEGER NOT NULL
+    ) STRICT;
+"];
+
+/// Opens the file and brings it to the newest version.
+pub(super) fn open(
+    path: &Path,
+    environment: EnvironmentName,
+    previous: &PreviousRun,
+) -> Result<Connection, StoreError> {
+    // Made here, so that it never exists with a wider mode; SQLite gives its other files the same.
+    OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .open(path)
+        .map_err(|error| bad_file(path, error))?;
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let mut connection = Connection::open_with_flags(path, flags).map_err(|error| unreadable(path, &error))?;
+    let ours = |error: rusqlite::Error| unreadable(path, &error);
+    let (application, version, tables) = identity(&connection).map_err(ours)?;
+    let is_empty = tables == 0 && version == 0 && application == 0;
+    if !is_empty && application != APPLICATION {
+        return Err(bad_file(path, "a SQLite database, but not one of fuuffy's; name another data_dir"));
+    }
+    let known = i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX);
+    if version > known {
+        return Err(bad_file(
+            path,
+            format!("written by a newer fuuffy (version {version}, this one knows {known}); use the newer one"),
+        ));
+    }
+    if matches!(previous, PreviousRun::Failed(_)) {
+        check(&connection, path)?;
+    }
+    prepare(&mut connection, version, environment).map_err(ours)?;
+    let written_for: String =
+        connection.query_row("SELECT environment FROM meta", [], |row| row.get(0)).map_err(ours)?;
+    if written_for != environment.as_str() {
+        return Err(bad_file(
+            path,
+            format!(
+                "the store of the environment {written_for}, not of {environment}; put the files back in their places"
+            ),
+        ));
+    }
+    Ok(connection)
+}
+
+fn identity(connection: &Connection) -> rusqlite::Result<(i64, i64, i64)> {
+    let application = connection.query_row("PRAGMA application_id", [], |row| row.get(0))?;
+    let version = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+    let tables = connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
+    Ok((application, version, tables))
+}
+
+fn prepare(connection: &mut Connection, version: i64, environment: EnvironmentName) -> rusqlite::Result<()> {
+    connection.pragma_update(None, "journal_mode", "WAL")?;
+    connection.pragma_update(None, "synchronous", "FULL")?;
+    connection.pragma_update(None, "wal_autocheckpoint", 4000)?;
+    connection.pragma_update(None, "cache_size", -16_000)?;
+    connection.set_prepared_statement_cache_capacity(64);
+    let done = usize::try_from(version).unwrap_or(0);
+    let transaction = connection.transaction()?;
+    for (number, migration) in MIGRATIONS.iter().enumerate().skip(done) {
+        transaction.execute_batch(migration)?;
+        transaction.pragma_update(None, "user_version", i64::try_from(number + 1).unwrap_or(i64::MAX))?;
+    }
+    if done == 0 {
+        transaction.pragma_update(None, "application_id", APPLICATION)?;
+        transaction.execute("INSERT INTO meta (environment) VALUES (?1)", [environment.as_str()])?;
+    }
+    transaction.commit()
+}
+
+/// After a failed write the whole file is looked at once more.
+fn check(connection: &Connection, path: &Path) -> Result<(), StoreError> {
+    let verdict: String = connection
+        .query_row("PRAGMA quick_check(1)", [], |row| row.get(0))
+        .map_err(|error| unreadable(path, &error))?;
+    if verdict == "ok" { Ok(()) } else { Err(bad_file(path, format!("damaged ({verdict}); restore it from a backup"))) }
+}
+
+/// What reading the file failed with, in words for the operator.
+pub(super) fn unreadable(path: &Path, error: &rusqlite::Error) -> StoreError {
+    match error.sqlite_error_code() {
+        Some(ErrorCode::NotADatabase) => {
+            bad_file(path, "not a SQLite database; restore it from a backup, or name another data_dir")
+        }
+        Some(ErrorCode::DatabaseCorrupt) => bad_file(path, "damaged; restore it from a backup"),
+        _ => bad_file(path, format!("cannot be read ({error}); check the disk, or restore the file from a backup")),
+    }
+}

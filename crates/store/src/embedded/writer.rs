@@ -1,0 +1,206 @@
+//! The one thread that writes: it puts everything that waits into one transaction, and answers when
+//! that is on disk. Once a write or a sync has failed, it writes nothing any more.
+
+use std::collections::{HashMap, VecDeque};
+use std::io;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, mpsc};
+use std::time::Duration;
+
+use fuuffy_domain::{EnvironmentName, KeyId, ScopeSet, Timestamp};
+use rusqlite::{Connection, TransactionBehavior};
+use tokio::sync::oneshot;
+
+use super::Memory;
+use super::batch::{Batch, Changes};
+use super::load::Loaded;
+use super::state::StateFile;
+use crate::StoreError;
+
+/// Deeds in one transaction at most.
+const BATCH: usize = 1024;
+/// Expired rows removed in one transaction at most, so that no deed waits long for it.
+const SWEEP: i64 = 5000;
+/// How long an expired token is remembered.
+const REMEMBERED: Duration = Duration::from_secs(3600);
+
+/// Tells a caller how its deed ended.
+pub(super) type Finish = Box<dyn FnOnce(Result<(), StoreError>) + Send>;
+/// A deed: writes, and leaves behind how to tell its caller.
+pub(super) type Job = Box<dyn FnOnce(&mut Batch<'_>) -> rusqlite::Result<Finish> + Send>;
+
+/// What the writer is asked.
+pub(super) enum Command {
+    Job(Job),
+    Tick(Timestamp),
+    Close(oneshot::Sender<Result<(), StoreError>>),
+}
+
+/// The tokens of about a minute: what to delete them by, and when they may all go.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Mark {
+    minute: i64,
+    last_seq: i64,
+    expires_at: i64,
+}
+
+impl Mark {
+    pub(super) fn note(marks: &mut VecDeque<Self>, seq: i64, issued_at: i64, expires_at: i64) {
+        let minute = issued_at.div_euclid(60_000);
+        match marks.back_mut() {
+            Some(mark) if mark.minute == minute => {
+                mark.last_seq = seq;
+                mark.expires_at = mark.expires_at.max(expires_at);
+            }
+            _ => marks.push_back(Self { minute, last_seq: seq, expires_at }),
+        }
+    }
+}
+
+pub(super) struct Writer {
+    connection: Connection,
+    memory: Arc<Memory>,
+    state: StateFile,
+    key: KeyId,
+    next_seq: i64,
+    swept: i64,
+    scopes: HashMap<Arc<ScopeSet>, i64>,
+    marks: VecDeque<Mark>,
+}
+
+impl Writer {
+    pub(super) fn new(
+        connection: Connection,
+        memory: Arc<Memory>,
+        state: StateFile,
+        loaded: Loaded,
+        key: KeyId,
+    ) -> Self {
+        let Loaded { next_seq, scopes, marks, .. } = loaded;
+        Self { connection, memory, state, key, next_seq, swept: 0, scopes, marks }
+    }
+
+    pub(super) fn spawn(self, environment: EnvironmentName) -> io::Result<mpsc::Sender<Command>> {
+        let (commands, received) = mpsc::channel();
+        std::thread::Builder::new().name(format!("store-{environment}")).spawn(move || self.run(&received))?;
+        Ok(commands)
+    }
+
+    fn run(mut self, commands: &mpsc::Receiver<Command>) {
+        while let Ok(first) = commands.recv() {
+            let (mut jobs, mut now, mut closing) = (Vec::new(), None, None);
+            let mut next = Some(first);
+            while let Some(command) = next {
+                match command {
+                    Command::Job(job) => jobs.push(job),
+                    Command::Tick(time) => now = Some(time),
+                    Command::Close(answer) => closing = Some(answer),
+                }
+                let has_room = closing.is_none() && jobs.len() < BATCH;
+                next = if has_room { commands.try_recv().ok() } else { None };
+            }
+            if !jobs.is_empty() {
+                self.write(jobs);
+            }
+            if let Some(now) = now {
+                self.sweep(now);
+            }
+            if let Some(answer) = closing {
+                let _ = answer.send(self.close());
+                return;
+            }
+        }
+    }
+
+    /// One transaction. Nobody is told anything before it is on disk, and nobody is told a lie if it is not.
+    fn write(&mut self, jobs: Vec<Job>) {
+        if !self.is_writable() {
+            // Their callers learn it from the dropped answers.
+            return;
+        }
+        let mut finishes = Vec::with_capacity(jobs.len());
+        let outcome = self.transact(jobs, &mut finishes);
+        let answer = match outcome {
+            Ok(changes) => {
+                changes.publish(&self.memory);
+                Ok(())
+            }
+            Err(error) => Err(self.fail(&error)),
+        };
+        for finish in finishes {
+            finish(answer.clone());
+        }
+    }
+
+    fn transact(&mut self, jobs: Vec<Job>, finishes: &mut Vec<Finish>) -> rusqlite::Result<Changes> {
+        let first_seq = self.next_seq;
+        let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let mut batch = Batch::new(&transaction, &self.memory, self.key, &mut self.next_seq, &mut self.scopes);
+        for job in jobs {
+            finishes.push(job(&mut batch)?);
+        }
+        let changes = batch.finish()?;
+        transaction.commit()?;
+        for (seq, (issued_at, expires_at)) in (first_seq..).zip(changes.lives()) {
+            Mark::note(&mut self.marks, seq, issued_at.unix_millis(), expires_at.unix_millis());
+        }
+        Ok(changes)
+    }
+
+    /// After a failed write or sync nobody knows what is on disk until the file is opened anew.
+    fn fail(&self, error: &rusqlite::Error) -> StoreError {
+        self.memory.is_writable.store(false, Ordering::Release);
+        let reason = error.to_string();
+        tracing::error!(
+            reason,
+            "The store cannot write any more; tokens are still validated; restart the server when the disk is mended"
+        );
+        if let Err(error) = self.state.write(&format!("failed: {reason}")) {
+            tracing::error!(%error, "The reason could not be written down either");
+        }
+        StoreError::Unwritable(reason)
+    }
+
+    /// Forgets what expired more than an hour ago: whole buckets in memory, a range of rows on disk.
+    fn sweep(&mut self, now: Timestamp) {
+        self.memory.tokens.expire(now);
+        let remembered = i64::try_from(REMEMBERED.as_millis()).unwrap_or(i64::MAX);
+        let Some(mark) = self.marks.front().copied() else {
+            return;
+        };
+        if !self.is_writable() || mark.expires_at.saturating_add(remembered) > now.unix_millis() {
+            return;
+        }
+        // Rows leave from the front, so the range begins where the last one ended.
+        let up_to = mark.last_seq.min(self.swept.saturating_add(SWEEP));
+        let deleted = self
+            .connection
+            .prepare_cached("DELETE FROM tokens WHERE seq <= ?1")
+            .and_then(|mut statement| statement.execute([up_to]));
+        match deleted {
+            Ok(_) => {
+                self.swept = up_to;
+                if up_to == mark.last_seq {
+                    self.marks.pop_front();
+                }
+            }
+            Err(error) => {
+                self.fail(&error);
+            }
+        }
+    }
+
+    fn close(&mut self) -> Result<(), StoreError> {
+        if !self.is_writable() {
+            return Err(StoreError::Unwritable("an earlier write failed".to_owned()));
+        }
+        let checkpoint = self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
+        let noted = self.state.write("clean");
+        checkpoint.map_err(|error| StoreError::Unwritable(error.to_string()))?;
+        noted.map_err(|error| StoreError::Unwritable(error.to_string()))
+    }
+
+    fn is_writable(&self) -> bool {
+        self.memory.is_writable.load(Ordering::Acquire)
+    }
+}

@@ -1,0 +1,193 @@
+//! The tokens of an environment, in memory, keyed by a keyed digest: what every proxied request asks.
+//!
+//! Tokens lie in buckets by the slice of time in which they expire, in 256 shards. A bucket is dropped
+//! whole when its slice ended an hour ago, so expiry never scans. A look-up asks the few buckets of one
+//! shard, newest first. Entries are dense, and the table beside them holds positions alone, which keeps
+//! a token under 64 bytes. Knows no database.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use fuuffy_domain::{ClientSlot, Lifetime, ScopeSet, Timestamp, TokenDigest, TokenEntry};
+use hashbrown::HashTable;
+use parking_lot::RwLock;
+
+const SHARDS: usize = 256;
+/// How long an expired token is still known as expired, at least.
+const REMEMBERED: Duration = Duration::from_secs(3600);
+
+/// A token as it is put into the index.
+#[derive(Debug, Clone)]
+pub struct IndexedToken {
+    /// Its keyed digest.
+    pub digest: TokenDigest,
+    /// Whose it is.
+    pub client: ClientSlot,
+    /// The client's generation in which it was issued.
+    pub generation: u32,
+    /// What it is good for.
+    pub scope: Arc<ScopeSet>,
+    /// The first instant at which it is no longer accepted.
+    pub expires_at: Timestamp,
+}
+
+/// All tokens that are live, or expired less than an hour ago.
+pub struct TokenIndex {
+    /// The length of a bucket's slice in milliseconds: half the longest life, but at least half an hour,
+    /// so that a shard never has more than about six buckets.
+    slice: i64,
+    shards: Box<[RwLock<Vec<Bucket>>]>,
+    scopes: RwLock<Scopes>,
+}
+
+#[derive(Default)]
+struct Scopes {
+    sets: Vec<Arc<ScopeSet>>,
+    ids: HashMap<Arc<ScopeSet>, u32>,
+}
+
+/// The tokens of one shard that expire in one slice of time. The newest slice comes first in its shard.
+struct Bucket {
+    slice: i64,
+    entries: Vec<Entry>,
+    places: HashTable<u32>,
+}
+
+struct Entry {
+    digest: TokenDigest,
+    /// Milliseconds since the start of the slice.
+    expires_at: u32,
+    client: u32,
+    generation: u32,
+    scope: u32,
+}
+
+impl TokenIndex {
+    /// An empty index for tokens that live at most `longest`.
+    #[must_use]
+    pub fn new(longest: Lifetime) -> Self {
+        let longest = i64::from(longest.seconds().max(3600)) * 1000;
+        let shards = std::iter::repeat_with(RwLock::default).take(SHARDS).collect();
+        Self { slice: longest / 2, shards, scopes: RwLock::default() }
+    }
+
+    /// Puts a token in.
+    pub fn insert(&self, token: &IndexedToken) {
+        let scope = self.intern(&token.scope);
+        let millis = token.expires_at.unix_millis();
+        let slice = millis.div_euclid(self.slice);
+        let entry = Entry {
+            digest: token.digest,
+            expires_at: u32::try_from(millis.rem_euclid(self.slice)).unwrap_or(u32::MAX),
+            client: token.client.0,
+            generation: token.generation,
+            scope,
+        };
+        let mut buckets = self.shard(&token.digest).write();
+        let place = match buckets.iter().position(|bucket| bucket.slice <= slice) {
+            Some(place) if buckets[place].slice == slice => place,
+            place => {
+                let place = place.unwrap_or(buckets.len());
+                buckets.insert(place, Bucket { slice, entries: Vec::new(), places: HashTable::new() });
+                place
+            }
+        };
+        buckets[place].push(entry);
+    }
+
+    /// The token with this digest, live or lately expired.
+    #[must_use]
+    pub fn find(&self, digest: &TokenDigest) -> Option<TokenEntry> {
+        let buckets = self.shard(digest).read();
+        let (slice, entry) = buckets.iter().find_map(|bucket| Some((bucket.slice, bucket.find(digest)?)))?;
+        let scope = Arc::clone(self.scopes.read().sets.get(entry.scope as usize)?);
+        Some(TokenEntry {
+            client: ClientSlot(entry.client),
+            generation: entry.generation,
+            scope,
+            expires_at: Timestamp::from_unix_millis(slice * self.slice + i64::from(entry.expires_at)),
+        })
+    }
+
+    /// Forgets tokens that expired at least an hour before `now`, bucket by bucket.
+    pub fn expire(&self, now: Timestamp) {
+        let remembered = i64::try_from(REMEMBERED.as_millis()).unwrap_or(i64::MAX);
+        let is_over = |bucket: &Bucket| (bucket.slice + 1) * self.slice + remembered <= now.unix_millis();
+        for shard in &self.shards {
+            if shard.read().last().is_some_and(is_over) {
+                shard.write().retain(|bucket| !is_over(bucket));
+            }
+        }
+    }
+
+    /// How many tokens it holds.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.shards.iter().map(|shard| shard.read().iter().map(|bucket| bucket.entries.len()).sum::<usize>()).sum()
+    }
+
+    /// Whether it holds none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Bytes that the tokens take, allocated room included.
+    #[must_use]
+    pub fn memory_bytes(&self) -> usize {
+        let of_bucket =
+            |bucket: &Bucket| bucket.entries.capacity() * size_of::<Entry>() + bucket.places.allocation_size();
+        let of_shard = |shard: &RwLock<Vec<Bucket>>| shard.read().iter().map(of_bucket).sum::<usize>();
+        self.shards.iter().map(of_shard).sum()
+    }
+
+    fn shard(&self, digest: &TokenDigest) -> &RwLock<Vec<Bucket>> {
+        &self.shards[usize::from(digest[0]) % SHARDS]
+    }
+
+    fn intern(&self, scope: &Arc<ScopeSet>) -> u32 {
+        if let Some(id) = self.scopes.read().ids.get(scope) {
+            return *id;
+        }
+        let mut scopes = self.scopes.write();
+        if let Some(id) = scopes.ids.get(scope) {
+            return *id;
+        }
+        let id = u32::try_from(scopes.sets.len()).unwrap_or(u32::MAX);
+        scopes.sets.push(Arc::clone(scope));
+        scopes.ids.insert(Arc::clone(scope), id);
+        id
+    }
+}
+
+impl Bucket {
+    fn push(&mut self, entry: Entry) {
+        if self.entries.len() == self.entries.capacity() {
+            // Growing by an eighth instead of doubling keeps the unused room small.
+            self.entries.reserve_exact(self.entries.len() / 8 + 16);
+        }
+        let Ok(place) = u32::try_from(self.entries.len()) else {
+            return;
+        };
+        let hash = hash_of(&entry.digest);
+        self.entries.push(entry);
+        let entries = &self.entries;
+        self.places.insert_unique(hash, place, |place| hash_of(&entries[*place as usize].digest));
+    }
+
+    fn find(&self, digest: &TokenDigest) -> Option<&Entry> {
+        let place = self.places.find(hash_of(digest), |place| self.entries[*place as usize].digest == *digest)?;
+        self.entries.get(*place as usize)
+    }
+}
+
+/// A digest is a keyed hash already; eight of its bytes that the shard was not chosen by will do.
+fn hash_of(digest: &TokenDigest) -> u64 {
+    let mut bytes = [0; 8];
+    bytes.copy_from_slice(&digest[8..]);
+    u64::from_le_bytes(bytes)
+}
+
+#[cfg(test)]
+mod tests;
