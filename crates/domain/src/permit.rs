@@ -99,7 +99,7 @@ impl Permit {
 
     /// With what scopes.
     #[must_use]
-    pub fn scope(&self) -> &ScopeSet {
+    pub const fn scope(&self) -> &Arc<ScopeSet> {
         &self.scope
     }
 

@@ -8,6 +8,7 @@ use std::net::IpAddr;
 
 use fuuffy_domain::{EnvironmentName, Permit, Plan, RequestContext, Timestamp, Verdict};
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use parking_lot::Mutex;
 use sfv::{KeyRef, ListSerializer, StringRef};
 
 use crate::meter::Meter;
@@ -31,12 +32,17 @@ const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy"
 const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
 
+static HOP_BY_HOP: [HeaderName; 5] =
+    [header::TE, header::TRANSFER_ENCODING, header::UPGRADE, KEEP_ALIVE, PROXY_CONNECTION];
+
 /// What every request of one caller's connection shares.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct CallerFields {
     address: HeaderValue,
     node: String,
     scheme: &'static str,
+    /// `Forwarded` for the host that was named last: a caller seldom names another.
+    forwarded: Mutex<Option<(HeaderValue, HeaderValue)>>,
 }
 
 impl CallerFields {
@@ -49,7 +55,31 @@ impl CallerFields {
             IpAddr::V6(address) => format!("\"[{address}]\""),
         };
         let address = HeaderValue::from_str(&peer.to_string()).unwrap_or(HeaderValue::from_static("unknown"));
-        Self { address, node, scheme }
+        Self { address, node, scheme, forwarded: Mutex::default() }
+    }
+
+    /// RFC 7239 §4. A host with characters that would need quoting is left out.
+    fn forwarded(&self, host: Option<&HeaderValue>) -> Option<HeaderValue> {
+        let Some(host) = host else {
+            return self.describe("");
+        };
+        let mut last = self.forwarded.lock();
+        if let Some((known, field)) = &*last
+            && known == host
+        {
+            return Some(field.clone());
+        }
+        let field = self.describe(host.to_str().unwrap_or_default())?;
+        *last = Some((host.clone(), field.clone()));
+        Some(field)
+    }
+
+    fn describe(&self, host: &str) -> Option<HeaderValue> {
+        let mut text = format!("for={};proto={}", self.node, self.scheme);
+        if !host.is_empty() && !host.contains(['"', '\\']) {
+            let _ = write!(text, ";host=\"{host}\"");
+        }
+        HeaderValue::try_from(text).ok()
     }
 }
 
@@ -70,8 +100,11 @@ pub(crate) fn remove_hop_by_hop(headers: &mut HeaderMap) {
         }
         headers.remove(header::CONNECTION);
     }
-    for name in [header::TE, header::TRANSFER_ENCODING, header::UPGRADE, KEEP_ALIVE, PROXY_CONNECTION] {
-        headers.remove(name);
+    // Most messages have none of these; one look at the names is cheaper than five searches.
+    if headers.keys().any(|name| HOP_BY_HOP.contains(name)) {
+        for name in &HOP_BY_HOP {
+            headers.remove(name);
+        }
     }
 }
 
@@ -101,22 +134,12 @@ impl Assertion<'_> {
         }
         headers.insert(CLIENT_ID, self.meter.client_id.clone());
         headers.insert(ENVIRONMENT, HeaderValue::from_static(self.environment.as_str()));
-        set_or_remove(headers, SCOPES, HeaderValue::try_from(self.permit.scope().to_string()).ok());
+        set_or_remove(headers, SCOPES, self.meter.scopes(self.permit.scope()));
         headers.insert(REQUEST_ID, request_id_value(self.context));
         headers.insert(FORWARDED_FOR, self.caller.address.clone());
         headers.insert(FORWARDED_PROTO, HeaderValue::from_static(self.caller.scheme));
         set_or_remove(headers, FORWARDED_HOST, host.cloned());
-        set_or_remove(headers, header::FORWARDED, self.forwarded(host));
-    }
-
-    /// RFC 7239 §4. A host with characters that would need quoting is left out.
-    fn forwarded(&self, host: Option<&HeaderValue>) -> Option<HeaderValue> {
-        let mut text = String::with_capacity(96);
-        let _ = write!(text, "for={};proto={}", self.caller.node, self.caller.scheme);
-        if let Some(host) = host.and_then(|host| host.to_str().ok()).filter(|host| !host.contains(['"', '\\'])) {
-            let _ = write!(text, ";host=\"{host}\"");
-        }
-        HeaderValue::try_from(text).ok()
+        set_or_remove(headers, header::FORWARDED, self.caller.forwarded(host));
     }
 }
 

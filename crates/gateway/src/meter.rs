@@ -1,9 +1,9 @@
-//! What is kept for each client that calls: its windows, its count, and its id as a header value.
+//! What is kept for each client that calls: its windows, its count, and its fields.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use fuuffy_domain::{Client, ClientSlot, LimitState, Permit, Plan, Timestamp, Verdict};
+use fuuffy_domain::{Client, ClientSlot, LimitState, Permit, Plan, ScopeSet, Timestamp, Verdict};
 use http::HeaderValue;
 use parking_lot::{Mutex, RwLock};
 
@@ -15,6 +15,8 @@ pub struct Meters(RwLock<Vec<Option<Arc<Meter>>>>);
 #[derive(Debug)]
 pub(crate) struct Meter {
     pub(crate) client_id: HeaderValue,
+    /// The scopes of the token that was used last, as they are told to upstreams.
+    scopes: Mutex<Option<(Arc<ScopeSet>, HeaderValue)>>,
     windows: Mutex<LimitState>,
     requests: AtomicU64,
 }
@@ -45,9 +47,23 @@ impl Meter {
     fn new(client: &Client) -> Self {
         Self {
             client_id: HeaderValue::from_str(client.id.as_str()).unwrap_or(HeaderValue::from_static("")),
+            scopes: Mutex::default(),
             windows: Mutex::default(),
             requests: AtomicU64::new(0),
         }
+    }
+
+    /// `X-Scopes` of a token.
+    pub(crate) fn scopes(&self, scopes: &Arc<ScopeSet>) -> Option<HeaderValue> {
+        let mut last = self.scopes.lock();
+        if let Some((known, field)) = &*last
+            && Arc::ptr_eq(known, scopes)
+        {
+            return Some(field.clone());
+        }
+        let field = HeaderValue::try_from(scopes.to_string()).ok()?;
+        *last = Some((Arc::clone(scopes), field.clone()));
+        Some(field)
     }
 
     /// Takes one request from the plan's windows, or from none; counts those let through.

@@ -9,7 +9,7 @@ use fuuffy_domain::{
 };
 use fuuffy_protocol::{AccessToken, Bearer, BodyShape, Refusal, RequestFault, TokenFault};
 use fuuffy_store::Store;
-use http::header::{self, HeaderValue};
+use http::header::{self, HeaderMap, HeaderValue};
 use http::request::Parts;
 use http::{Method, Request, Response, StatusCode, Uri, Version};
 use http_body::Body;
@@ -39,9 +39,19 @@ pub struct Gateway {
 struct UpstreamRequest {
     request: Request<CallerBody>,
     fate: BodyFate,
-    /// The head once more, where the request may be sent a second time.
-    again: Option<Box<Request<CallerBody>>>,
+    /// The caller's head once more, where the request may be sent a second time.
+    again: Option<Box<CallerHead>>,
     upgrade: Option<(HeaderValue, OnUpgrade)>,
+}
+
+/// What is kept of the caller's head: all but the fields of one hop.
+#[derive(Clone)]
+struct CallerHead {
+    method: Method,
+    uri: Uri,
+    headers: HeaderMap,
+    host: Option<HeaderValue>,
+    takes_trailers: bool,
 }
 
 /// An answer whose head has come.
@@ -127,7 +137,7 @@ impl Gateway {
             Err(refusal) => return (Err(refusal), told),
         };
         let upgrade = prepared.upgrade.take();
-        let answer = send(prepared, settings, &permit, &pools.of(&snapshot), context).await;
+        let answer = send(prepared, settings, &assertion, &pools.of(&snapshot)).await;
         (answer.map(|answer| respond(answer, settings, upgrade)), told)
     }
 
@@ -138,7 +148,7 @@ impl Gateway {
         snapshot: &Snapshot,
         method: &Method,
         uri: &Uri,
-        headers: &http::HeaderMap,
+        headers: &HeaderMap,
     ) -> Result<Permit, Refusal> {
         let route = find_route(snapshot, method, uri)?;
         let token = match Bearer::parse(headers)? {
@@ -185,27 +195,36 @@ fn prepare(
     if body.size_hint().exact().is_some_and(|length| length > settings.max_body) {
         return Err(Refusal::PayloadTooLarge);
     }
-    let trailers = fields::takes_trailers(&parts.headers);
+    let takes_trailers = fields::takes_trailers(&parts.headers);
     fields::remove_hop_by_hop(&mut parts.headers);
-    assertion.write(&mut parts.headers, host.as_ref());
-    if trailers {
-        parts.headers.insert(header::TE, HeaderValue::from_static("trailers"));
-    }
-    if let Some((protocol, _)) = &upgrade {
-        tunnel::announce(&mut parts.headers, protocol.clone());
-    }
     let is_replayable = body.is_end_stream() && parts.method.is_idempotent() && upgrade.is_none();
-    let mut head = Request::new(());
-    *head.method_mut() = parts.method;
-    *head.uri_mut() = parts.uri;
-    *head.headers_mut() = parts.headers;
-    let again = is_replayable.then(|| Box::new(head.clone().map(|()| CallerBody::empty())));
+    let head = CallerHead { method: parts.method, uri: parts.uri, headers: parts.headers, host, takes_trailers };
+    let again = is_replayable.then(|| Box::new(head.clone()));
     let (body, fate) = if body.is_end_stream() {
         (CallerBody::empty(), BodyFate::default())
     } else {
         CallerBody::streaming(body, settings.max_body, settings.body_timeout)
     };
-    Ok(UpstreamRequest { request: head.map(|()| body), fate, again, upgrade })
+    let mut request = head.assert(assertion, body);
+    if let Some((protocol, _)) = &upgrade {
+        tunnel::announce(request.headers_mut(), protocol.clone());
+    }
+    Ok(UpstreamRequest { request, fate, again, upgrade })
+}
+
+impl CallerHead {
+    /// The upstream's request: what the caller said, and what we say of it.
+    fn assert(self, assertion: &Assertion<'_>, body: CallerBody) -> Request<CallerBody> {
+        let mut request = Request::new(body);
+        *request.method_mut() = self.method;
+        *request.uri_mut() = self.uri;
+        *request.headers_mut() = self.headers;
+        assertion.write(request.headers_mut(), self.host.as_ref());
+        if self.takes_trailers {
+            request.headers_mut().insert(header::TE, HeaderValue::from_static("trailers"));
+        }
+        request
+    }
 }
 
 /// Sends a request, and once more where that is safe: nothing of it was sent, or it is idempotent,
@@ -213,10 +232,10 @@ fn prepare(
 async fn send(
     mut prepared: UpstreamRequest,
     settings: &RouteSettings,
-    permit: &Permit,
+    assertion: &Assertion<'_>,
     pools: &RoutePools,
-    context: &RequestContext,
 ) -> Result<Answer, Refusal> {
+    let Assertion { permit, context, .. } = assertion;
     let route = permit.route().index;
     let mut tried: Option<Arc<Pool>> = None;
     let mut request = prepared.request;
@@ -257,7 +276,9 @@ async fn send(
                     return Err(refusal);
                 }
                 match prepared.again.take() {
-                    Some(again) if is_first && was_reused => request = *again,
+                    Some(again) if is_first && was_reused => {
+                        request = again.assert(assertion, CallerBody::empty());
+                    }
                     _ => {
                         pool.note_failure();
                         tracing::warn!(request_id = %context.id, upstream = pool.authority, %error, "The upstream broke off");

@@ -16,7 +16,7 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout};
 
 use crate::body::CallerBody;
-use crate::snapshot::{RouteSettings, Snapshot, UpstreamProtocol};
+use crate::snapshot::{RouteSettings, Snapshot, Upstream, UpstreamProtocol};
 
 /// Failures in a row after which an upstream is left alone, and for how long.
 const FAILURES: usize = 3;
@@ -29,7 +29,13 @@ const MAX_IDLE: usize = 256;
 pub struct Pools(Mutex<Option<(usize, Arc<RoutePools>)>>);
 
 /// The pools of all routes of one snapshot.
-pub(crate) struct RoutePools(Vec<Vec<Arc<Pool>>>);
+pub(crate) struct RoutePools(Vec<RoutePool>);
+
+struct RoutePool {
+    pools: Vec<Arc<Pool>>,
+    /// Where the next choice begins, so that equals take turns.
+    turn: AtomicUsize,
+}
 
 impl Pools {
     /// The pools that belong to a snapshot, made on first use.
@@ -50,23 +56,21 @@ impl Pools {
 impl RoutePools {
     fn new(snapshot: &Arc<Snapshot>) -> Self {
         let of_route = |settings: &RouteSettings| {
-            settings
-                .upstreams
-                .iter()
-                .map(|upstream| Arc::new(Pool::new(&upstream.authority, settings, snapshot)))
-                .collect()
+            let pool = |upstream: &Upstream| Arc::new(Pool::new(&upstream.authority, settings, snapshot));
+            RoutePool { pools: settings.upstreams.iter().map(pool).collect(), turn: AtomicUsize::new(0) }
         };
         Self(snapshot.routes.iter().map(of_route).collect())
     }
 
     /// The least loaded healthy upstream of a route, other than `not`; any other if all are down.
     pub(crate) fn choose(&self, route: usize, not: Option<&Arc<Pool>>) -> Option<Arc<Pool>> {
-        let pools = self.0.get(route)?;
+        let RoutePool { pools, turn } = self.0.get(route)?;
         if let ([only], None) = (&pools[..], not) {
             return Some(Arc::clone(only));
         }
         let now = Instant::now();
-        let others = || pools.iter().filter(|pool| not.is_none_or(|not| !Arc::ptr_eq(pool, not)));
+        let (before, after) = pools.split_at(turn.fetch_add(1, Ordering::Relaxed) % pools.len());
+        let others = || after.iter().chain(before).filter(|pool| not.is_none_or(|not| !Arc::ptr_eq(pool, not)));
         let load = |pool: &&Arc<Pool>| pool.in_flight.load(Ordering::Relaxed);
         others().filter(|pool| pool.is_up(now)).min_by_key(load).or_else(|| others().min_by_key(load)).cloned()
     }
@@ -143,17 +147,19 @@ impl Pool {
         }
     }
 
-    /// A connection to send one request by: an idle one that still lives, or a new one.
+    /// A connection to send one request by: an idle one that still lives, or a new one. The request counts
+    /// as the upstream's load from here on.
     pub(crate) async fn lease(self: &Arc<Self>) -> Result<Lease, ConnectFailure> {
-        let connection = match self.protocol {
+        self.in_flight.fetch_add(1, Ordering::Relaxed);
+        let mut lease = Lease { pool: Arc::clone(self), connection: None };
+        lease.connection = Some(match self.protocol {
             UpstreamProtocol::Http1 => match self.reuse().await {
                 Some(sender) => Connection::Http1 { sender, reused: true },
                 None => Connection::Http1 { sender: self.connect_http1().await?, reused: false },
             },
             UpstreamProtocol::Http2 => Connection::Http2(self.share_http2().await?),
-        };
-        self.in_flight.fetch_add(1, Ordering::Relaxed);
-        Ok(Lease { pool: Arc::clone(self), connection: Some(connection) })
+        });
+        Ok(lease)
     }
 
     async fn reuse(&self) -> Option<http1::SendRequest<CallerBody>> {

@@ -24,7 +24,7 @@ pub trait Store: Send + Sync + 'static {
     /// The tokens, as of the last deed on disk.
     fn tokens(&self) -> &TokenIndex;
 
-    /// The time of the newest record, so that the clock can start no earlier.
+    /// The latest time on record from earlier runs, so that the clock can start no earlier.
     fn newest_record(&self) -> Option<Timestamp>;
 
     /// Whether deeds can still be done. Once a write or a sync failed they cannot, until a restart.

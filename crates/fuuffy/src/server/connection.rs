@@ -18,12 +18,16 @@ use hyper_util::server::conn::auto;
 use parking_lot::Mutex;
 use tokio::net::TcpStream;
 use tokio::sync::watch;
+use tokio::time::timeout;
 
 use super::framing::{Framing, HeadLimits};
 use super::guard::{Busy, Guarded, Patience, Shared};
 use super::service;
 use super::{Environment, told_to_stop};
-use crate::config::TlsMode;
+use crate::config::{ConnectionLimits, TlsMode};
+
+/// How long a connection stays with hyper after a request, at most.
+const NAP: Duration = Duration::from_secs(1);
 
 /// One environment's part of a worker thread.
 pub(super) struct Worker {
@@ -93,10 +97,10 @@ struct Caller {
     shared: Arc<Shared>,
 }
 
-/// Serves one connection until either side ends it.
+/// Serves one connection until either side ends it. hyper has it only while there is something to do.
 pub(super) async fn serve(
     worker: Arc<Worker>,
-    stream: TcpStream,
+    mut stream: TcpStream,
     peer: SocketAddr,
     mut stopped: watch::Receiver<bool>,
 ) {
@@ -112,23 +116,59 @@ pub(super) async fn serve(
     };
     // Failing to set this costs speed, not correctness.
     let _ = stream.set_nodelay(true);
-    let shared = Arc::new(Shared::default());
-    let io = guard(&worker, stream, peer, &shared);
-    let server = worker.server.clone();
-    let caller = Arc::new(Caller { worker, peer, fields: CallerFields::new(peer.ip(), scheme), shared });
-    let service = service_fn(move |request| answer(Arc::clone(&caller), request));
-    let connection = server.serve_connection_with_upgrades(TokioIo::new(io), service);
-    tokio::pin!(connection);
-    let ended = tokio::select! {
-        ended = connection.as_mut() => ended,
-        () = told_to_stop(&mut stopped) => {
-            connection.as_mut().graceful_shutdown();
-            connection.await
-        }
-    };
-    if let Err(error) = ended {
-        tracing::debug!(%peer, %error, "A connection ended early");
+    let limits = &worker.environment.settings.limits;
+    let mut patience = limits.header_timeout;
+    while has_bytes(&stream, patience, &mut stopped).await {
+        let awake = Box::pin(serve_awake(&worker, stream, peer, scheme, &mut stopped));
+        let Some(idle) = awake.await else {
+            return;
+        };
+        stream = idle;
+        patience = limits.idle_timeout.saturating_sub(nap(limits));
     }
+}
+
+/// Waits for a caller's next byte; false where it does not come, or the server stops.
+async fn has_bytes(stream: &TcpStream, patience: Duration, stopped: &mut watch::Receiver<bool>) -> bool {
+    tokio::select! {
+        readable = timeout(patience, stream.readable()) => matches!(readable, Ok(Ok(()))),
+        () = told_to_stop(stopped) => false,
+    }
+}
+
+/// How long a connection stays with hyper after a request.
+fn nap(limits: &ConnectionLimits) -> Duration {
+    NAP.min(limits.idle_timeout / 2)
+}
+
+/// Serves requests until the connection ends, or is idle: then it comes back.
+async fn serve_awake(
+    worker: &Arc<Worker>,
+    stream: TcpStream,
+    peer: SocketAddr,
+    scheme: &'static str,
+    stopped: &mut watch::Receiver<bool>,
+) -> Option<TcpStream> {
+    let shared = Arc::new(Shared::default());
+    let io = guard(worker, stream, peer, &shared);
+    let fields = CallerFields::new(peer.ip(), scheme);
+    let caller = Arc::new(Caller { worker: Arc::clone(worker), peer, fields, shared: Arc::clone(&shared) });
+    let service = service_fn(move |request| answer(Arc::clone(&caller), request));
+    {
+        let connection = worker.server.serve_connection_with_upgrades(TokioIo::new(io), service);
+        tokio::pin!(connection);
+        let ended = tokio::select! {
+            ended = connection.as_mut() => ended,
+            () = told_to_stop(stopped) => {
+                connection.as_mut().graceful_shutdown();
+                connection.await
+            }
+        };
+        if let Err(error) = ended {
+            tracing::debug!(%peer, %error, "A connection ended early");
+        }
+    }
+    shared.take_idle()
 }
 
 /// One request. The connection counts as busy until the answer's last byte is taken.
@@ -142,23 +182,24 @@ async fn answer(caller: Arc<Caller>, request: Request<Incoming>) -> Result<Respo
     Ok(response.map(|body| busy.until_the_end_of(body)))
 }
 
-fn guard(worker: &Arc<Worker>, stream: TcpStream, peer: SocketAddr, shared: &Arc<Shared>) -> Guarded<TcpStream> {
+fn guard(worker: &Arc<Worker>, stream: TcpStream, peer: SocketAddr, shared: &Arc<Shared>) -> Guarded {
     let limits = &worker.environment.settings.limits;
     let framing =
         Framing::new(HeadLimits { uri: limits.max_uri, bytes: limits.max_header_bytes, fields: limits.max_headers });
     let patience = Patience {
         header: limits.header_timeout,
+        nap: nap(limits),
         idle: limits.idle_timeout.max(limits.body_timeout),
         write: limits.body_timeout,
     };
     let worker = Arc::clone(worker);
-    let answer = Box::new(move |refusal| farewell(&worker.context(peer), &refusal));
+    let answer = Box::new(move |refusal, shape| farewell(&worker.context(peer), &refusal, shape));
     Guarded::new(stream, framing, Arc::clone(shared), patience, answer)
 }
 
 /// The answer to a message that never became a request, as bytes.
-fn farewell(context: &RequestContext, refusal: &Refusal) -> Bytes {
-    let response = refusal.to_response(BodyShape::Guide);
+fn farewell(context: &RequestContext, refusal: &Refusal, shape: BodyShape) -> Bytes {
+    let response = refusal.to_response(shape);
     tracing::debug!(request_id = %context.id, code = refusal.code(), "A malformed message was refused");
     let mut bytes = BytesMut::with_capacity(512);
     bytes.put_slice(format!("HTTP/1.1 {}\r\n", response.status()).as_bytes());

@@ -69,6 +69,8 @@ pub enum Progress {
     Incomplete,
     /// No request: this is the answer, and nothing after it is looked at.
     Refused(Refusal),
+    /// A body that cannot go on. The request that it belongs to gets an answer; nothing after it is looked at.
+    Broken,
 }
 
 const AMBIGUOUS: Refusal = Refusal::InvalidRequest(RequestFault::AmbiguousFraming);
@@ -85,6 +87,12 @@ impl Framing {
     #[must_use]
     pub const fn opaque() -> Self {
         Self { phase: Phase::Opaque, limits: HeadLimits { uri: 0, bytes: 0, fields: 0 } }
+    }
+
+    /// Whether the next byte would begin a head.
+    #[must_use]
+    pub const fn is_between_messages(&self) -> bool {
+        matches!(self.phase, Phase::Start | Phase::Head)
     }
 
     /// Judges the next bytes: one head, or a piece of a body.
@@ -157,7 +165,7 @@ impl Framing {
                 (Chunk::Size(size, digits), _) if byte.is_ascii_hexdigit() => {
                     let digit = char::from(byte).to_digit(16).map_or(0, u64::from);
                     if digits == 15 {
-                        return Progress::Refused(AMBIGUOUS);
+                        return Progress::Broken;
                     }
                     Chunk::Size(size << 4 | digit, digits + 1)
                 }
@@ -175,7 +183,7 @@ impl Framing {
                     self.phase = Phase::Head;
                     return Progress::Passed(at);
                 }
-                _ => return Progress::Refused(AMBIGUOUS),
+                _ => return Progress::Broken,
             };
         }
         self.phase = Phase::Chunked(chunk);

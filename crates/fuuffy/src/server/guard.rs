@@ -2,8 +2,10 @@
 //!
 //! hyper resolves some ambiguities in silence (RFC 9112 §6.3 allows it): a repeated `Content-Length`, or
 //! one beside `Transfer-Encoding`. Here they are refused, in words, and the connection is closed. The
-//! parsing is httparse's; what is kept here is only where a message ends. Also keeps time: an idle
-//! caller, one that is slow with its header fields, and one that does not read its answer are let go.
+//! parsing is httparse's; what is kept here is only where a message ends. Also keeps time: a caller that
+//! is slow with its header fields, and one that does not read its answer, are let go. Between two messages
+//! the guard says to hyper that the connection has ended, and hands it back, so that an idle caller costs
+//! a socket and not hyper's buffers.
 
 use std::io;
 use std::pin::Pin;
@@ -13,10 +15,12 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::{Buf, Bytes, BytesMut};
-use fuuffy_protocol::Refusal;
+use fuuffy_protocol::{BodyShape, Refusal};
 use http_body::{Body, Frame, SizeHint};
+use parking_lot::Mutex;
 use pin_project_lite::pin_project;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::framing::{Framing, Progress};
@@ -28,6 +32,8 @@ pub(super) struct Shared {
     in_flight: AtomicUsize,
     /// The connection speaks another protocol now.
     pub(super) upgraded: AtomicBool,
+    /// The connection, when hyper is done with it and the caller is not.
+    idle: Mutex<Option<TcpStream>>,
 }
 
 impl Shared {
@@ -35,6 +41,11 @@ impl Shared {
     pub(super) fn begin(self: &Arc<Self>) -> Busy<()> {
         self.in_flight.fetch_add(1, Ordering::Relaxed);
         Busy { body: (), shared: Arc::clone(self) }
+    }
+
+    /// The connection, if it is idle and still open.
+    pub(super) fn take_idle(&self) -> Option<TcpStream> {
+        self.idle.lock().take()
     }
 }
 
@@ -83,18 +94,21 @@ impl<B: Body> Body for Busy<B> {
 pub(super) struct Patience {
     /// From the first byte of a head to its last.
     pub(super) header: Duration,
-    /// Between messages.
+    /// Between messages, before the connection is handed back.
+    pub(super) nap: Duration,
+    /// Without a byte of what is neither: a body that nobody reads, or another protocol.
     pub(super) idle: Duration,
     /// Without taking a byte of what we send.
     pub(super) write: Duration,
 }
 
 /// Makes the bytes of the answer to a message that never became a request.
-pub(super) type Answer = Box<dyn FnOnce(Refusal) -> Bytes + Send>;
+pub(super) type Answer = Box<dyn FnOnce(Refusal, BodyShape) -> Bytes + Send>;
 
 /// A caller's connection.
-pub(super) struct Guarded<IO> {
-    inner: IO,
+pub(super) struct Guarded {
+    /// There until dropped.
+    inner: Option<TcpStream>,
     framing: Framing,
     /// Bytes of a head that is not whole yet; hyper sees it whole or never.
     held: BytesMut,
@@ -106,16 +120,23 @@ pub(super) struct Guarded<IO> {
     timer: Pin<Box<Sleep>>,
     write_timer: Option<Pin<Box<Sleep>>>,
     ended: bool,
+    napping: bool,
     answer: Option<Answer>,
     farewell: Bytes,
 }
 
-impl<IO> Guarded<IO> {
+impl Guarded {
     /// Guards a new connection.
-    pub(super) fn new(inner: IO, framing: Framing, shared: Arc<Shared>, patience: Patience, answer: Answer) -> Self {
+    pub(super) fn new(
+        stream: TcpStream,
+        framing: Framing,
+        shared: Arc<Shared>,
+        patience: Patience,
+        answer: Answer,
+    ) -> Self {
         let since = Instant::now();
         Self {
-            inner,
+            inner: Some(stream),
             framing,
             held: BytesMut::new(),
             ready: BytesMut::new(),
@@ -125,29 +146,50 @@ impl<IO> Guarded<IO> {
             timer: Box::pin(sleep_until(since + patience.header)),
             write_timer: None,
             ended: false,
+            napping: false,
             answer: Some(answer),
             farewell: Bytes::new(),
         }
+    }
+
+    fn inner(&mut self) -> io::Result<Pin<&mut TcpStream>> {
+        self.inner.as_mut().map(Pin::new).ok_or_else(|| io::ErrorKind::NotConnected.into())
     }
 
     /// The deadline is looked at when the timer fires, not moved with every message.
     fn poll_too_slow(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         loop {
             ready!(self.timer.as_mut().poll(cx));
-            let is_busy = self.shared.in_flight.load(Ordering::Relaxed) > 0;
-            let limit = if self.held.is_empty() { self.patience.idle } else { self.patience.header };
-            let deadline = if is_busy { Instant::now() + limit } else { self.since + limit };
+            let limit = self.limit();
+            let deadline = if self.is_busy() { Instant::now() + limit } else { self.since + limit };
             if deadline <= Instant::now() {
+                self.napping = self.is_between_messages();
                 return Poll::Ready(());
             }
             self.timer.as_mut().reset(deadline);
         }
     }
 
-    fn refuse(&mut self, refusal: Refusal) {
+    fn limit(&self) -> Duration {
+        match () {
+            () if !self.held.is_empty() => self.patience.header,
+            () if self.is_between_messages() => self.patience.nap,
+            () => self.patience.idle,
+        }
+    }
+
+    fn is_busy(&self) -> bool {
+        self.shared.in_flight.load(Ordering::Relaxed) > 0 || self.write_timer.is_some()
+    }
+
+    fn is_between_messages(&self) -> bool {
+        self.held.is_empty() && self.ready.is_empty() && self.framing.is_between_messages()
+    }
+
+    fn refuse(&mut self, refusal: Refusal, shape: BodyShape) {
         self.ended = true;
         if let Some(answer) = self.answer.take() {
-            self.farewell = answer(refusal);
+            self.farewell = answer(refusal, shape);
         }
     }
 
@@ -167,7 +209,11 @@ impl<IO> Guarded<IO> {
                         return admitted;
                     }
                     Progress::Refused(refusal) => {
-                        self.refuse(refusal);
+                        self.refuse(refusal, shape_of(&new[admitted..]));
+                        return admitted;
+                    }
+                    Progress::Broken => {
+                        self.ended = true;
                         return admitted;
                     }
                 }
@@ -179,8 +225,13 @@ impl<IO> Guarded<IO> {
                 Progress::Passed(0) | Progress::Incomplete => return 0,
                 Progress::Passed(count) => self.ready.extend_from_slice(&self.held.split_to(count)),
                 Progress::Refused(refusal) => {
+                    self.refuse(refusal, shape_of(&self.held));
                     self.held.clear();
-                    self.refuse(refusal);
+                    return 0;
+                }
+                Progress::Broken => {
+                    self.held.clear();
+                    self.ended = true;
                     return 0;
                 }
             }
@@ -188,7 +239,15 @@ impl<IO> Guarded<IO> {
     }
 }
 
-impl<IO: AsyncRead + Unpin> AsyncRead for Guarded<IO> {
+/// The shape that the target of a head speaks, as far as it can be read.
+fn shape_of(head: &[u8]) -> BodyShape {
+    match head.split(|byte| *byte == b' ').nth(1) {
+        Some(target) if target.starts_with(b"/oauth/") => BodyShape::Standard,
+        _ => BodyShape::Guide,
+    }
+}
+
+impl AsyncRead for Guarded {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         loop {
@@ -204,7 +263,7 @@ impl<IO: AsyncRead + Unpin> AsyncRead for Guarded<IO> {
                 return Poll::Ready(Ok(()));
             }
             let before = buf.filled().len();
-            match Pin::new(&mut this.inner).poll_read(cx, buf) {
+            match this.inner()?.poll_read(cx, buf) {
                 Poll::Ready(Ok(())) => {}
                 Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
                 Poll::Pending => {
@@ -224,8 +283,10 @@ impl<IO: AsyncRead + Unpin> AsyncRead for Guarded<IO> {
             buf.set_filled(before + admitted);
             if this.held.is_empty() && this.held.capacity() > 0 {
                 this.held = BytesMut::new();
-            } else if !this.held.is_empty() && this.timer.deadline() > this.since + this.patience.header {
-                this.timer.as_mut().reset(this.since + this.patience.header);
+            }
+            let deadline = this.since + this.limit();
+            if this.timer.deadline() > deadline {
+                this.timer.as_mut().reset(deadline);
             }
             if admitted > 0 {
                 return Poll::Ready(Ok(()));
@@ -234,7 +295,7 @@ impl<IO: AsyncRead + Unpin> AsyncRead for Guarded<IO> {
     }
 }
 
-impl<IO: AsyncRead + AsyncWrite + Unpin> Guarded<IO> {
+impl Guarded {
     fn poll_patiently<T>(&mut self, cx: &mut Context<'_>, outcome: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
         if outcome.is_ready() {
             self.write_timer = None;
@@ -252,7 +313,10 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Guarded<IO> {
         let mut scratch = [0_u8; 4096];
         for _ in 0..64 {
             let mut buf = ReadBuf::new(&mut scratch);
-            match Pin::new(&mut self.inner).poll_read(cx, &mut buf) {
+            let Ok(inner) = self.inner() else {
+                return;
+            };
+            match inner.poll_read(cx, &mut buf) {
                 Poll::Ready(Ok(())) if !buf.filled().is_empty() => {}
                 _ => return,
             }
@@ -260,30 +324,43 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Guarded<IO> {
     }
 }
 
-impl<IO: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Guarded<IO> {
+impl AsyncWrite for Guarded {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, data: &[u8]) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
-        let outcome = Pin::new(&mut this.inner).poll_write(cx, data);
+        let outcome = this.inner()?.poll_write(cx, data);
         this.poll_patiently(cx, outcome)
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().inner).poll_flush(cx)
+        self.get_mut().inner()?.poll_flush(cx)
     }
 
     /// Where a message was refused, its answer is the last thing that the caller gets.
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
+        if this.napping {
+            return Poll::Ready(Ok(()));
+        }
         while !this.farewell.is_empty() {
-            let outcome = Pin::new(&mut this.inner).poll_write(cx, &this.farewell);
+            let farewell = this.farewell.clone();
+            let outcome = this.inner()?.poll_write(cx, &farewell);
             let written = ready!(this.poll_patiently(cx, outcome))?;
             if written == 0 {
                 break;
             }
             this.farewell.advance(written);
         }
-        let outcome = ready!(Pin::new(&mut this.inner).poll_shutdown(cx));
+        let outcome = ready!(this.inner()?.poll_shutdown(cx));
         this.discard_input(cx);
         Poll::Ready(outcome)
+    }
+}
+
+/// hyper drops the connection when it has ended for it; for the caller it may go on.
+impl Drop for Guarded {
+    fn drop(&mut self) {
+        if self.napping {
+            *self.shared.idle.lock() = self.inner.take();
+        }
     }
 }

@@ -1,1 +1,21 @@
-//! The end-to-end tests.
+//! The product from outside: the real binary, real sockets, real files. One test binary, no order, no
+//! sleep, no shared server.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+mod app;
+mod clock;
+mod commands;
+mod configuration;
+mod contract;
+mod crash;
+mod demo;
+mod faults;
+mod framing;
+mod gateway;
+mod http1;
+mod leaks;
+mod lifecycle;
+mod tidy;
+mod tokens;
+mod upstream;

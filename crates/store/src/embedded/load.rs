@@ -16,6 +16,8 @@ use crate::IndexedToken;
 /// What the writer goes on from.
 pub(super) struct Loaded {
     pub(super) next_seq: i64,
+    /// The number before the oldest row's.
+    pub(super) swept: i64,
     pub(super) scopes: HashMap<Arc<ScopeSet>, i64>,
     pub(super) marks: VecDeque<Mark>,
     pub(super) newest: Option<Timestamp>,
@@ -26,7 +28,8 @@ const HOUR: i64 = 3_600_000;
 pub(super) fn load(connection: &Connection, memory: &Memory, now: Timestamp) -> rusqlite::Result<Loaded> {
     let newest_client = load_clients(connection, memory)?;
     let scopes = load_scopes(connection)?;
-    let mut loaded = Loaded { next_seq: 1, scopes: HashMap::new(), marks: VecDeque::new(), newest: newest_client };
+    let mut loaded =
+        Loaded { next_seq: 1, swept: 0, scopes: HashMap::new(), marks: VecDeque::new(), newest: newest_client };
     load_tokens(connection, memory, &scopes, now, &mut loaded)?;
     loaded.scopes = scopes.into_iter().map(|(id, scope)| (scope, id)).collect();
     Ok(loaded)
@@ -121,6 +124,9 @@ fn load_tokens(
     let mut rows = statement.query([])?;
     while let Some(row) = rows.next()? {
         let (seq, issued_at, expires_at): (i64, i64, i64) = (row.get(0)?, row.get(5)?, row.get(6)?);
+        if loaded.next_seq == 1 {
+            loaded.swept = seq - 1;
+        }
         loaded.next_seq = seq + 1;
         loaded.newest = loaded.newest.max(Some(Timestamp::from_unix_millis(issued_at)));
         Mark::note(&mut loaded.marks, seq, issued_at, expires_at);

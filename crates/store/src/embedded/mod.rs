@@ -70,8 +70,8 @@ impl EmbeddedStore {
     /// # Errors
     /// [`StoreError::BadFile`] for a file that is missing, foreign, damaged, or the other environment's.
     pub fn open(options: OpenOptions) -> Result<(Self, OpenReport), StoreError> {
-        let (state, previous) = StateFile::open(&options.path)?;
-        let connection = schema::open(&options.path, options.environment, &previous)?;
+        let (state, found) = StateFile::open(&options.path, options.now)?;
+        let connection = schema::open(&options.path, options.environment, &found.previous)?;
         let memory = Arc::new(Memory {
             directory: Directory::default(),
             tokens: TokenIndex::new(options.longest_lifetime),
@@ -82,8 +82,12 @@ impl EmbeddedStore {
         state
             .write("running")
             .map_err(|error| bad_file(&options.path, format!("the state file cannot be written: {error}")))?;
-        let report = OpenReport { clients: memory.directory.list().len(), tokens: memory.tokens.len(), previous };
-        let newest = loaded.newest;
+        let report = OpenReport {
+            clients: memory.directory.list().len(),
+            tokens: memory.tokens.len(),
+            previous: found.previous,
+        };
+        let newest = loaded.newest.max(found.at);
         let writer = Writer::new(connection, Arc::clone(&memory), state, loaded, options.key);
         let commands = writer
             .spawn(options.environment)

@@ -1,10 +1,15 @@
-//! How the last run ended: a small file beside the database, written in place, so that even a full disk
-//! leaves room for the reason.
+//! How the last run ended, and when it was last heard of: a small file beside the database, written in
+//! place, so that even a full disk leaves room for the reason.
+//!
+//! One line of fixed length: the time in milliseconds since the Unix epoch, then `running`, `clean` or
+//! `failed: ` and the reason.
 
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
 use std::path::Path;
+
+use fuuffy_domain::Timestamp;
 
 use super::bad_file;
 use crate::StoreError;
@@ -25,10 +30,20 @@ pub enum PreviousRun {
 }
 
 /// The state file of an open store.
-pub(super) struct StateFile(File);
+pub(super) struct StateFile {
+    file: File,
+    now: Timestamp,
+}
+
+/// What a state file says.
+pub(super) struct Found {
+    pub(super) previous: PreviousRun,
+    /// The last time that the run noted.
+    pub(super) at: Option<Timestamp>,
+}
 
 impl StateFile {
-    pub(super) fn open(store: &Path) -> Result<(Self, PreviousRun), StoreError> {
+    pub(super) fn open(store: &Path, now: Timestamp) -> Result<(Self, Found), StoreError> {
         let mut name = store.as_os_str().to_owned();
         name.push(".state");
         let path = Path::new(&name);
@@ -54,22 +69,36 @@ impl StateFile {
         let mut bytes = [0; LENGTH];
         let length = file.read_at(&mut bytes, 0).map_err(|error| bad_file(path, error))?;
         let text = String::from_utf8_lossy(&bytes[..length]);
-        let previous = match text.trim_end().split_once(": ") {
+        let (time, words) = text.trim_end().split_once(' ').unwrap_or_default();
+        let previous = match words.split_once(": ") {
             _ if !existed && !has_store => PreviousRun::New,
             Some(("failed", reason)) => PreviousRun::Failed(reason.to_owned()),
-            _ if text.trim_end() == "clean" => PreviousRun::Clean,
+            _ if words == "clean" => PreviousRun::Clean,
             _ => PreviousRun::Unclean,
         };
-        Ok((Self(file), previous))
+        let at = time.parse().ok().map(Timestamp::from_unix_millis);
+        Ok((Self { file, now }, Found { previous, at }))
     }
 
-    pub(super) fn write(&self, text: &str) -> io::Result<()> {
+    /// Writes down how the run stands, durably.
+    pub(super) fn write(&self, words: &str) -> io::Result<()> {
+        self.put(words)?;
+        self.file.sync_data()
+    }
+
+    /// Notes the time, so that the clock never starts behind it. Not synced: it needs to outlive the
+    /// process, not the machine.
+    pub(super) fn note(&mut self, now: Timestamp) -> io::Result<()> {
+        self.now = now;
+        self.put("running")
+    }
+
+    fn put(&self, words: &str) -> io::Result<()> {
+        let line = format!("{} {}", self.now.unix_millis(), words.replace('\n', " "));
         let mut bytes = [b' '; LENGTH];
-        let text = text.replace('\n', " ");
-        let length = text.len().min(LENGTH - 1);
-        bytes[..length].copy_from_slice(&text.as_bytes()[..length]);
+        let length = line.len().min(LENGTH - 1);
+        bytes[..length].copy_from_slice(&line.as_bytes()[..length]);
         bytes[LENGTH - 1] = b'\n';
-        self.0.write_all_at(&bytes, 0)?;
-        self.0.sync_data()
+        self.file.write_all_at(&bytes, 0)
     }
 }

@@ -20,7 +20,7 @@ use crate::StoreError;
 /// Deeds in one transaction at most.
 const BATCH: usize = 1024;
 /// Expired rows removed in one transaction at most, so that no deed waits long for it.
-const SWEEP: i64 = 5000;
+const SWEEP: usize = 5000;
 /// How long an expired token is remembered.
 const REMEMBERED: Duration = Duration::from_secs(3600);
 
@@ -57,13 +57,23 @@ impl Mark {
     }
 }
 
+/// A range of expired rows to remove: those up to a number, which may be a mark's last.
+#[derive(Debug, Clone, Copy)]
+struct Sweep {
+    up_to: i64,
+    ends_mark: bool,
+}
+
 pub(super) struct Writer {
     connection: Connection,
     memory: Arc<Memory>,
     state: StateFile,
     key: KeyId,
     next_seq: i64,
+    /// The last row that was removed.
     swept: i64,
+    /// The time of the last tick.
+    now: Timestamp,
     scopes: HashMap<Arc<ScopeSet>, i64>,
     marks: VecDeque<Mark>,
 }
@@ -76,8 +86,8 @@ impl Writer {
         loaded: Loaded,
         key: KeyId,
     ) -> Self {
-        let Loaded { next_seq, scopes, marks, .. } = loaded;
-        Self { connection, memory, state, key, next_seq, swept: 0, scopes, marks }
+        let Loaded { next_seq, swept, scopes, marks, .. } = loaded;
+        Self { connection, memory, state, key, next_seq, swept, now: Timestamp::from_unix_millis(0), scopes, marks }
     }
 
     pub(super) fn spawn(self, environment: EnvironmentName) -> io::Result<mpsc::Sender<Command>> {
@@ -88,39 +98,51 @@ impl Writer {
 
     fn run(mut self, commands: &mpsc::Receiver<Command>) {
         while let Ok(first) = commands.recv() {
-            let (mut jobs, mut now, mut closing) = (Vec::new(), None, None);
+            let (mut jobs, mut ticked, mut closing) = (Vec::new(), false, None);
             let mut next = Some(first);
             while let Some(command) = next {
                 match command {
                     Command::Job(job) => jobs.push(job),
-                    Command::Tick(time) => now = Some(time),
+                    Command::Tick(now) => (self.now, ticked) = (now, true),
                     Command::Close(answer) => closing = Some(answer),
                 }
                 let has_room = closing.is_none() && jobs.len() < BATCH;
                 next = if has_room { commands.try_recv().ok() } else { None };
             }
-            if !jobs.is_empty() {
-                self.write(jobs);
+            if ticked {
+                self.tick();
             }
-            if let Some(now) = now {
-                self.sweep(now);
+            // Rows leave faster than they come, however fast that is.
+            let room = if ticked { SWEEP } else { 2 * jobs.len() };
+            let sweep = self.rows_to_sweep(room);
+            if !jobs.is_empty() || sweep.is_some() {
+                self.write(jobs, sweep);
             }
             if let Some(answer) = closing {
+                // Nobody may wait for the answer any more.
                 let _ = answer.send(self.close());
                 return;
             }
         }
     }
 
+    fn tick(&mut self) {
+        self.memory.tokens.expire(self.now);
+        if self.is_writable()
+            && let Err(error) = self.state.note(self.now)
+        {
+            tracing::warn!(%error, "The time could not be noted; a clock set back while the server is down may go unnoticed");
+        }
+    }
+
     /// One transaction. Nobody is told anything before it is on disk, and nobody is told a lie if it is not.
-    fn write(&mut self, jobs: Vec<Job>) {
+    fn write(&mut self, jobs: Vec<Job>, sweep: Option<Sweep>) {
         if !self.is_writable() {
             // Their callers learn it from the dropped answers.
             return;
         }
         let mut finishes = Vec::with_capacity(jobs.len());
-        let outcome = self.transact(jobs, &mut finishes);
-        let answer = match outcome {
+        let answer = match self.transact(jobs, sweep, &mut finishes) {
             Ok(changes) => {
                 changes.publish(&self.memory);
                 Ok(())
@@ -132,7 +154,12 @@ impl Writer {
         }
     }
 
-    fn transact(&mut self, jobs: Vec<Job>, finishes: &mut Vec<Finish>) -> rusqlite::Result<Changes> {
+    fn transact(
+        &mut self,
+        jobs: Vec<Job>,
+        sweep: Option<Sweep>,
+        finishes: &mut Vec<Finish>,
+    ) -> rusqlite::Result<Changes> {
         let first_seq = self.next_seq;
         let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let mut batch = Batch::new(&transaction, &self.memory, self.key, &mut self.next_seq, &mut self.scopes);
@@ -140,11 +167,32 @@ impl Writer {
             finishes.push(job(&mut batch)?);
         }
         let changes = batch.finish()?;
+        if let Some(sweep) = sweep {
+            transaction.prepare_cached("DELETE FROM tokens WHERE seq <= ?1")?.execute([sweep.up_to])?;
+        }
         transaction.commit()?;
         for (seq, (issued_at, expires_at)) in (first_seq..).zip(changes.lives()) {
             Mark::note(&mut self.marks, seq, issued_at.unix_millis(), expires_at.unix_millis());
         }
+        if let Some(sweep) = sweep {
+            self.swept = sweep.up_to;
+            if sweep.ends_mark {
+                self.marks.pop_front();
+            }
+        }
         Ok(changes)
+    }
+
+    /// The oldest rows whose tokens all expired more than an hour ago, at most `room` of them.
+    fn rows_to_sweep(&self, room: usize) -> Option<Sweep> {
+        let mark = self.marks.front()?;
+        let remembered = i64::try_from(REMEMBERED.as_millis()).unwrap_or(i64::MAX);
+        if mark.expires_at.saturating_add(remembered) > self.now.unix_millis() {
+            return None;
+        }
+        let room = i64::try_from(room).unwrap_or(i64::MAX);
+        let up_to = mark.last_seq.min(self.swept.saturating_add(room));
+        Some(Sweep { up_to, ends_mark: up_to == mark.last_seq })
     }
 
     /// After a failed write or sync nobody knows what is on disk until the file is opened anew.
@@ -159,35 +207,6 @@ impl Writer {
             tracing::error!(%error, "The reason could not be written down either");
         }
         StoreError::Unwritable(reason)
-    }
-
-    /// Forgets what expired more than an hour ago: whole buckets in memory, a range of rows on disk.
-    fn sweep(&mut self, now: Timestamp) {
-        self.memory.tokens.expire(now);
-        let remembered = i64::try_from(REMEMBERED.as_millis()).unwrap_or(i64::MAX);
-        let Some(mark) = self.marks.front().copied() else {
-            return;
-        };
-        if !self.is_writable() || mark.expires_at.saturating_add(remembered) > now.unix_millis() {
-            return;
-        }
-        // Rows leave from the front, so the range begins where the last one ended.
-        let up_to = mark.last_seq.min(self.swept.saturating_add(SWEEP));
-        let deleted = self
-            .connection
-            .prepare_cached("DELETE FROM tokens WHERE seq <= ?1")
-            .and_then(|mut statement| statement.execute([up_to]));
-        match deleted {
-            Ok(_) => {
-                self.swept = up_to;
-                if up_to == mark.last_seq {
-                    self.marks.pop_front();
-                }
-            }
-            Err(error) => {
-                self.fail(&error);
-            }
-        }
     }
 
     fn close(&mut self) -> Result<(), StoreError> {

@@ -1,0 +1,181 @@
+//! Time that is stepped: no token accepted late, none refused early. The server runs in this process, on
+//! real sockets and files, by a clock that the test owns.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use fuuffy::config;
+use fuuffy::server::{Server, Sources, SystemEntropy};
+use fuuffy_domain::{ManualTime, Timestamp};
+use tempfile::TempDir;
+use tokio::runtime::Runtime;
+use tower::ServiceExt as _;
+
+use crate::app::{self, Registered};
+use crate::http1::{Reply, request};
+use crate::upstream::Upstream;
+
+const HOUR: Duration = Duration::from_secs(3600);
+const START: Timestamp = Timestamp::from_unix_millis(1_800_000_000_000);
+
+/// A server by a clock of the test's own.
+struct Timed {
+    folder: TempDir,
+    text: String,
+    runtime: Runtime,
+    time: Arc<ManualTime>,
+    server: Option<Server>,
+    client: Registered,
+}
+
+impl Timed {
+    fn start(plans: &str) -> Self {
+        let text = app::config(Upstream::friendly().address) + plans;
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+        let mut timed = Self {
+            folder: tempfile::tempdir().unwrap(),
+            text,
+            runtime,
+            time: Arc::new(ManualTime::starting_at(START)),
+            server: None,
+            client: Registered { id: String::new(), secret: String::new() },
+        };
+        timed.restart();
+        timed.client = timed.register();
+        timed
+    }
+
+    fn restart(&mut self) {
+        self.stop();
+        let config = config::parse(&self.text, self.folder.path()).unwrap();
+        let time: Arc<dyn fuuffy_domain::TimeSource> = Arc::<ManualTime>::clone(&self.time);
+        let sources = Sources { time, entropy: Arc::new(SystemEntropy), pepper_file: None };
+        self.server = Some(self.runtime.block_on(Server::start(config, sources)).unwrap());
+    }
+
+    fn stop(&mut self) {
+        if let Some(server) = self.server.take() {
+            self.runtime.block_on(server.shutdown());
+        }
+    }
+
+    fn testing(&self) -> std::net::SocketAddr {
+        self.server.as_ref().unwrap().addresses().testing.unwrap()
+    }
+
+    fn register(&self) -> Registered {
+        let made = self.operate("/admin/v1/testing/clients", r#"{"name":"Acme","scope":"orders:read orders:write"}"#);
+        let member = |name: &str| made["data"][name].as_str().unwrap().to_owned();
+        Registered { id: member("client_id"), secret: member("client_secret") }
+    }
+
+    /// Does what an operator does.
+    fn operate(&self, path: &str, body: &str) -> serde_json::Value {
+        let router = self.server.as_ref().unwrap().admin_router();
+        let asked = http::Request::post(path).body(axum::body::Body::from(body.to_owned())).unwrap();
+        self.runtime.block_on(async {
+            let response = router.oneshot(asked).await.unwrap();
+            serde_json::from_slice(&axum::body::to_bytes(response.into_body(), 10_000).await.unwrap()).unwrap()
+        })
+    }
+
+    fn token(&self) -> String {
+        app::token(self.testing(), &self.client)
+    }
+
+    fn get(&self, token: &str) -> Reply {
+        request(self.testing(), "GET", "/v1/orders", &[("authorization", &format!("Bearer {token}"))], "")
+    }
+
+    fn accepts(&self, token: &str) -> bool {
+        let reply = self.get(token);
+        assert!(
+            reply.status == 200 || reply.json()["error"]["message"] == "The access token expired",
+            "{}",
+            reply.text()
+        );
+        reply.status == 200
+    }
+}
+
+impl Drop for Timed {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+#[test]
+fn a_token_lives_to_the_second_and_no_longer() {
+    let timed = Timed::start("");
+    let token = timed.token();
+    timed.time.pass(HOUR - Duration::from_millis(1));
+    assert!(timed.accepts(&token));
+    timed.time.pass(Duration::from_millis(1));
+    assert!(!timed.accepts(&token));
+    timed.time.pass(HOUR - Duration::from_millis(1));
+    assert!(!timed.accepts(&token), "an expired token is known as expired for an hour");
+    timed.time.pass(2 * HOUR);
+    while timed.get(&token).json()["error"]["message"] == "The access token expired" {}
+    assert_eq!(timed.get(&token).json()["error"]["message"], "The access token is invalid");
+}
+
+#[test]
+fn steps_of_the_calendar_move_no_token() {
+    let timed = Timed::start("");
+    let token = timed.token();
+    for step in [START.after(10 * HOUR), Timestamp::from_unix_millis(0), START.after(1000 * HOUR)] {
+        timed.time.step_wall(step);
+        assert!(timed.accepts(&token), "refused early");
+        let other = timed.token();
+        assert!(timed.accepts(&other));
+    }
+    timed.time.step_wall(Timestamp::from_unix_millis(0));
+    timed.time.pass(HOUR);
+    assert!(!timed.accepts(&token), "accepted late");
+}
+
+#[test]
+fn a_calendar_set_back_while_the_server_was_down_revives_nothing() {
+    let mut timed = Timed::start("");
+    let old = timed.token();
+    timed.time.pass(HOUR);
+    assert!(!timed.accepts(&old));
+    let young = timed.token();
+    timed.stop();
+    timed.time.step_wall(Timestamp::from_unix_millis(START.unix_millis() - 86_400_000));
+    timed.restart();
+    assert!(!timed.accepts(&old), "accepted late");
+    assert!(timed.accepts(&young), "refused early");
+    timed.time.pass(HOUR);
+    assert!(!timed.accepts(&young), "accepted late");
+}
+
+#[test]
+fn a_caller_that_waits_retry_after_out_is_let_through() {
+    for plan in ["[\"3/min\", \"1000/h\"]", "[\"100/min\", \"3/h\"]", "[\"2/s\", \"3/min\"]"] {
+        let timed = Timed::start(&format!("\n[plans.standard]\nlimits = {plan}\n"));
+        let token = timed.token();
+        timed.time.pass(Duration::from_millis(123));
+        let refused = std::iter::repeat_with(|| timed.get(&token)).find(|reply| reply.status == 429).unwrap();
+        let wait: u64 = refused.field("retry-after").unwrap().parse().unwrap();
+        timed.time.pass(Duration::from_secs(wait));
+        let token = timed.token();
+        assert_eq!(timed.get(&token).status, 200, "{plan}: Retry-After: {wait} is too short");
+    }
+}
+
+#[test]
+fn a_secret_with_an_expiry_works_until_then() {
+    let timed = Timed::start("");
+    let expiry = START.after(HOUR);
+    let path = format!("/admin/v1/testing/clients/{}/secrets", timed.client.id);
+    let added = timed.operate(&path, &format!(r#"{{"expires_at":"{expiry}"}}"#));
+    let secret = added["data"]["client_secret"].as_str().unwrap().to_owned();
+    let by_it = Registered { id: timed.client.id.clone(), secret };
+    timed.time.pass(HOUR - Duration::from_millis(1));
+    assert_eq!(app::ask_for_token(timed.testing(), &by_it).status, 200);
+    timed.time.pass(Duration::from_millis(1));
+    assert_eq!(app::ask_for_token(timed.testing(), &by_it).code(), "invalid_client");
+    let late = timed.operate(&path, &format!(r#"{{"expires_at":"{expiry}"}}"#));
+    assert_eq!(late["error"]["code"], "invalid_request", "an expiry in the past is a mistake");
+}

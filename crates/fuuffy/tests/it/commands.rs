@@ -1,0 +1,103 @@
+//! Operators' commands: the same with a server and without, in words and as JSON, and what they exit with.
+
+use std::os::unix::fs::PermissionsExt as _;
+
+use crate::app::{Place, ask_for_token, config};
+use crate::upstream::Upstream;
+
+fn place() -> Place {
+    Place::new(&config(Upstream::friendly().address))
+}
+
+fn in_testing<'a>(words: &[&'a str]) -> Vec<&'a str> {
+    [words, &["--environment", "testing"]].concat()
+}
+
+#[test]
+fn what_is_made_offline_is_served_later_and_the_other_way_round() {
+    let place = place();
+    let offline = place.client("testing");
+    let server = place.serve();
+    assert_eq!(ask_for_token(server.testing, &offline).status, 200);
+    let online = place.client("testing");
+    assert!(server.stop().success());
+    let listed = place.done(&in_testing(&["clients", "list"]));
+    let ids: Vec<&str> = listed.as_array().unwrap().iter().map(|it| it["client_id"].as_str().unwrap()).collect();
+    assert_eq!(ids, [offline.id, online.id]);
+}
+
+#[test]
+fn create_prints_exactly_the_contracts_members() {
+    let place = place();
+    let made = place.done(&in_testing(&["clients", "create", "--name", "Acme"]));
+    let members: Vec<&String> = made.as_object().unwrap().keys().collect();
+    assert_eq!(members, ["client_id", "client_secret", "environment", "name"]);
+    assert_eq!((&made["environment"], &made["name"]), (&"testing".into(), &"Acme".into()));
+    let added = place.done(&in_testing(&["secrets", "add", "--client", made["client_id"].as_str().unwrap()]));
+    let members: Vec<&String> = added.as_object().unwrap().keys().collect();
+    assert_eq!(members, ["secret_id", "client_secret"]);
+}
+
+#[test]
+fn results_go_to_standard_output_and_words_to_standard_error() {
+    let place = place();
+    let made = place.command(&in_testing(&["clients", "create", "--name", "Acme"]));
+    let (out, err) = (String::from_utf8(made.stdout).unwrap(), String::from_utf8(made.stderr).unwrap());
+    assert!(out.contains("client_secret") && out.contains("fsk_test_"), "{out}");
+    assert!(err.contains("shown this once") && !err.contains("fsk_test_"), "{err}");
+}
+
+#[test]
+fn a_long_list_is_whole() {
+    let place = place();
+    let server = place.serve();
+    for number in 0..103 {
+        place.done(&in_testing(&["clients", "create", "--name", &format!("Client {number}")]));
+    }
+    drop(server);
+    assert_eq!(place.done(&in_testing(&["clients", "list"])).as_array().unwrap().len(), 103);
+    let text = String::from_utf8(place.command(&in_testing(&["clients", "list"])).stdout).unwrap();
+    assert_eq!(text.lines().count(), 104, "a heading and a line each");
+}
+
+#[test]
+fn wrong_usage_is_2_and_a_refusal_is_1() {
+    let place = place();
+    let status = |words: &[&str]| place.command(words).status.code();
+    assert_eq!(status(&["clients", "create", "--environment", "staging", "--name", "x"]), Some(2));
+    assert_eq!(status(&in_testing(&["clients", "create"])), Some(2));
+    assert_eq!(status(&in_testing(&["clients", "create", "--name", "x", "--token-lifetime", "soon"])), Some(2));
+    assert_eq!(status(&in_testing(&["clients", "create", "--name", "x", "--plan", "gold"])), Some(1));
+    assert_eq!(status(&in_testing(&["clients", "create", "--name", "\u{7}"])), Some(1));
+    assert_eq!(status(&in_testing(&["clients", "show", "app_nobody"])), Some(1));
+    assert_eq!(status(&in_testing(&["clients", "suspend", "../../etc"])), Some(1));
+    assert_eq!(status(&in_testing(&["secrets", "list", "--client", "app_nobody"])), Some(1));
+    place.write_config("nonsense");
+    assert_eq!(status(&in_testing(&["clients", "list"])), Some(2));
+}
+
+#[test]
+fn only_the_servers_user_reaches_the_socket_and_the_files() {
+    let place = place();
+    let _server = place.serve();
+    place.client("testing");
+    let mode = |name: &str| std::fs::metadata(place.path(name)).unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode("data"), 0o700);
+    for name in ["admin.sock", "pepper.key", "testing.sqlite3", "testing.sqlite3-wal", "production.sqlite3", "lock"] {
+        assert_eq!(mode(&format!("data/{name}")), 0o600, "{name}");
+    }
+}
+
+#[test]
+fn the_key_file_can_be_elsewhere_but_is_never_made_twice() {
+    let place = place();
+    let elsewhere = place.path("elsewhere.key");
+    let server = place.try_serve(&[("FUUFFY_PEPPER_FILE", elsewhere.to_str().unwrap())]).unwrap();
+    assert!(elsewhere.exists() && !place.path("data/pepper.key").exists());
+    assert!(server.stop().success());
+    assert_eq!(place.try_serve(&[]).err().unwrap().code(), Some(1), "a store without its key must not start");
+    assert!(place.log().contains("the key file is missing"), "{}", place.log());
+    std::fs::set_permissions(&elsewhere, std::fs::Permissions::from_mode(0o644)).unwrap();
+    assert!(place.try_serve(&[("FUUFFY_PEPPER_FILE", elsewhere.to_str().unwrap())]).is_err());
+    assert!(place.log().contains("chmod 600"), "{}", place.log());
+}

@@ -1,0 +1,406 @@
+//! Proxying: what the upstream gets, what the caller gets back, and what happens when either breaks.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Barrier};
+
+use crate::app::{Place, Server, config, config_with, get, token};
+use crate::http1::{Connection, Reply, message, request};
+use crate::upstream::{Act, Upstream, ok};
+
+/// A server in front of an upstream, and a token for it.
+struct Front {
+    _place: Place,
+    server: Server,
+    bearer: String,
+}
+
+impl Front {
+    fn before(config: &str) -> Self {
+        let place = Place::new(config);
+        let server = place.serve();
+        let bearer = format!("Bearer {}", token(server.testing, &place.client("testing")));
+        Self { _place: place, server, bearer }
+    }
+
+    fn ask(&self, method: &str, target: &str, fields: &[(&str, &str)], body: &str) -> Reply {
+        let fields = [&[("authorization", self.bearer.as_str())], fields].concat();
+        request(self.server.testing, method, target, &fields, body)
+    }
+
+    fn connect(&self, head: &str) -> Connection {
+        let mut connection = Connection::open(self.server.testing);
+        connection.send(format!("{head}host: localhost\r\nauthorization: {}\r\n", self.bearer));
+        connection
+    }
+}
+
+#[test]
+fn the_upstream_gets_our_fields_and_never_the_callers() {
+    let upstream = Upstream::friendly();
+    let front = Front::before(&config(upstream.address));
+    let forged = [
+        ("x-client-id", "app_admin"),
+        ("x-environment", "production"),
+        ("x-scopes", "admin"),
+        ("x-request-id", "forged"),
+        ("forwarded", "for=10.0.0.1"),
+        ("x-forwarded-for", "10.0.0.1"),
+        ("x-forwarded-proto", "https"),
+        ("x-forwarded-host", "bank.example"),
+        ("connection", "close, x-client-id, x-secret-hop, x-request-id, x-scopes"),
+        ("x-secret-hop", "one hop only"),
+        ("keep-alive", "timeout=5"),
+        ("proxy-connection", "keep-alive"),
+        ("proxy-authorization", "Basic x"),
+        ("te", "gzip"),
+        ("host", "localhost"),
+        ("x-kept", "end to end"),
+    ];
+    let reply = front.ask("GET", "/v1/orders?b=2&a=%20", &forged, "");
+    assert_eq!(reply.status, 200);
+    let seen = upstream.last();
+    assert_eq!((seen.method.as_str(), seen.target.as_str()), ("GET", "/v1/orders?b=2&a=%20"));
+    let client = seen.field("x-client-id").unwrap();
+    assert!(client.starts_with("app_") && client != "app_admin", "{client}");
+    assert_eq!(seen.field("x-environment"), Some("testing"));
+    assert_eq!(seen.field("x-scopes"), Some("orders:read orders:write"));
+    assert_eq!(seen.field("x-request-id"), reply.field("x-request-id"));
+    assert_eq!(seen.field("forwarded"), Some("for=127.0.0.1;proto=http;host=\"localhost\""));
+    assert_eq!(seen.field("x-forwarded-for"), Some("127.0.0.1"));
+    assert_eq!(seen.field("x-forwarded-proto"), Some("http"));
+    assert_eq!(seen.field("x-forwarded-host"), Some("localhost"));
+    assert_eq!(seen.field("host"), Some(upstream.address.to_string().as_str()));
+    assert_eq!(seen.field("x-kept"), Some("end to end"));
+    for gone in
+        ["authorization", "x-secret-hop", "keep-alive", "proxy-connection", "proxy-authorization", "te", "connection"]
+    {
+        assert_eq!(seen.field(gone), None, "{gone}");
+    }
+}
+
+#[test]
+fn the_upstreams_answer_is_passed_on_as_it_is() {
+    let upstream = Upstream::start(|_, _| {
+        Act::Answer(
+            b"HTTP/1.1 418 I'm a teapot\r\ncontent-length: 5\r\nset-cookie: a=1\r\nset-cookie: b=2\r\nconnection: x-hop\r\nx-hop: gone\r\nx-request-id: forged\r\nx-end: kept\r\n\r\nshort"
+                .to_vec(),
+        )
+    });
+    let front = Front::before(&config(upstream.address));
+    let reply = front.ask("GET", "/v1/orders/1", &[], "");
+    assert_eq!((reply.status, reply.text().as_str()), (418, "short"));
+    assert_eq!(reply.headers.iter().filter(|(name, _)| name == "set-cookie").count(), 2);
+    assert_eq!((reply.field("x-hop"), reply.field("x-end")), (None, Some("kept")));
+    assert_ne!(reply.field("x-request-id"), Some("forged"));
+}
+
+#[test]
+fn limits_are_told_and_kept() {
+    let upstream = Upstream::friendly();
+    let front = Front::before(&(config(upstream.address) + "\n[plans.standard]\nlimits = [\"3/min\", \"1000/h\"]\n"));
+    let remaining: Vec<Reply> = (0..4).map(|_| front.ask("GET", "/v1/orders", &[], "")).collect();
+    let told = |name: &str| remaining.iter().map(|reply| reply.field(name).unwrap().to_owned()).collect::<Vec<_>>();
+    assert_eq!(told("x-ratelimit-limit"), ["3", "3", "3", "3"]);
+    assert_eq!(told("x-ratelimit-remaining"), ["2", "1", "0", "0"]);
+    assert_eq!(told("ratelimit-policy")[0], "\"minute\";q=3;w=60, \"hour\";q=1000;w=3600");
+    assert!(told("ratelimit")[0].starts_with("\"minute\";r=2;t="), "{:?}", told("ratelimit"));
+    assert_eq!(remaining.iter().map(|reply| reply.status).collect::<Vec<_>>(), [200, 200, 200, 429]);
+    let wait: u64 = remaining[3].field("retry-after").unwrap().parse().unwrap();
+    assert!((1..=60).contains(&wait));
+    assert_eq!(upstream.seen().len(), 3, "what is refused never reaches the upstream");
+}
+
+#[test]
+fn bodies_stream_both_ways() {
+    // The upstream sends the first half of its answer; the caller must have it before the second half is sent.
+    let half_read = Arc::new(Barrier::new(2));
+    let upstream = {
+        let half_read = Arc::clone(&half_read);
+        Upstream::start(move |seen, _| match seen.target.as_str() {
+            "/v1/orders/1" => {
+                assert_eq!(seen.field("transfer-encoding"), Some("chunked"));
+                assert!(seen.body.windows(5).any(|part| part == b"hello"));
+                Act::AnswerAndStall(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nfirst\r\n".to_vec())
+            }
+            _ => {
+                half_read.wait();
+                Act::Answer(ok("{}"))
+            }
+        })
+    };
+    let front = Front::before(&config(upstream.address));
+    let mut connection = front.connect("POST /v1/orders/1 HTTP/1.1\r\n");
+    connection.send("transfer-encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n");
+    let head_and_half = connection.bytes(1);
+    assert_eq!(head_and_half, b"H");
+    drop(connection);
+    let waiting = std::thread::spawn(move || half_read.wait());
+    assert_eq!(front.ask("GET", "/v1/orders/2", &[], "").status, 200);
+    waiting.join().unwrap();
+}
+
+#[test]
+fn trailers_pass() {
+    let upstream = Upstream::start(|seen, _| {
+        assert_eq!(seen.field("te"), Some("trailers"));
+        Act::Answer(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\ntrailer: grpc-status\r\n\r\n2\r\nhi\r\n0\r\ngrpc-status: 0\r\n\r\n".to_vec())
+    });
+    let front = Front::before(&config(upstream.address));
+    let reply = front.ask("GET", "/v1/orders", &[("te", "trailers"), ("connection", "te")], "");
+    assert!(reply.whole);
+    assert_eq!(reply.text(), "hi[grpc-status: 0]");
+}
+
+#[test]
+fn head_has_no_body_and_the_connection_goes_on() {
+    let upstream = Upstream::start(|seen, _| match seen.method.as_str() {
+        "HEAD" => Act::Answer(b"HTTP/1.1 200 OK\r\ncontent-length: 1234\r\n\r\n".to_vec()),
+        _ => Act::Answer(ok("{}")),
+    });
+    let front = Front::before(&config(upstream.address));
+    let mut connection = front.connect("HEAD /v1/orders HTTP/1.1\r\n");
+    connection.send("\r\n");
+    let reply = connection.reply_to(true).unwrap();
+    assert_eq!((reply.status, reply.field("content-length")), (200, Some("1234")));
+    connection.send(message(front.server.testing, "GET", "/v1/orders", &[("authorization", &front.bearer)], ""));
+    assert_eq!(connection.reply().unwrap().status, 200);
+}
+
+/// A body that broke off must not look whole, whatever framing the upstream chose.
+#[test]
+fn a_broken_upstream_body_is_never_ended_as_if_it_were_whole() {
+    let upstream = Upstream::start(|seen, _| {
+        Act::AnswerAndClose(match seen.target.as_str() {
+            "/v1/orders/length" => b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\nhalf".to_vec(),
+            "/v1/orders/chunks" => b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n4\r\nhalf\r\n".to_vec(),
+            _ => b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n4\r\nhalf\r\nnonsense".to_vec(),
+        })
+    });
+    let front = Front::before(&config(upstream.address));
+    for target in ["/v1/orders/length", "/v1/orders/chunks", "/v1/orders/nonsense"] {
+        let reply = front.ask("GET", target, &[], "");
+        assert!(!reply.whole, "{target}: {reply:?}");
+    }
+}
+
+#[test]
+fn a_stalled_upstream_body_breaks_off() {
+    let upstream =
+        Upstream::start(|_, _| Act::AnswerAndStall(b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\nhalf".to_vec()));
+    let front = Front::before(&config_with(upstream.address, "limits = { body_timeout = \"100ms\" }", ""));
+    let reply = front.ask("GET", "/v1/orders", &[], "");
+    assert_eq!((reply.whole, reply.text().as_str()), (false, "half"));
+}
+
+#[test]
+fn a_body_over_the_limit_is_refused_while_it_streams() {
+    let upstream = Upstream::friendly();
+    let front = Front::before(&config_with(upstream.address, "", "max_body = 10"));
+    let mut connection = front.connect("POST /v1/orders HTTP/1.1\r\n");
+    connection.send("transfer-encoding: chunked\r\n\r\n5\r\nhello\r\n8\r\ntoo much\r\n0\r\n\r\n");
+    assert_eq!(connection.reply().unwrap().code(), "payload_too_large");
+    assert!(upstream.seen().is_empty(), "the upstream must not see it as whole");
+}
+
+#[test]
+fn a_caller_that_breaks_off_is_not_a_whole_request_upstream() {
+    let upstream = Upstream::friendly();
+    let front = Front::before(&config(upstream.address));
+    let mut connection = front.connect("POST /v1/orders HTTP/1.1\r\n");
+    connection.send("transfer-encoding: chunked\r\n\r\n5\r\nhello\r\n");
+    drop(connection);
+    assert_eq!(front.ask("GET", "/v1/orders/next", &[], "").status, 200);
+    assert_eq!(upstream.seen().len(), 1);
+}
+
+#[test]
+fn websocket_passes_where_the_route_allows_it() {
+    let upstream = Upstream::start(|seen, _| {
+        assert_eq!((seen.field("connection"), seen.field("upgrade")), (Some("upgrade"), Some("websocket")));
+        assert_eq!(seen.field("sec-websocket-key"), Some("dGhlIHNhbXBsZSBub25jZQ=="));
+        Act::Echo(b"HTTP/1.1 101 Switching Protocols\r\nconnection: Upgrade\r\nupgrade: websocket\r\nsec-websocket-accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n".to_vec())
+    });
+    let front = Front::before(&config_with(upstream.address, "", "websocket = true"));
+    let mut connection = front.connect("GET /v1/orders HTTP/1.1\r\n");
+    connection.send(
+        "connection: keep-alive, Upgrade\r\nupgrade: websocket\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
+    );
+    let reply = connection.reply().unwrap();
+    assert_eq!(
+        (reply.status, reply.field("upgrade"), reply.field("connection")),
+        (101, Some("websocket"), Some("upgrade"))
+    );
+    assert_eq!(reply.field("sec-websocket-accept"), Some("s3pPLMBiTxaQ9kYGzzhZRbK+xOo="));
+    for bytes in [&b"\x81\x05hello"[..], &b"\x00\xff not http \r\n\r\n"[..]] {
+        connection.send(bytes);
+        assert_eq!(connection.bytes(bytes.len()), bytes);
+    }
+}
+
+#[test]
+fn a_reused_connection_that_died_is_retried_only_where_that_is_safe() {
+    // Each connection serves one request and then dies on the next, before any answer.
+    let upstream = Upstream::start(|_, before| match before {
+        1 => Act::AnswerAndClose(Vec::new()),
+        3 => Act::AnswerAndClose(Vec::new()),
+        _ => Act::Answer(ok("{}")),
+    });
+    let front = Front::before(&config(upstream.address).replace("workers = 2", "workers = 1"));
+    assert_eq!(front.ask("GET", "/v1/orders", &[], "").status, 200);
+    assert_eq!(front.ask("GET", "/v1/orders", &[], "").status, 200, "idempotent without a body: sent once more");
+    assert_eq!(upstream.seen().len(), 3);
+    assert_eq!(front.ask("POST", "/v1/orders", &[], "{}").status, 502, "a POST may have been done");
+    assert_eq!(upstream.seen().len(), 4);
+}
+
+#[test]
+fn a_dead_upstream_is_passed_over() {
+    let (calls, living) = (Arc::new(AtomicUsize::new(0)), Upstream::friendly());
+    let dead = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let both = config(living.address).replace("upstreams = [", &format!("upstreams = [\"http://{dead}\", "));
+    let front = Front::before(&both);
+    for _ in 0..20 {
+        assert_eq!(
+            front.ask("POST", "/v1/orders", &[], "{}").status,
+            200,
+            "a request that was never sent goes elsewhere"
+        );
+        calls.fetch_add(1, Ordering::Relaxed);
+    }
+    assert_eq!(living.seen().len(), calls.load(Ordering::Relaxed));
+    let only = Front::before(&config(dead));
+    assert_eq!(only.ask("GET", "/v1/orders", &[], "").code(), "bad_gateway");
+}
+
+#[test]
+fn requests_are_spread_by_load() {
+    let (entered, leave) = (Arc::new(Barrier::new(3)), Arc::new(Barrier::new(3)));
+    let slow = || {
+        let (entered, leave) = (Arc::clone(&entered), Arc::clone(&leave));
+        Upstream::start(move |_, _| {
+            entered.wait();
+            leave.wait();
+            Act::Answer(ok("{}"))
+        })
+    };
+    let (one, other) = (slow(), slow());
+    let both = config(one.address)
+        .replace("upstreams = [", &format!("upstreams = [\"http://{}\", ", other.address))
+        .replace("workers = 2", "workers = 1");
+    let front = Front::before(&both);
+    std::thread::scope(|scope| {
+        let asking: Vec<_> = (0..2).map(|_| scope.spawn(|| front.ask("GET", "/v1/orders", &[], "").status)).collect();
+        entered.wait();
+        assert_eq!((one.seen().len(), other.seen().len()), (1, 1));
+        leave.wait();
+        assert!(asking.into_iter().all(|asked| asked.join().unwrap() == 200));
+    });
+}
+
+#[test]
+fn the_longest_prefix_decides_and_a_route_without_scopes_takes_any_token() {
+    let (orders, special) = (Upstream::friendly(), Upstream::friendly());
+    let more = format!(
+        "[[environments.testing.routes]]\nprefix = \"/v1/orders/special\"\nupstreams = [\"http://{}\"]\n",
+        special.address
+    );
+    let place = Place::new(&(config(orders.address) + &more));
+    let server = place.serve();
+    let token = token(server.testing, &place.client_with("testing", &[]));
+    assert_eq!(get(server.testing, "/v1/orders/special/7", &token).status, 200);
+    assert_eq!(get(server.testing, "/v1/orders/specials", &token).code(), "insufficient_scope");
+    assert_eq!(get(server.testing, "/v1/ordersspecial", &token).code(), "not_found");
+    assert_eq!((orders.seen().len(), special.seen().len()), (0, 1));
+}
+
+mod http2 {
+    //! HTTP/2 by prior knowledge, on both sides.
+
+    use bytes::Bytes;
+    use http::{HeaderMap, Request, StatusCode, Version};
+    use http_body_util::{BodyExt as _, Full, StreamBody};
+    use hyper::body::Frame;
+    use hyper::service::service_fn;
+    use hyper_util::rt::{TokioExecutor, TokioIo};
+    use std::convert::Infallible;
+    use std::net::SocketAddr;
+    use tokio::net::{TcpListener, TcpStream};
+
+    use crate::app::{Place, config, config_with, token};
+    use crate::upstream::{Upstream, ok};
+
+    /// Sends one request by HTTP/2: status, fields, body, trailers.
+    async fn ask(
+        address: SocketAddr,
+        request: Request<Full<Bytes>>,
+    ) -> (StatusCode, HeaderMap, Bytes, Option<HeaderMap>) {
+        let stream = TcpStream::connect(address).await.unwrap();
+        let (mut sender, connection) =
+            hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await.unwrap();
+        let driver = tokio::spawn(connection);
+        let (parts, body) = sender.send_request(request).await.unwrap().into_parts();
+        let body = body.collect().await.unwrap();
+        let trailers = body.trailers().cloned();
+        drop(sender);
+        driver.await.unwrap().unwrap();
+        (parts.status, parts.headers, body.to_bytes(), trailers)
+    }
+
+    fn request(address: SocketAddr, token: &str) -> Request<Full<Bytes>> {
+        Request::post(format!("http://{address}/v1/orders?x=1"))
+            .header("authorization", format!("Bearer {token}"))
+            .header("te", "trailers")
+            .header("x-client-id", "forged")
+            .body(Full::from("hello"))
+            .unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_caller_may_speak_http2_to_an_http1_upstream() {
+        let upstream = Upstream::start(|seen, _| {
+            assert_eq!(seen.body, b"hello");
+            assert_eq!(seen.target, "/v1/orders?x=1");
+            crate::upstream::Act::Answer(ok("{}"))
+        });
+        let place = Place::new(&config(upstream.address));
+        let server = place.serve();
+        let token = token(server.testing, &place.client("testing"));
+        let (status, fields, body, _) = ask(server.testing, request(server.testing, &token)).await;
+        assert_eq!((status, &body[..]), (StatusCode::OK, &b"{}"[..]));
+        assert!(fields.contains_key("x-request-id") && fields.contains_key("x-ratelimit-limit"));
+        assert_eq!(upstream.last().field("x-forwarded-host"), Some(server.testing.to_string().as_str()));
+        let (status, _, body, _) = ask(server.testing, request(server.testing, "sk-none")).await;
+        assert_eq!(status, StatusCode::UNAUTHORIZED);
+        assert!(std::str::from_utf8(&body).unwrap().contains("invalid_token"));
+    }
+
+    /// As gRPC is: HTTP/2 on both sides, the status in trailers.
+    #[tokio::test]
+    async fn trailers_pass_from_http2_to_http2() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let upstream = listener.local_addr().unwrap();
+        let serving = tokio::spawn(async move {
+            let (stream, _) = listener.accept().await.unwrap();
+            let service = service_fn(|request: Request<hyper::body::Incoming>| async move {
+                assert_eq!(request.version(), Version::HTTP_2);
+                assert_eq!(request.headers()["te"], "trailers");
+                assert!(request.headers()["x-client-id"].to_str().unwrap().starts_with("app_"));
+                assert!(!request.headers().contains_key("authorization"));
+                let mut trailers = HeaderMap::new();
+                trailers.insert("grpc-status", "0".parse().unwrap());
+                let frames = [Frame::data(Bytes::from("hi")), Frame::trailers(trailers)].map(Ok::<_, Infallible>);
+                Ok::<_, Infallible>(http::Response::new(StreamBody::new(futures_util::stream::iter(frames))))
+            });
+            let _ = hyper::server::conn::http2::Builder::new(TokioExecutor::new())
+                .serve_connection(TokioIo::new(stream), service)
+                .await;
+        });
+        let place = Place::new(&config_with(upstream, "", "protocol = \"http2\""));
+        let server = place.serve();
+        let token = token(server.testing, &place.client("testing"));
+        let (status, _, body, trailers) = ask(server.testing, request(server.testing, &token)).await;
+        assert_eq!((status, &body[..]), (StatusCode::OK, &b"hi"[..]));
+        assert_eq!(trailers.unwrap()["grpc-status"], "0");
+        serving.abort();
+    }
+}
