@@ -5,6 +5,8 @@
 //! [`Directory`], which a backend loads at start and changes only after a deed is on disk. Knows
 //! nothing of HTTP.
 
+#[cfg(any(test, feature = "conformance"))]
+pub mod conformance;
 mod deeds;
 mod directory;
 pub mod embedded;

@@ -130,8 +130,9 @@ pub(super) async fn serve(
 
 /// Waits for a caller's next byte; false where it does not come, or the server stops.
 async fn has_bytes(stream: &TcpStream, patience: Duration, stopped: &mut watch::Receiver<bool>) -> bool {
+    let mut next = [0];
     tokio::select! {
-        readable = timeout(patience, stream.readable()) => matches!(readable, Ok(Ok(()))),
+        peeked = timeout(patience, stream.peek(&mut next)) => matches!(peeked, Ok(Ok(1))),
         () = told_to_stop(stopped) => false,
     }
 }

@@ -115,7 +115,7 @@ fn invariant_3_dependencies_go_one_way() {
         ("fuuffy-protocol", &[]),
         ("fuuffy-client", &["fuuffy-protocol"]),
         ("fuuffy-domain", &["fuuffy-protocol"]),
-        ("fuuffy-store", &["fuuffy-domain"]),
+        ("fuuffy-store", &["fuuffy-domain", "fuuffy-protocol"]),
         ("fuuffy-issuer", &["fuuffy-domain", "fuuffy-protocol", "fuuffy-store"]),
         ("fuuffy-gateway", &["fuuffy-domain", "fuuffy-protocol", "fuuffy-store"]),
         ("fuuffy-admin", &["fuuffy-domain", "fuuffy-protocol", "fuuffy-store"]),

@@ -1,1 +1,87 @@
-//! Tests of the embedded backend.
+//! The conformance of the SQLite backend, and what is its own: sweeping, and the state of the last run.
+
+use std::sync::Arc;
+
+use fuuffy_domain::{EnvironmentName, KeyId, Lifetime, Timestamp};
+use tempfile::TempDir;
+
+use super::{EmbeddedStore, OpenOptions, OpenReport, PreviousRun};
+use crate::Store;
+use crate::conformance::{Backend, run_all};
+
+const NOW: Timestamp = Timestamp::from_unix_millis(1_800_000_000_000);
+
+struct Sqlite(TempDir);
+
+impl Sqlite {
+    fn fresh() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+
+    fn open_at(&self, now: Timestamp) -> (EmbeddedStore, OpenReport) {
+        EmbeddedStore::open(OpenOptions {
+            path: self.0.path().join("testing.sqlite3"),
+            environment: EnvironmentName::Testing,
+            longest_lifetime: Lifetime::HOUR,
+            key: KeyId(1),
+            now,
+        })
+        .unwrap()
+    }
+
+    fn rows(&self) -> i64 {
+        let connection = rusqlite::Connection::open(self.0.path().join("testing.sqlite3")).unwrap();
+        connection.query_row("SELECT count(*) FROM tokens", [], |row| row.get(0)).unwrap()
+    }
+}
+
+impl Backend for Sqlite {
+    fn open(&self) -> Arc<dyn Store> {
+        Arc::new(self.open_at(NOW).0)
+    }
+}
+
+#[tokio::test]
+async fn sqlite_conforms() {
+    run_all(Sqlite::fresh).await;
+}
+
+#[tokio::test]
+async fn expired_rows_leave_an_hour_later_and_not_before() {
+    let sqlite = Sqlite::fresh();
+    let (store, _) = sqlite.open_at(NOW);
+    crate::conformance::issue_some(&store, 7000).await;
+    let hour = Lifetime::HOUR.duration();
+    let almost = NOW.after(2 * hour - std::time::Duration::from_millis(1));
+    store.tick(almost);
+    crate::conformance::issue_some(&store, 1).await;
+    assert_eq!(sqlite.rows(), 7001, "expired tokens are remembered for an hour");
+    assert_eq!(store.tokens().len(), 7001);
+    let over = NOW.after(4 * hour);
+    for _ in 0..4 {
+        store.tick(over);
+        // A deed is answered after what was queued before it.
+        crate::conformance::issue_some(&store, 1).await;
+    }
+    assert!(sqlite.rows() <= 4, "{} rows are left", sqlite.rows());
+    assert!(store.tokens().len() <= 4);
+    store.close().await.unwrap();
+    let (store, report) = sqlite.open_at(NOW);
+    assert!(report.tokens <= 4 && report.clients == 6 && store.is_writable());
+}
+
+#[tokio::test]
+async fn the_next_start_tells_how_the_last_run_ended() {
+    let sqlite = Sqlite::fresh();
+    let (store, report) = sqlite.open_at(NOW);
+    assert_eq!(report.previous, PreviousRun::New);
+    drop(store);
+    let (store, report) = sqlite.open_at(NOW);
+    assert_eq!(report.previous, PreviousRun::Unclean);
+    let later = NOW.after(Lifetime::HOUR.duration());
+    store.tick(later);
+    store.close().await.unwrap();
+    let (store, report) = sqlite.open_at(NOW);
+    assert_eq!(report.previous, PreviousRun::Clean);
+    assert_eq!(store.newest_record(), Some(later), "the clock starts no earlier than the last tick");
+}
