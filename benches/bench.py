@@ -120,17 +120,30 @@ def resident_bytes(pid):
     return 0
 
 
-def start_fuuffy(config, data, core=None, extra=()):
+def support():
+    """The helper that knows the inside, built like the product."""
+    say("Building the benchmarks' helper")
+    command = ["cargo", "bench", "--no-run", "--locked", "-p", "fuuffy", "--bench", "support", "--message-format", "json"]
+    output = subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True).stdout
+    messages = [json.loads(line) for line in output.splitlines() if line.startswith("{")]
+    return [message["executable"] for message in messages if message.get("executable")][-1]
+
+
+def start_ready(command, data, core=None):
     """Starts a server and answers it with what its ready line says."""
-    path = os.path.join(data, "fuuffy.toml")
-    with open(path, "w") as file:
-        file.write(config)
-    process = start([FUUFFY, "serve", "--config", path, *extra], core, stdout=subprocess.PIPE,
-                    stderr=open(os.path.join(data, "log"), "w"))
+    process = start(command, core, stdout=subprocess.PIPE, stderr=open(os.path.join(data, "log"), "w"))
     line = process.stdout.readline()
     if not line:
         sys.exit(open(os.path.join(data, "log")).read())
-    return process, json.loads(line)["ready"], path
+    return process, json.loads(line)["ready"]
+
+
+def start_fuuffy(config, data, core=None):
+    """Writes a configuration and starts a server on it."""
+    path = os.path.join(data, "fuuffy.toml")
+    with open(path, "w") as file:
+        file.write(config)
+    return *start_ready([FUUFFY, "serve", "--config", path], data, core), path
 
 
 def new_client(config, **options):

@@ -27,7 +27,7 @@ use super::{Environment, told_to_stop};
 use crate::config::{ConnectionLimits, TlsMode};
 
 /// How long a connection stays with hyper after a request, at most.
-const NAP: Duration = Duration::from_secs(1);
+const NAP: Duration = Duration::from_millis(100);
 
 /// One environment's part of a worker thread.
 pub(super) struct Worker {

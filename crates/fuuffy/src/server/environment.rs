@@ -74,7 +74,7 @@ impl Environment {
         let clock = Arc::new(SteadyClock::start(Arc::clone(&sources.time), newest));
         tracing::info!(environment = %name, clients = report.clients, tokens = report.tokens, "The store is open");
         let store = Arc::new(store);
-        let as_store: Arc<dyn Store> = Arc::<EmbeddedStore>::clone(&store);
+        let as_store = (sources.store)(Arc::<EmbeddedStore>::clone(&store));
         let entropy = Arc::clone(&sources.entropy);
         let mut issuer = Issuer::new(
             name,

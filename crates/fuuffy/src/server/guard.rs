@@ -158,6 +158,10 @@ impl Guarded {
 
     /// The deadline is looked at when the timer fires, not moved with every message.
     fn poll_too_slow(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let soonest = self.since + self.limit();
+        if self.timer.deadline() > soonest {
+            self.timer.as_mut().reset(soonest);
+        }
         loop {
             ready!(self.timer.as_mut().poll(cx));
             let limit = self.limit();
@@ -283,10 +287,6 @@ impl AsyncRead for Guarded {
             buf.set_filled(before + admitted);
             if this.held.is_empty() && this.held.capacity() > 0 {
                 this.held = BytesMut::new();
-            }
-            let deadline = this.since + this.limit();
-            if this.timer.deadline() > deadline {
-                this.timer.as_mut().reset(deadline);
             }
             if admitted > 0 {
                 return Poll::Ready(Ok(()));

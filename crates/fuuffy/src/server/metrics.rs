@@ -22,11 +22,13 @@ pub(super) fn text(environments: &Environments) -> Result<String, fmt::Error> {
     let requests = Family::<Labels, Counter>::default();
     let grants = Family::<Labels, Counter>::default();
     let tokens = Family::<Labels, Gauge>::default();
+    let bytes = Family::<Labels, Gauge>::default();
     let writable = Family::<Labels, Gauge>::default();
     let skew = Family::<Labels, Gauge>::default();
     registry.register("requests", "Requests to the gateway by outcome", requests.clone());
     registry.register("token_requests", "Token requests by outcome", grants.clone());
     registry.register("tokens", "Tokens in the index, those that expired lately included", tokens.clone());
+    registry.register("token_index_bytes", "Bytes that the tokens take in the index", bytes.clone());
     registry.register("store_writable", "Whether the store can write", writable.clone());
     registry.register(
         "clock_ahead_milliseconds",
@@ -41,12 +43,17 @@ pub(super) fn text(environments: &Environments) -> Result<String, fmt::Error> {
         let outcome = environment.issuer.outcome();
         grants.get_or_create(&vec![name, ("outcome", "issued")]).inc_by(outcome.issued);
         grants.get_or_create(&vec![name, ("outcome", "refused")]).inc_by(outcome.refused);
-        let known = environment.store.tokens().len();
-        tokens.get_or_create(&vec![name]).set(i64::try_from(known).unwrap_or(i64::MAX));
+        let index = environment.store.tokens();
+        tokens.get_or_create(&vec![name]).set(gauge(index.len()));
+        bytes.get_or_create(&vec![name]).set(gauge(index.memory_bytes()));
         writable.get_or_create(&vec![name]).set(i64::from(environment.store.is_writable()));
         skew.get_or_create(&vec![name]).set(environment.clock.wall_ahead_millis());
     }
     let mut text = String::new();
     encode(&mut text, &registry)?;
     Ok(text)
+}
+
+fn gauge(count: usize) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
 }

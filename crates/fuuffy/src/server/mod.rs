@@ -18,7 +18,7 @@ use anyhow::Context as _;
 use axum::Router;
 use fuuffy_domain::{Entropy, TimeSource};
 use fuuffy_store::embedded::DirectoryLock;
-use fuuffy_store::{Store as _, pepper};
+use fuuffy_store::{Store, pepper};
 use serde::Serialize;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -38,6 +38,8 @@ pub struct Sources {
     pub entropy: Arc<dyn Entropy>,
     /// Where the key file is, if not in the data directory.
     pub pepper_file: Option<std::path::PathBuf>,
+    /// What stands between the product and a store that was opened: nothing, but in a measurement.
+    pub store: fn(Arc<dyn Store>) -> Arc<dyn Store>,
 }
 
 impl Sources {
@@ -45,7 +47,7 @@ impl Sources {
     #[must_use]
     pub fn system() -> Self {
         let pepper_file = crate::settings::pepper_file();
-        Self { time: Arc::new(SystemTime), entropy: Arc::new(SystemEntropy), pepper_file }
+        Self { time: Arc::new(SystemTime), entropy: Arc::new(SystemEntropy), pepper_file, store: |store| store }
     }
 }
 

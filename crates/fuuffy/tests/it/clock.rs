@@ -49,7 +49,7 @@ impl Timed {
         self.stop();
         let config = config::parse(&self.text, self.folder.path()).unwrap();
         let time: Arc<dyn fuuffy_domain::TimeSource> = Arc::<ManualTime>::clone(&self.time);
-        let sources = Sources { time, entropy: Arc::new(SystemEntropy), pepper_file: None };
+        let sources = Sources { time, entropy: Arc::new(SystemEntropy), ..Sources::system() };
         self.server = Some(self.runtime.block_on(Server::start(config, sources)).unwrap());
     }
 

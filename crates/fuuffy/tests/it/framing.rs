@@ -152,7 +152,7 @@ fn connections_are_limited() {
     });
 }
 
-/// An idle connection is taken from hyper after a second; the caller does not notice.
+/// An idle connection is taken from hyper after a moment; the caller does not notice.
 #[test]
 fn a_connection_goes_on_after_a_rest() {
     let limits = "limits = { header_timeout = \"1300ms\", idle_timeout = \"60s\" }";

@@ -1,0 +1,171 @@
+//! What must hold for any bytes that strangers send, a function for each parser of them. `cargo fuzz` looks
+//! for inputs that break them; the tests run them over the corpus and over fresh random input.
+
+use std::path::Path;
+
+use fuuffy::config;
+use fuuffy::server::{Framing, HeadLimits, Progress};
+use fuuffy_domain::{MatchedPath, Route, RouteTable};
+use fuuffy_protocol::{Bearer, ClientSecret, Credentials, Form, QueryCredentials, ScopeSet, SecretKind, TokenRequest};
+use http::{HeaderMap, HeaderValue, Method, Request, header};
+
+/// What must hold for an input; panics where it does not.
+pub type Body = fn(&[u8]);
+
+/// All bodies by the names of their targets and corpora.
+pub const ALL: [(&str, Body); 7] = [
+    ("form", form),
+    ("authorization", authorization),
+    ("token_request", token_request),
+    ("scope", scope),
+    ("route", route),
+    ("framing", framing),
+    ("config", config_file),
+];
+
+/// A form is read or refused, and tells the same twice.
+pub fn form(data: &[u8]) {
+    if let Ok(form) = Form::parse(data) {
+        for name in ["grant_type", "client_id", "client_secret", "scope", ""] {
+            assert_eq!(form.get(name), form.get(name));
+        }
+        let is_empty = form.get("client_id").is_ok_and(|value| value.is_some_and(str::is_empty));
+        assert!(!is_empty, "an empty value is an omitted one");
+    }
+}
+
+/// `Authorization`, as a bearer token and as client credentials; a token or a secret never prints.
+pub fn authorization(data: &[u8]) {
+    let mut headers = HeaderMap::new();
+    for line in data.split(|byte| *byte == b'\n') {
+        if let Ok(value) = HeaderValue::from_bytes(line) {
+            headers.append(header::AUTHORIZATION, value);
+        }
+    }
+    if let Ok(Bearer::Unverified(token)) = Bearer::parse(&headers) {
+        assert_eq!(format!("{token:?}"), "AccessToken");
+        assert_eq!(headers.get_all(header::AUTHORIZATION).iter().count(), 1);
+        assert!(matches!(token.reveal().len(), 35 | 67));
+    }
+    let form = Form::parse(b"").expect("an empty form");
+    if let Ok(credentials) = Credentials::parse(&headers, &form) {
+        assert_eq!(format!("{:?}", credentials.secret), "ClientSecret");
+    }
+    if let Ok(text) = std::str::from_utf8(data) {
+        let secret = ClientSecret::presented(text);
+        let kinds = [SecretKind::Testing, SecretKind::Production];
+        assert!(!kinds.iter().all(|kind| secret.is_well_formed(*kind)), "a secret is of one environment");
+    }
+}
+
+/// A whole token request: the first line is `Authorization`, the second the query, the rest the body.
+pub fn token_request(data: &[u8]) {
+    let mut lines = data.splitn(3, |byte| *byte == b'\n');
+    let mut next = || lines.next().unwrap_or_default();
+    let (field, query, body) = (next(), next(), next());
+    let mut request = Request::post("/").header(header::CONTENT_TYPE, "application/x-www-form-urlencoded");
+    if let Ok(value) = HeaderValue::from_bytes(field)
+        && !field.is_empty()
+    {
+        request = request.header(header::AUTHORIZATION, value);
+    }
+    if let Ok(uri) = http::Uri::try_from([b"/v1/auth/token?", query].concat().as_slice()) {
+        request = request.uri(uri);
+    }
+    let Ok(request) = request.body(()) else {
+        return;
+    };
+    let (parts, ()) = request.into_parts();
+    if let Some(misplaced) = QueryCredentials::find(&parts) {
+        drop(misplaced.credentials(body));
+    }
+    if let Err(refusal) = TokenRequest::parse(&parts.headers, body) {
+        let answer = refusal.to_response(fuuffy_protocol::BodyShape::Guide);
+        assert!(answer.status().is_client_error() && !answer.body().is_empty());
+    }
+}
+
+/// A scope that is read can be written and read again, and covers itself.
+pub fn scope(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else {
+        return;
+    };
+    if let Ok(scope) = ScopeSet::parse(text) {
+        let again = ScopeSet::parse(&scope.to_string()).expect("what we write we read");
+        assert!(scope == again && scope.covers(&again));
+    }
+}
+
+/// A path that matches a route begins with its prefix, in whole segments, however it is spelt.
+pub fn route(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else {
+        return;
+    };
+    let route =
+        |prefix: &str| Route { prefix: prefix.to_owned(), read: ScopeSet::default(), write: ScopeSet::default() };
+    // What is a prefix at all may also come from a configuration.
+    let own = RouteTable::new(vec![route(text)]).is_ok();
+    let prefixes = ["/v1/orders", "/v1/orders/special", "/v1"];
+    let table = RouteTable::new(prefixes.map(route).to_vec()).expect("three routes");
+    let Ok(path) = MatchedPath::check(text) else {
+        assert!(!own, "a prefix is a plain path");
+        return;
+    };
+    assert!(!text.split('/').any(|segment| segment == ".."), "no way up");
+    if let Some(found) = table.find(&Method::GET, path) {
+        let rest = text.strip_prefix(found.prefix()).expect("its prefix");
+        assert!(rest.is_empty() || rest.starts_with('/'));
+        assert!(prefixes.iter().all(|other| {
+            other.len() <= found.prefix().len()
+                || !text.strip_prefix(other).is_some_and(|it| it.is_empty() || it.starts_with('/'))
+        }));
+    }
+}
+
+/// How the bytes came in pieces changes nothing: as many pass, and the end is the same.
+pub fn framing(data: &[u8]) {
+    let whole = judge(data, data.len());
+    for piece in [1, 7] {
+        let pieces = judge(data, piece);
+        assert_eq!(whole, pieces, "in pieces of {piece}");
+    }
+}
+
+/// How a stream of messages ended.
+#[derive(Debug, PartialEq, Eq)]
+enum End {
+    /// All of it is fine so far.
+    Open,
+    /// After so many bytes a head was refused. Which of its mistakes is told depends on the pieces.
+    Refused(usize),
+    /// A body had a mistake. How much of it passed before depends on the pieces.
+    Broken,
+}
+
+fn judge(data: &[u8], piece: usize) -> End {
+    let mut framing = Framing::new(HeadLimits { uri: 200, bytes: 400, fields: 8 });
+    let (mut passed, mut seen) = (0, 0);
+    loop {
+        match framing.advance(&data[passed..seen]) {
+            Progress::Passed(0) | Progress::Incomplete if seen == data.len() => return End::Open,
+            Progress::Passed(0) | Progress::Incomplete => seen = (seen + piece.max(1)).min(data.len()),
+            Progress::Passed(count) => passed += count,
+            Progress::Refused(_) => return End::Refused(passed),
+            Progress::Broken => return End::Broken,
+        }
+    }
+}
+
+/// A configuration is read or refused with reasons; what is read can be written and read again.
+pub fn config_file(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else {
+        return;
+    };
+    match config::parse(text, Path::new("/")) {
+        Ok(read) => {
+            let again = config::parse(&read.to_toml(), Path::new("/")).expect("what we write we read");
+            assert!(read == again);
+        }
+        Err(mistakes) => assert!(!mistakes.is_empty()),
+    }
+}
