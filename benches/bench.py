@@ -126,7 +126,7 @@ def support():
     command = ["cargo", "bench", "--no-run", "--locked", "-p", "fuuffy", "--bench", "support", "--message-format", "json"]
     output = subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True).stdout
     messages = [json.loads(line) for line in output.splitlines() if line.startswith("{")]
-    return [message["executable"] for message in messages if message.get("executable")][-1]
+    return [it["executable"] for it in messages if it.get("executable") and it["target"]["name"] == "support"][-1]
 
 
 def start_ready(command, data, core=None):

@@ -17,4 +17,5 @@ pub use meter::Meters;
 pub use proxy::Gateway;
 pub use record::{Outcome, Traffic};
 pub use snapshot::{RouteSettings, Snapshot, SnapshotFault, Upstream, UpstreamProtocol};
+pub use tunnel::Tunnel;
 pub use upstream::Pools;

@@ -22,7 +22,7 @@ use crate::fields::{self, Assertion, CallerFields};
 use crate::meter::Meters;
 use crate::record::{Outcome, Traffic};
 use crate::snapshot::{RouteSettings, Snapshot, UpstreamProtocol};
-use crate::tunnel;
+use crate::tunnel::{self, Tunnel};
 use crate::upstream::{ConnectFailure, Lease, Pool, Pools, RoutePools, SendFailure};
 
 /// The gateway of one environment, shared by all threads.
@@ -337,7 +337,7 @@ fn respond(
         let upstream = hyper::upgrade::on(&mut response);
         fields::remove_hop_by_hop(response.headers_mut());
         tunnel::announce(response.headers_mut(), chosen);
-        tokio::spawn(tunnel::carry(caller, upstream));
+        response.extensions_mut().insert(Tunnel { caller, upstream });
         return response.map(|_| ResponseBody::Whole(None));
     }
     fields::remove_hop_by_hop(response.headers_mut());

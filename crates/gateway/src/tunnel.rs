@@ -20,13 +20,23 @@ pub(crate) fn announce(headers: &mut HeaderMap, protocol: HeaderValue) {
     headers.insert(header::UPGRADE, protocol);
 }
 
-/// Carries bytes both ways until either side ends.
-pub(crate) async fn carry(caller: OnUpgrade, upstream: OnUpgrade) {
-    let (Ok(caller), Ok(upstream)) = (caller.await, upstream.await) else {
-        return;
-    };
-    let (mut caller, mut upstream) = (TokioIo::new(caller), TokioIo::new(upstream));
-    if let Err(error) = tokio::io::copy_bidirectional(&mut caller, &mut upstream).await {
-        tracing::debug!(%error, "An upgraded connection ended early");
+/// Two connections that become one stream of bytes. It comes as an extension of the 101 response; whoever
+/// serves the caller's connection owns it, and carries it once hyper has let go of that connection.
+#[derive(Debug, Clone)]
+pub struct Tunnel {
+    pub(crate) caller: OnUpgrade,
+    pub(crate) upstream: OnUpgrade,
+}
+
+impl Tunnel {
+    /// Carries bytes both ways until either side ends.
+    pub async fn carry(self) {
+        let (Ok(caller), Ok(upstream)) = (self.caller.await, self.upstream.await) else {
+            return;
+        };
+        let (mut caller, mut upstream) = (TokioIo::new(caller), TokioIo::new(upstream));
+        if let Err(error) = tokio::io::copy_bidirectional(&mut caller, &mut upstream).await {
+            tracing::debug!(%error, "An upgraded connection ended early");
+        }
     }
 }

@@ -3,14 +3,13 @@
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use bytes::{BufMut, Bytes, BytesMut};
 use fuuffy_domain::{Clock, Entropy, RequestContext, RequestId};
-use fuuffy_gateway::{CallerFields, Pools, ResponseBody};
+use fuuffy_gateway::{CallerFields, Pools, ResponseBody, Tunnel};
 use fuuffy_protocol::{BodyShape, Refusal};
-use http::{Request, Response, StatusCode};
+use http::{Request, Response};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -169,6 +168,9 @@ async fn serve_awake(
             tracing::debug!(%peer, %error, "A connection ended early");
         }
     }
+    if let Some(tunnel) = shared.take_tunnel() {
+        tunnel.carry().await;
+    }
     shared.take_idle()
 }
 
@@ -176,9 +178,9 @@ async fn serve_awake(
 async fn answer(caller: Arc<Caller>, request: Request<Incoming>) -> Result<Response<Busy<ResponseBody>>, Infallible> {
     let busy = caller.shared.begin();
     let context = caller.worker.context(caller.peer);
-    let response = service::respond(&caller.worker, &context, &caller.fields, request).await;
-    if response.status() == StatusCode::SWITCHING_PROTOCOLS {
-        caller.shared.upgraded.store(true, Ordering::Relaxed);
+    let mut response = service::respond(&caller.worker, &context, &caller.fields, request).await;
+    if let Some(tunnel) = response.extensions_mut().remove::<Tunnel>() {
+        caller.shared.upgrade_to(tunnel);
     }
     Ok(response.map(|body| busy.until_the_end_of(body)))
 }

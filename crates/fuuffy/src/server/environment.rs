@@ -128,9 +128,13 @@ impl Environment {
         if same_but_routes != self.settings {
             tracing::warn!(environment = %self.name, "Only routes, plans and upstreams are reloaded; the other changes wait for a restart");
         }
-        let snapshot = snapshot(new, &config.plans)?;
-        self.plans.store(Arc::new(config.plans.clone()));
-        Ok(snapshot)
+        snapshot(new, &config.plans)
+    }
+
+    /// Puts a prepared snapshot in force, with the plans that it was made of.
+    pub(super) fn reload(&self, snapshot: Snapshot, plans: &BTreeMap<PlanName, Plan>) {
+        self.plans.store(Arc::new(plans.clone()));
+        self.gateway.reload(snapshot);
     }
 }
 

@@ -15,6 +15,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::{Buf, Bytes, BytesMut};
+use fuuffy_gateway::Tunnel;
 use fuuffy_protocol::{BodyShape, Refusal};
 use http_body::{Body, Frame, SizeHint};
 use parking_lot::Mutex;
@@ -31,7 +32,9 @@ pub(super) struct Shared {
     /// Requests that are not answered to the last byte: the connection is not idle.
     in_flight: AtomicUsize,
     /// The connection speaks another protocol now.
-    pub(super) upgraded: AtomicBool,
+    upgraded: AtomicBool,
+    /// Where its bytes go then.
+    tunnel: Mutex<Option<Tunnel>>,
     /// The connection, when hyper is done with it and the caller is not.
     idle: Mutex<Option<TcpStream>>,
 }
@@ -41,6 +44,17 @@ impl Shared {
     pub(super) fn begin(self: &Arc<Self>) -> Busy<()> {
         self.in_flight.fetch_add(1, Ordering::Relaxed);
         Busy { body: (), shared: Arc::clone(self) }
+    }
+
+    /// From the answer to the request under way on, the connection's bytes are not looked at.
+    pub(super) fn upgrade_to(&self, tunnel: Tunnel) {
+        *self.tunnel.lock() = Some(tunnel);
+        self.upgraded.store(true, Ordering::Relaxed);
+    }
+
+    /// Where the connection's bytes go, if it was upgraded.
+    pub(super) fn take_tunnel(&self) -> Option<Tunnel> {
+        self.tunnel.lock().take()
     }
 
     /// The connection, if it is idle and still open.

@@ -214,7 +214,7 @@ impl Server {
             prepared.push((environment, environment.prepare_reload(config)?));
         }
         for (environment, snapshot) in prepared {
-            environment.gateway.reload(snapshot);
+            environment.reload(snapshot, &config.plans);
         }
         Ok(())
     }

@@ -63,6 +63,27 @@ fn draining_finishes_what_is_in_flight_and_takes_nothing_new() {
     assert_eq!(rest, "", "the ready line is all of standard output");
 }
 
+/// A WebSocket is in flight until either side ends it.
+#[test]
+fn draining_waits_for_upgraded_connections() {
+    let switching = b"HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n";
+    let upstream = Upstream::start(move |_, _| Act::Echo(switching.to_vec()));
+    let place = Place::new(&config_with(upstream.address, "", "websocket = true"));
+    let server = place.serve();
+    let bearer = format!("Bearer {}", token(server.testing, &place.client("testing")));
+    let (testing, mut socket) = (server.testing, Connection::open(server.testing));
+    let fields = [("authorization", bearer.as_str()), ("connection", "upgrade"), ("upgrade", "websocket")];
+    socket.send(message(testing, "GET", "/v1/orders", &fields, ""));
+    assert_eq!(socket.reply().unwrap().status, 101);
+    server.signal("TERM");
+    while std::net::TcpStream::connect(testing).is_ok() {}
+    socket.send("still there?");
+    assert_eq!(socket.bytes(12), b"still there?");
+    drop(socket);
+    assert!(server.wait().0.success());
+    assert!(!place.log().contains("The grace period is over"), "{}", place.log());
+}
+
 #[test]
 fn the_grace_period_ends_a_drain() {
     let (entered, has_entered) = mpsc::channel();
