@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::rejection::BytesRejection;
+use axum::extract::rejection::{BytesRejection, PathRejection, QueryRejection};
 use axum::extract::{DefaultBodyLimit, Path, Query, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -22,6 +22,7 @@ const MAX_BODY: usize = 64 * 1024;
 
 type Here = State<Arc<Environment>>;
 type Answer = Result<Response, Failure>;
+type InPath<T> = Result<Path<T>, PathRejection>;
 
 /// The API of both environments, each under its own name: `/admin/v1/testing/clients` and so on.
 pub fn router(testing: Option<Environment>, production: Option<Environment>) -> Router {
@@ -52,10 +53,7 @@ async fn create_client(State(here): Here, body: Result<Bytes, BytesRejection>) -
     Ok(data(StatusCode::CREATED, &created))
 }
 
-async fn list_clients(
-    State(here): Here,
-    query: Result<Query<Page>, axum::extract::rejection::QueryRejection>,
-) -> Answer {
+async fn list_clients(State(here): Here, query: Result<Query<Page>, QueryRejection>) -> Answer {
     let Query(Page { page, per_page }) = query.map_err(|_| Failure::page())?;
     if page == 0 || !(1..=100).contains(&per_page) {
         return Err(Failure::page());
@@ -66,33 +64,45 @@ async fn list_clients(
     Ok(json_response(StatusCode::OK, &json!({"data": shown, "pagination": pagination})))
 }
 
-async fn show_client(State(here): Here, Path(client): Path<String>) -> Answer {
+async fn show_client(State(here): Here, client: InPath<String>) -> Answer {
+    let client = known(client)?;
     Ok(data(StatusCode::OK, &clients::show(&here, &client)?))
 }
 
-async fn suspend_client(State(here): Here, Path(client): Path<String>) -> Answer {
+async fn suspend_client(State(here): Here, client: InPath<String>) -> Answer {
+    let client = known(client)?;
     Ok(data(StatusCode::OK, &clients::suspend(&here, &client).await?))
 }
 
-async fn resume_client(State(here): Here, Path(client): Path<String>) -> Answer {
+async fn resume_client(State(here): Here, client: InPath<String>) -> Answer {
+    let client = known(client)?;
     Ok(data(StatusCode::OK, &clients::resume(&here, &client).await?))
 }
 
-async fn delete_client(State(here): Here, Path(client): Path<String>) -> Answer {
+async fn delete_client(State(here): Here, client: InPath<String>) -> Answer {
+    let client = known(client)?;
     Ok(data(StatusCode::OK, &clients::delete(&here, &client).await?))
 }
 
-async fn add_secret(State(here): Here, Path(client): Path<String>, body: Result<Bytes, BytesRejection>) -> Answer {
+async fn add_secret(State(here): Here, client: InPath<String>, body: Result<Bytes, BytesRejection>) -> Answer {
+    let client = known(client)?;
     let added = secrets::add(&here, &client, parse(body)?).await?;
     Ok(data(StatusCode::CREATED, &added))
 }
 
-async fn list_secrets(State(here): Here, Path(client): Path<String>) -> Answer {
+async fn list_secrets(State(here): Here, client: InPath<String>) -> Answer {
+    let client = known(client)?;
     Ok(data(StatusCode::OK, &secrets::list(&here, &client)?))
 }
 
-async fn retire_secret(State(here): Here, Path((client, secret)): Path<(String, String)>) -> Answer {
+async fn retire_secret(State(here): Here, both: InPath<(String, String)>) -> Answer {
+    let (client, secret) = known(both)?;
     Ok(data(StatusCode::OK, &secrets::retire(&here, &client, &secret).await?))
+}
+
+/// The ids in a path; what is no text is nobody's.
+fn known<T>(path: InPath<T>) -> Result<T, Failure> {
+    path.map(|Path(ids)| ids).map_err(|_| Failure::NotFound("client"))
 }
 
 /// Which part of a list.
@@ -161,6 +171,7 @@ impl From<DeedError> for Failure {
             DeedError::Entropy(error) => Self::Unavailable(error.to_string()),
             DeedError::Store(
                 error @ (StoreError::Unwritable(_)
+                | StoreError::Overloaded
                 | StoreError::Closed
                 | StoreError::Superseded
                 | StoreError::InUse(_)

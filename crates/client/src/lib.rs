@@ -79,7 +79,7 @@ impl Client {
     /// Asks for a token by client credentials (RFC 6749 §4.4), in the form's own fields.
     ///
     /// # Errors
-    /// [`Error`] where there was no answer; a refusal is an answer.
+    /// [`struct@Error`] where there was no answer; a refusal is an answer.
     pub async fn token(&self, client_id: &str, client_secret: &ClientSecret) -> Result<Answer, Error> {
         let escape = |text| utf8_percent_encode(text, NON_ALPHANUMERIC);
         let (id, secret) = (escape(client_id), escape(client_secret.reveal()));
@@ -93,7 +93,7 @@ impl Client {
     /// Gets a path below the base URL, bearing a token.
     ///
     /// # Errors
-    /// [`Error`] where there was no answer; a refusal is an answer.
+    /// [`struct@Error`] where there was no answer; a refusal is an answer.
     pub async fn get(&self, path: &str, token: &AccessToken) -> Result<Answer, Error> {
         self.request(Method::GET, path, token, Bytes::new()).await
     }
@@ -101,7 +101,7 @@ impl Client {
     /// Posts JSON to a path below the base URL, bearing a token.
     ///
     /// # Errors
-    /// [`Error`] where there was no answer; a refusal is an answer.
+    /// [`struct@Error`] where there was no answer; a refusal is an answer.
     pub async fn post_json(&self, path: &str, token: &AccessToken, json: String) -> Result<Answer, Error> {
         self.request(Method::POST, path, token, Bytes::from(json)).await
     }

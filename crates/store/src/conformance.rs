@@ -237,3 +237,23 @@ pub async fn issue_some(store: &dyn Store, count: usize) {
         deed.await.expect("a token");
     }
 }
+
+/// Asks for so many tokens before waiting for any; answers how many were issued, and how many refused.
+///
+/// # Panics
+/// Where a refusal is for anything but overload.
+pub async fn flood(store: &dyn Store, count: usize) -> (usize, usize) {
+    let maker = Maker::new();
+    let (client, secret) = maker.client(store).await;
+    let tokens: Vec<NewToken> = (0..count).map(|_| maker.token(maker.grant(&client, &secret))).collect();
+    let deeds: Vec<_> = tokens.into_iter().map(|token| store.issue_token(token)).collect();
+    let (mut done, mut refused) = (0, 0);
+    for deed in deeds {
+        match deed.await {
+            Ok(()) => done += 1,
+            Err(StoreError::Overloaded) => refused += 1,
+            Err(other) => panic!("{other}"),
+        }
+    }
+    (done, refused)
+}

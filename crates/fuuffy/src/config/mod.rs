@@ -15,6 +15,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use fuuffy_domain::{EnvironmentName, Lifetime, Plan, PlanName, Route};
+use fuuffy_gateway::{Upstream, UpstreamProtocol};
 use ipnet::IpNet;
 
 pub use keys::reference;
@@ -127,22 +128,6 @@ pub struct RouteConfig {
     pub websocket: bool,
     /// Bytes of a request body.
     pub max_body: u64,
-}
-
-/// One server of the API.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Upstream {
-    /// `host:port`
-    pub authority: String,
-}
-
-/// What an upstream speaks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum UpstreamProtocol {
-    /// HTTP/1.1
-    Http1,
-    /// HTTP/2 by prior knowledge
-    Http2,
 }
 
 /// One mistake, and where it is.

@@ -5,14 +5,14 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 
 use fuuffy_domain::{EnvironmentName, Lifetime, Limit, Plan, PlanName, Route, RouteTable, ScopeSet};
+use fuuffy_gateway::{Upstream, UpstreamProtocol};
 use http::Uri;
 use ipnet::IpNet;
 use toml::de::DeTable;
 
 use super::table::{Source, Table};
 use super::{
-    AdminConfig, Config, ConnectionLimits, EnvironmentConfig, EnvironmentConfigs, Mistake, RouteConfig, TlsMode,
-    Upstream, UpstreamProtocol, keys,
+    AdminConfig, Config, ConnectionLimits, EnvironmentConfig, EnvironmentConfigs, Mistake, RouteConfig, TlsMode, keys,
 };
 
 /// Paths that the token endpoints have.

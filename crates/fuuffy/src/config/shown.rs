@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use fuuffy_gateway::UpstreamProtocol;
 use serde::Serialize;
 
 use super::quantity::show_duration;
-use super::{Config, EnvironmentConfig, RouteConfig, TlsMode, UpstreamProtocol};
+use super::{Config, EnvironmentConfig, RouteConfig, TlsMode};
 
 #[derive(Serialize)]
 struct Shown {

@@ -9,7 +9,7 @@ use std::time::Duration;
 use anyhow::{Context as _, bail};
 use arc_swap::ArcSwap;
 use fuuffy_domain::{Entropy, EnvironmentName, KeyId, Keyring, Plan, PlanName, SteadyClock, TimeSource};
-use fuuffy_gateway::{Gateway, RouteSettings, Snapshot, Upstream, UpstreamProtocol};
+use fuuffy_gateway::{Gateway, RouteSettings, Snapshot};
 use fuuffy_issuer::Issuer;
 use fuuffy_store::Store;
 use fuuffy_store::embedded::{EmbeddedStore, OpenOptions, PreviousRun};
@@ -141,11 +141,8 @@ impl Environment {
 fn snapshot(settings: &EnvironmentConfig, plans: &BTreeMap<PlanName, Plan>) -> anyhow::Result<Snapshot> {
     let route = |route: &config::RouteConfig| RouteSettings {
         route: route.route.clone(),
-        upstreams: route.upstreams.iter().map(|upstream| Upstream { authority: upstream.authority.clone() }).collect(),
-        protocol: match route.protocol {
-            config::UpstreamProtocol::Http1 => UpstreamProtocol::Http1,
-            config::UpstreamProtocol::Http2 => UpstreamProtocol::Http2,
-        },
+        upstreams: route.upstreams.clone(),
+        protocol: route.protocol,
         connect_timeout: route.connect_timeout,
         response_timeout: route.response_timeout,
         idle_timeout: route.idle_timeout,

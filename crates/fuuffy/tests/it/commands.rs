@@ -1,8 +1,10 @@
 //! Operators' commands: the same with a server and without, in words and as JSON, and what they exit with.
 
+use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt as _;
 
 use crate::app::{Place, ask_for_token, config};
+use crate::http1::Connection;
 use crate::upstream::Upstream;
 
 fn place() -> Place {
@@ -100,4 +102,47 @@ fn the_key_file_can_be_elsewhere_but_is_never_made_twice() {
     std::fs::set_permissions(&elsewhere, std::fs::Permissions::from_mode(0o644)).unwrap();
     assert!(place.try_serve(&[("FUUFFY_PEPPER_FILE", elsewhere.to_str().unwrap())]).is_err());
     assert!(place.log().contains("chmod 600"), "{}", place.log());
+}
+
+/// The API beneath the commands, by its socket: what is not understood is refused, and in one shape.
+#[test]
+fn the_socket_refuses_what_it_does_not_understand() {
+    let place = place();
+    let _server = place.serve();
+    let client = place.client("testing").id;
+    let ask = |head: &str, body: &str| {
+        let mut stream = std::os::unix::net::UnixStream::connect(place.path("data/admin.sock")).unwrap();
+        let length = body.len();
+        write!(
+            stream,
+            "{head} HTTP/1.1\r\nhost: fuuffy\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n{body}"
+        )
+        .unwrap();
+        let reply = Connection::over_unix(stream).reply().unwrap();
+        assert_eq!(reply.field("content-type"), Some("application/json"));
+        (reply.status, reply.code())
+    };
+    let clients = "/admin/v1/testing/clients";
+    let refused = |code: &str, status: u16| (status, code.to_owned());
+    for body in [
+        "",
+        "[]",
+        "{",
+        "{\"name\":1}",
+        "{\"name\":\"x\",\"admin\":true}",
+        "{\"name\":\"x\",\"scope\":\"a  b\"}",
+        "\u{0}",
+    ] {
+        assert_eq!(ask(&format!("POST {clients}"), body), refused("invalid_request", 400), "{body:?}");
+    }
+    assert_eq!(ask(&format!("POST {clients}"), &" ".repeat(70_000)), refused("payload_too_large", 413));
+    for query in ["page=0", "per_page=0", "per_page=101", "page=x", "offset=1"] {
+        assert_eq!(ask(&format!("GET {clients}?{query}"), ""), refused("invalid_request", 400), "{query}");
+    }
+    assert_eq!(ask(&format!("GET {clients}?page=9999999999&per_page=100"), "").0, 200);
+    assert_eq!(ask("GET /admin/v1/staging/clients", ""), refused("not_found", 404));
+    assert_eq!(ask(&format!("GET {clients}/%ff"), "").0 / 100, 4);
+    assert_eq!(ask(&format!("PUT {clients}"), "{}"), refused("method_not_allowed", 405));
+    let expired = "{\"expires_at\":\"2020-01-01T00:00:00Z\"}";
+    assert_eq!(ask(&format!("POST {clients}/{client}/secrets"), expired), refused("invalid_request", 400));
 }

@@ -50,9 +50,13 @@ pub struct OpenReport {
     pub previous: PreviousRun,
 }
 
+/// Deeds that may wait at once; they are done in a fraction of a second.
+const MAX_WAITING: usize = 16_384;
+
 /// The store of one environment in one SQLite file.
 pub struct EmbeddedStore {
     memory: Arc<Memory>,
+    waiting: Arc<()>,
     commands: mpsc::Sender<Command>,
     newest: Option<Timestamp>,
 }
@@ -92,7 +96,7 @@ impl EmbeddedStore {
         let commands = writer
             .spawn(options.environment)
             .map_err(|error| StoreError::Unwritable(format!("the writer thread cannot start: {error}")))?;
-        Ok((Self { memory, commands, newest }, report))
+        Ok((Self { memory, waiting: Arc::new(()), commands, newest }, report))
     }
 
     /// Lets the store drop what has expired. Cheap; meant for once a second.
@@ -109,6 +113,11 @@ impl EmbeddedStore {
         if !self.is_writable() {
             return Box::pin(async { Err(StoreError::Unwritable("an earlier write failed".to_owned())) });
         }
+        // Every waiting deed holds one of these, until it is answered or given up.
+        let place = Arc::clone(&self.waiting);
+        if Arc::strong_count(&place) > MAX_WAITING + 1 {
+            return Box::pin(async { Err(StoreError::Overloaded) });
+        }
         let (answer, answered) = oneshot::channel();
         let job = Command::Job(Box::new(move |batch| {
             let outcome = match work(batch) {
@@ -117,7 +126,10 @@ impl EmbeddedStore {
                 Err(Fault::Sql(error)) => return Err(error),
             };
             // Whoever asked may have gone; what was done stays done.
-            Ok(Box::new(move |committed: Result<(), StoreError>| drop(answer.send(committed.and(outcome)))))
+            Ok(Box::new(move |committed: Result<(), StoreError>| {
+                drop(place);
+                drop(answer.send(committed.and(outcome)));
+            }))
         }));
         let sent = self.commands.send(job);
         Box::pin(async move {

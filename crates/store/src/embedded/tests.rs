@@ -85,3 +85,14 @@ async fn the_next_start_tells_how_the_last_run_ended() {
     assert_eq!(report.previous, PreviousRun::Clean);
     assert_eq!(store.newest_record(), Some(later), "the clock starts no earlier than the last tick");
 }
+
+/// However many deeds are asked for at once, a bounded number waits; the others are told, and nothing is lost.
+#[tokio::test]
+async fn an_overload_is_said_and_passes() {
+    let sqlite = Sqlite::fresh();
+    let (store, _) = sqlite.open_at(NOW);
+    let (done, overloaded) = crate::conformance::flood(&store, 100_000).await;
+    assert!(overloaded > 0 && done >= super::MAX_WAITING, "{done} done, {overloaded} refused");
+    assert_eq!(sqlite.rows(), i64::try_from(done).unwrap());
+    crate::conformance::issue_some(&store, 1).await;
+}
