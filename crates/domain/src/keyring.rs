@@ -123,3 +123,6 @@ impl Keyring {
 fn mac(key: &[u8]) -> Hmac<Sha256> {
     Hmac::new_from_slice(key).expect("HMAC takes a key of any length")
 }
+
+#[cfg(test)]
+mod tests;

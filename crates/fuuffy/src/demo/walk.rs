@@ -151,6 +151,8 @@ impl Stage {
         out: &mut dyn Write,
     ) -> anyhow::Result<()> {
         let config = self.config.display();
+        // What was started here, for it may be on no search path yet.
+        let fuuffy = std::env::current_exe().map_or_else(|_| "fuuffy".to_owned(), |path| path.display().to_string());
         if self.json {
             let client = |it: &Registered| json!({"base_url": it.base_url, "client_id": it.id, "client_secret": it.secret.reveal()});
             let ready = json!({"ready": self.addresses, "testing": client(testing), "production": client(production), "config": config.to_string()});
@@ -159,8 +161,8 @@ impl Stage {
             writeln!(
                 out,
                 "# Serving until Ctrl-C. To try:\n$ {}\n$ {}\n$ curl http://{}/metrics\n\
-                 $ fuuffy clients list --environment testing --config {config}\n\
-                 $ fuuffy clients suspend --environment testing --config {config} {}",
+                 $ {fuuffy} clients list --environment testing --config {config}\n\
+                 $ {fuuffy} clients suspend --environment testing --config {config} {}",
                 testing.token_command(),
                 production.token_command(),
                 self.addresses.admin,

@@ -155,6 +155,8 @@ fn a_caller_that_waits_retry_after_out_is_let_through() {
     for plan in ["[\"3/min\", \"1000/h\"]", "[\"100/min\", \"3/h\"]", "[\"2/s\", \"3/min\"]"] {
         let timed = Timed::start(&format!("\n[plans.standard]\nlimits = {plan}\n"));
         let token = timed.token();
+        // The wait is then no whole number of seconds.
+        assert_eq!(timed.get(&token).status, 200);
         timed.time.pass(Duration::from_millis(123));
         let refused = std::iter::repeat_with(|| timed.get(&token)).find(|reply| reply.status == 429).unwrap();
         let wait: u64 = refused.field("retry-after").unwrap().parse().unwrap();

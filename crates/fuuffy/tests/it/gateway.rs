@@ -57,6 +57,15 @@ fn the_upstream_gets_our_fields_and_never_the_callers() {
         ("x-kept", "end to end"),
     ];
     let reply = front.ask("GET", "/v1/orders?b=2&a=%20", &forged, "");
+    expect_ours(&upstream, &reply);
+    // The same, without a Connection field that would name them away.
+    let plain: Vec<_> =
+        forged.into_iter().filter(|(name, _)| !matches!(*name, "connection" | "x-secret-hop")).collect();
+    let reply = front.ask("GET", "/v1/orders?b=2&a=%20", &plain, "");
+    expect_ours(&upstream, &reply);
+}
+
+fn expect_ours(upstream: &Upstream, reply: &Reply) {
     assert_eq!(reply.status, 200);
     let seen = upstream.last();
     assert_eq!((seen.method.as_str(), seen.target.as_str()), ("GET", "/v1/orders?b=2&a=%20"));

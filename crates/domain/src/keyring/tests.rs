@@ -1,0 +1,49 @@
+//! What the keys keep apart.
+
+use super::*;
+
+fn master() -> Vec<(KeyId, Zeroizing<[u8; 32]>)> {
+    vec![(KeyId(2), Zeroizing::new([2; 32])), (KeyId(1), Zeroizing::new([1; 32]))]
+}
+
+fn ring(environment: EnvironmentName) -> Keyring {
+    Keyring::derive(environment, &master()).unwrap()
+}
+
+#[test]
+fn the_environments_have_no_digest_in_common() {
+    let (testing, production) = (ring(EnvironmentName::Testing), ring(EnvironmentName::Production));
+    let secret = ClientSecret::presented("a secret");
+    for one in testing.secret_digests(&secret) {
+        assert!(production.secret_digests(&secret).iter().all(|other| !one.matches(other)));
+    }
+    let token = AccessToken::parse("sk-418e41a74ca2e7d941fa4456d73dbed7").unwrap();
+    for one in testing.token_digests(&token) {
+        assert!(production.token_digests(&token).all(|other| one != other));
+    }
+}
+
+#[test]
+fn secrets_and_tokens_have_keys_of_their_own() {
+    let text = "sk-418e41a74ca2e7d941fa4456d73dbed7";
+    let ring = ring(EnvironmentName::Testing);
+    let as_secret = ring.secret_digests(&ClientSecret::presented(text));
+    let as_token: Vec<TokenDigest> = ring.token_digests(&AccessToken::parse(text).unwrap()).collect();
+    assert!(as_secret.iter().zip(as_token).all(|(secret, token)| secret.bytes[..16] != token));
+}
+
+#[test]
+fn the_first_key_is_the_current_one_and_ids_are_unique() {
+    let ring = ring(EnvironmentName::Testing);
+    assert_eq!(ring.current(), KeyId(2));
+    assert_eq!(ring.ids().collect::<Vec<_>>(), [KeyId(2), KeyId(1)]);
+    let secret = ClientSecret::presented("a secret");
+    let alone = Keyring::derive(EnvironmentName::Testing, &master()[1..]).unwrap();
+    assert!(
+        alone.secret_digests(&secret)[0].matches(&ring.secret_digests(&secret)[1]),
+        "a key makes the same in any ring"
+    );
+    assert_eq!(Keyring::derive(EnvironmentName::Testing, &[]).err(), Some(KeyringFault::Empty));
+    let twice = [master(), master()].concat();
+    assert_eq!(Keyring::derive(EnvironmentName::Testing, &twice).err(), Some(KeyringFault::Repeated));
+}
