@@ -5,7 +5,7 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -68,19 +68,31 @@ struct Streaming {
     fate: BodyFate,
 }
 
-/// Shared with the request's own task, which must learn whose fault a failure was.
+/// Shared with the request's own task, which must learn whose fault a failure was, and whether the body
+/// still moves.
 #[derive(Clone, Default)]
-pub(crate) struct BodyFate(Arc<AtomicU8>);
+pub(crate) struct BodyFate(Arc<Fate>);
+
+#[derive(Default)]
+struct Fate {
+    broken: AtomicU8,
+    moved: AtomicUsize,
+}
 
 impl BodyFate {
     fn set(&self, broken: Broken) {
         let place = Broken::ALL.iter().position(|known| *known == broken).unwrap_or(0);
-        self.0.store(u8::try_from(place).unwrap_or(0) + 1, Ordering::Relaxed);
+        self.0.broken.store(u8::try_from(place).unwrap_or(0) + 1, Ordering::Relaxed);
+    }
+
+    /// How many pieces of the body went on to the upstream.
+    pub(crate) fn moved(&self) -> usize {
+        self.0.moved.load(Ordering::Relaxed)
     }
 
     /// The refusal that the caller's own body earned, if it did.
     pub(crate) fn refusal(&self) -> Option<Refusal> {
-        let place = usize::from(self.0.load(Ordering::Relaxed)).checked_sub(1)?;
+        let place = usize::from(self.0.broken.load(Ordering::Relaxed)).checked_sub(1)?;
         Some(match Broken::ALL.get(place)? {
             Broken::Sender | Broken::Stalled => Refusal::InvalidRequest(RequestFault::MalformedMessage),
             Broken::TooLarge => Refusal::PayloadTooLarge,
@@ -114,6 +126,7 @@ impl Body for CallerBody {
             Poll::Ready(None) => return Poll::Ready(None),
             Poll::Ready(Some(Ok(frame))) => {
                 streaming.patience.moved();
+                streaming.fate.0.moved.fetch_add(1, Ordering::Relaxed);
                 let length = frame.data_ref().map_or(0, Bytes::len) as u64;
                 match streaming.left.checked_sub(length) {
                     Some(left) => {

@@ -1,5 +1,6 @@
 //! The life of a proxied request, top to bottom.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,6 +16,7 @@ use http::{Method, Request, Response, StatusCode, Uri, Version};
 use http_body::Body;
 use hyper::body::Incoming;
 use hyper::upgrade::OnUpgrade;
+use tokio::time::error::Elapsed;
 use tokio::time::timeout;
 
 use crate::body::{BodyFate, CallerBody, ResponseBody};
@@ -41,7 +43,7 @@ struct UpstreamRequest {
     fate: BodyFate,
     /// The caller's head once more, where the request may be sent a second time.
     again: Option<Box<CallerHead>>,
-    upgrade: Option<(HeaderValue, OnUpgrade)>,
+    upgrade: Option<OnUpgrade>,
 }
 
 /// What is kept of the caller's head: all but the fields of one hop.
@@ -138,7 +140,7 @@ impl Gateway {
         };
         let upgrade = prepared.upgrade.take();
         let answer = send(prepared, settings, &assertion, &pools.of(&snapshot)).await;
-        (answer.map(|answer| respond(answer, settings, upgrade)), told)
+        (answer.and_then(|answer| respond(answer, settings, upgrade)), told)
     }
 
     /// Route, token, scope: everything that must be proven before a request is forwarded.
@@ -185,18 +187,17 @@ fn prepare(
 ) -> Result<UpstreamRequest, Refusal> {
     let (mut parts, body) = request.into_parts();
     let host = host_of(&parts);
-    let upgrade = match tunnel::requested(&parts.headers) {
-        Some(_) if !settings.websocket || settings.protocol == UpstreamProtocol::Http2 => {
-            return Err(Refusal::InvalidRequest(RequestFault::UpgradeNotAllowed));
-        }
-        Some(protocol) => parts.extensions.remove::<OnUpgrade>().map(|on_upgrade| (protocol, on_upgrade)),
-        None => None,
-    };
+    let wants_websocket = tunnel::is_requested(&parts.headers);
+    if wants_websocket && (!settings.websocket || settings.protocol == UpstreamProtocol::Http2) {
+        return Err(Refusal::InvalidRequest(RequestFault::UpgradeNotAllowed));
+    }
+    let upgrade = parts.extensions.remove::<OnUpgrade>().filter(|_| wants_websocket);
     if body.size_hint().exact().is_some_and(|length| length > settings.max_body) {
         return Err(Refusal::PayloadTooLarge);
     }
     let takes_trailers = fields::takes_trailers(&parts.headers);
     fields::remove_hop_by_hop(&mut parts.headers);
+    fields::join_cookies(&mut parts.headers);
     let is_replayable = body.is_end_stream() && parts.method.is_idempotent() && upgrade.is_none();
     let head = CallerHead { method: parts.method, uri: parts.uri, headers: parts.headers, host, takes_trailers };
     let again = is_replayable.then(|| Box::new(head.clone()));
@@ -206,8 +207,8 @@ fn prepare(
         CallerBody::streaming(body, settings.max_body, settings.body_timeout)
     };
     let mut request = head.assert(assertion, body);
-    if let Some((protocol, _)) = &upgrade {
-        tunnel::announce(request.headers_mut(), protocol.clone());
+    if upgrade.is_some() {
+        tunnel::announce(request.headers_mut());
     }
     Ok(UpstreamRequest { request, fate, again, upgrade })
 }
@@ -264,7 +265,7 @@ async fn send(
         };
         let was_reused = lease.is_reused();
         address(&mut request, lease.pool());
-        match timeout(settings.response_timeout, lease.send(request)).await {
+        match patiently(lease.send(request), settings.response_timeout, &prepared.fate).await {
             Ok(Ok(response)) => {
                 pool.note_success();
                 return Ok(Answer { response, lease });
@@ -298,6 +299,19 @@ async fn send(
     }
 }
 
+/// Waits for the head of an answer, for so long after the request's body moved last.
+async fn patiently<T>(answer: impl Future<Output = T>, limit: Duration, body: &BodyFate) -> Result<T, Elapsed> {
+    let mut answer = pin!(answer);
+    let mut moved = body.moved();
+    loop {
+        let outcome = timeout(limit, answer.as_mut()).await;
+        let moves = std::mem::replace(&mut moved, body.moved());
+        if outcome.is_ok() || moves == moved {
+            return outcome;
+        }
+    }
+}
+
 /// Addresses a request to one upstream, in the version that it speaks.
 fn address(request: &mut Request<CallerBody>, pool: &Pool) {
     match pool.protocol {
@@ -326,22 +340,20 @@ fn address(request: &mut Request<CallerBody>, pool: &Pool) {
 fn respond(
     answer: Answer,
     settings: &RouteSettings,
-    upgrade: Option<(HeaderValue, OnUpgrade)>,
-) -> Response<ResponseBody> {
+    upgrade: Option<OnUpgrade>,
+) -> Result<Response<ResponseBody>, Refusal> {
     let Answer { mut response, lease } = answer;
     *response.version_mut() = Version::HTTP_11;
-    if response.status() == StatusCode::SWITCHING_PROTOCOLS
-        && let Some((protocol, caller)) = upgrade
-    {
-        let chosen = response.headers().get(header::UPGRADE).cloned().unwrap_or(protocol);
-        let upstream = hyper::upgrade::on(&mut response);
-        fields::remove_hop_by_hop(response.headers_mut());
-        tunnel::announce(response.headers_mut(), chosen);
-        response.extensions_mut().insert(Tunnel { caller, upstream });
-        return response.map(|_| ResponseBody::Whole(None));
-    }
     fields::remove_hop_by_hop(response.headers_mut());
-    response.map(|body| ResponseBody::streamed(body, settings.body_timeout, lease))
+    if response.status() != StatusCode::SWITCHING_PROTOCOLS {
+        return Ok(response.map(|body| ResponseBody::streamed(body, settings.body_timeout, lease)));
+    }
+    // An upstream that changes the protocol though nobody asked is broken.
+    let caller = upgrade.ok_or(Refusal::BadGateway)?;
+    let upstream = hyper::upgrade::on(&mut response);
+    tunnel::announce(response.headers_mut());
+    response.extensions_mut().insert(Tunnel { caller, upstream });
+    Ok(response.map(|_| ResponseBody::Whole(None)))
 }
 
 fn host_of(parts: &Parts) -> Option<HeaderValue> {

@@ -4,20 +4,22 @@ use http::header::{self, HeaderMap, HeaderValue};
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
 
-/// The protocol that a request asks to change to (RFC 9110 §7.8), if it does.
-pub(crate) fn requested(headers: &HeaderMap) -> Option<HeaderValue> {
+/// Whether a request asks to become a WebSocket (RFC 9110 §7.8, RFC 6455 §4.1). Any other protocol is not
+/// for us to change to; the request is then one like others.
+pub(crate) fn is_requested(headers: &HeaderMap) -> bool {
     let names_upgrade = headers
         .get_all(header::CONNECTION)
         .iter()
         .filter_map(|value| value.to_str().ok())
         .any(|value| value.split(',').any(|option| option.trim().eq_ignore_ascii_case("upgrade")));
-    headers.get(header::UPGRADE).filter(|_| names_upgrade).cloned()
+    names_upgrade
+        && headers.get(header::UPGRADE).is_some_and(|protocol| protocol.as_bytes().eq_ignore_ascii_case(b"websocket"))
 }
 
 /// Says on the next hop that the protocol is to change, or did.
-pub(crate) fn announce(headers: &mut HeaderMap, protocol: HeaderValue) {
+pub(crate) fn announce(headers: &mut HeaderMap) {
     headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
-    headers.insert(header::UPGRADE, protocol);
+    headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
 }
 
 /// Two connections that become one stream of bytes. It comes as an extension of the 101 response; whoever

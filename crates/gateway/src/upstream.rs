@@ -3,6 +3,7 @@
 //! A request goes to the upstream with the fewest requests under way, among those not known to be
 //! down. One that refuses connections or goes silent is left alone for a while.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -23,6 +24,8 @@ const FAILURES: usize = 3;
 const REST: Duration = Duration::from_secs(5);
 /// Idle connections kept to one upstream by one thread.
 const MAX_IDLE: usize = 256;
+/// How long a connection that was given back may take to be ready again.
+const SETTLE: Duration = Duration::from_millis(50);
 
 /// One thread's pools for one environment. A reload gives new ones; connections in use end by themselves.
 #[derive(Default)]
@@ -85,7 +88,8 @@ pub(crate) struct Pool {
     idle_timeout: Duration,
     in_flight: AtomicUsize,
     health: Mutex<Health>,
-    idle: Mutex<Vec<(http1::SendRequest<CallerBody>, Instant)>>,
+    /// Used last comes last.
+    idle: Mutex<VecDeque<(http1::SendRequest<CallerBody>, Instant)>>,
     shared: Mutex<Option<http2::SendRequest<CallerBody>>>,
     /// Keeps the snapshot's address from being reused while pools are keyed by it.
     _snapshot: Arc<Snapshot>,
@@ -164,8 +168,12 @@ impl Pool {
 
     async fn reuse(&self) -> Option<http1::SendRequest<CallerBody>> {
         loop {
-            let (mut sender, since) = self.idle.lock().pop()?;
-            if since.elapsed() < self.idle_timeout && !sender.is_closed() && sender.ready().await.is_ok() {
+            let (mut sender, since) = self.idle.lock().pop_back()?;
+            if since.elapsed() >= self.idle_timeout || sender.is_closed() {
+                continue;
+            }
+            // An upstream may answer before it has read the request whole; nobody else waits for that.
+            if sender.is_ready() || matches!(timeout(SETTLE, sender.ready()).await, Ok(Ok(()))) {
                 return Some(sender);
             }
         }
@@ -246,7 +254,11 @@ impl Lease {
         if let Some(Connection::Http1 { sender, .. }) = self.connection.take() {
             let mut idle = self.pool.idle.lock();
             if idle.len() < MAX_IDLE && !sender.is_closed() {
-                idle.push((sender, Instant::now()));
+                let now = Instant::now();
+                while idle.front().is_some_and(|(_, since)| now - *since >= self.pool.idle_timeout) {
+                    idle.pop_front();
+                }
+                idle.push_back((sender, now));
             }
         }
     }

@@ -246,6 +246,51 @@ fn websocket_passes_where_the_route_allows_it() {
     }
 }
 
+/// Whoever asks for another protocol gets an answer in this one; nothing of it reaches the upstream.
+#[test]
+fn no_other_protocol_is_changed_to() {
+    let upstream = Upstream::friendly();
+    let front = Front::before(&config_with(upstream.address, "", "websocket = true"));
+    for protocol in ["h2c", "TLS/1.0", "websocket, h2c"] {
+        let asked = [("connection", "upgrade, http2-settings"), ("upgrade", protocol), ("http2-settings", "AAMAAABk")];
+        assert_eq!(front.ask("GET", "/v1/orders", &asked, "").status, 200, "{protocol}");
+        for gone in ["upgrade", "connection", "http2-settings"] {
+            assert_eq!(upstream.last().field(gone), None, "{protocol}");
+        }
+    }
+    let unasked =
+        Upstream::start(|_, _| Act::Answer(b"HTTP/1.1 101 Switching Protocols\r\nupgrade: x\r\n\r\n".to_vec()));
+    let front = Front::before(&config(unasked.address));
+    assert_eq!(front.ask("GET", "/v1/orders", &[], "").code(), "bad_gateway");
+}
+
+/// The wait for an answer begins when the body has stopped moving.
+#[test]
+fn a_slow_upload_is_not_a_slow_upstream() {
+    let limits = "limits = { header_timeout = \"150ms\", body_timeout = \"10s\" }";
+    let front = Front::before(&config_with(Upstream::friendly().address, limits, "response_timeout = \"250ms\""));
+    let mut connection = front.connect("POST /v1/orders HTTP/1.1\r\n");
+    connection.send("content-length: 4\r\n\r\n");
+    for byte in ["b", "o", "d", "y"] {
+        // Another caller is let go after the header timeout: so much time has passed.
+        assert!(Connection::open(front.server.testing).is_closed());
+        connection.send(byte);
+    }
+    assert_eq!(connection.reply().unwrap().status, 200);
+}
+
+/// An upstream that answers before it has read the request does not hold up the next one.
+#[test]
+fn an_early_answer_leaves_nobody_waiting() {
+    let upstream = Upstream::friendly();
+    let front = Front::before(&config(upstream.address).replace("workers = 2", "workers = 1"));
+    let mut stalled = front.connect("POST /v1/orders HTTP/1.1\r\n");
+    stalled.send("x-early: 1\r\ncontent-length: 10\r\n\r\n");
+    assert_eq!(stalled.reply().unwrap().status, 200);
+    assert_eq!(front.ask("GET", "/v1/orders", &[], "").status, 200);
+    drop(stalled);
+}
+
 #[test]
 fn a_reused_connection_that_died_is_retried_only_where_that_is_safe() {
     // Each connection serves one request and then dies on the next, before any answer.
@@ -360,6 +405,8 @@ mod http2 {
             .header("authorization", format!("Bearer {token}"))
             .header("te", "trailers")
             .header("x-client-id", "forged")
+            .header("cookie", "a=1")
+            .header("cookie", "b=2")
             .body(Full::from("hello"))
             .unwrap()
     }
@@ -377,6 +424,7 @@ mod http2 {
         let (status, fields, body, _) = ask(server.testing, request(server.testing, &token)).await;
         assert_eq!((status, &body[..]), (StatusCode::OK, &b"{}"[..]));
         assert!(fields.contains_key("x-request-id") && fields.contains_key("x-ratelimit-limit"));
+        assert_eq!(upstream.last().field("cookie"), Some("a=1; b=2"));
         assert_eq!(upstream.last().field("x-forwarded-host"), Some(server.testing.to_string().as_str()));
         let (status, _, body, _) = ask(server.testing, request(server.testing, "sk-none")).await;
         assert_eq!(status, StatusCode::UNAUTHORIZED);
