@@ -169,3 +169,10 @@ fn mistakes_have_places_in_the_text() {
     let places: Vec<_> = mistakes.iter().map(|mistake| mistake.place.unwrap()).collect();
     assert_eq!(places, [(1, 12), (4, 12)]);
 }
+
+#[test]
+fn the_example_is_good() {
+    let text = include_str!("../../../../examples/fuuffy.toml");
+    let config = read(text).unwrap();
+    assert_eq!(config.environments.production.unwrap().routes.len(), 2);
+}

@@ -1,7 +1,7 @@
 //! One caller's connection, from accept to close.
 
 use std::convert::Infallible;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,6 +9,7 @@ use bytes::{BufMut, Bytes, BytesMut};
 use fuuffy_domain::{Clock, Entropy, RequestContext, RequestId};
 use fuuffy_gateway::{CallerFields, Pools, ResponseBody, Tunnel};
 use fuuffy_protocol::{BodyShape, Refusal};
+use http::header::{HeaderMap, HeaderName};
 use http::{Request, Response};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
@@ -25,6 +26,7 @@ use super::service;
 use super::{Environment, told_to_stop};
 use crate::config::{ConnectionLimits, TlsMode};
 
+const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 /// How long a connection stays with hyper after a request, at most.
 const NAP: Duration = Duration::from_millis(100);
 
@@ -71,7 +73,7 @@ impl Worker {
     }
 
     /// The context of a request that begins now.
-    pub(super) fn context(&self, peer: SocketAddr) -> RequestContext {
+    pub(super) fn context(&self, peer: IpAddr) -> RequestContext {
         let now = self.environment.clock.now();
         let mut random = [0; 10];
         let mut ids = self.ids.lock();
@@ -84,7 +86,7 @@ impl Worker {
         let used = ids.used;
         random.copy_from_slice(&ids.bytes[used..used + 10]);
         ids.used += random.len();
-        RequestContext { id: RequestId::generate(now, random), peer: peer.ip(), now }
+        RequestContext { id: RequestId::generate(now, random), peer, now }
     }
 }
 
@@ -177,12 +179,35 @@ async fn serve_awake(
 /// One request. The connection counts as busy until the answer's last byte is taken.
 async fn answer(caller: Arc<Caller>, request: Request<Incoming>) -> Result<Response<Busy<ResponseBody>>, Infallible> {
     let busy = caller.shared.begin();
-    let context = caller.worker.context(caller.peer);
-    let mut response = service::respond(&caller.worker, &context, &caller.fields, request).await;
+    let proxied = caller.proxied_for(request.headers());
+    let context = caller.worker.context(proxied.unwrap_or(caller.peer.ip()));
+    let mut response = match proxied {
+        None => service::respond(&caller.worker, &context, &caller.fields, request).await,
+        Some(address) => {
+            let fields = CallerFields::new(address, "https");
+            service::respond(&caller.worker, &context, &fields, request).await
+        }
+    };
     if let Some(tunnel) = response.extensions_mut().remove::<Tunnel>() {
         caller.shared.upgrade_to(tunnel);
     }
     Ok(response.map(|body| busy.until_the_end_of(body)))
+}
+
+impl Caller {
+    /// The address that a trusted proxy speaks for: the last in `X-Forwarded-For` that is no trusted
+    /// proxy's itself. What stands before it may have been made up.
+    fn proxied_for(&self, headers: &HeaderMap) -> Option<IpAddr> {
+        let TlsMode::Terminated { trusted_proxies } = &self.worker.environment.settings.tls else {
+            return None;
+        };
+        let fields = headers.get_all(FORWARDED_FOR).iter().rev();
+        let mut addresses = fields.flat_map(|field| field.to_str().unwrap_or_default().rsplit(','));
+        addresses.find_map(|text| match text.trim().parse::<IpAddr>() {
+            Ok(address) if trusted_proxies.iter().any(|net| net.contains(&address)) => None,
+            known => Some(known.ok()),
+        })?
+    }
 }
 
 fn guard(worker: &Arc<Worker>, stream: TcpStream, peer: SocketAddr, shared: &Arc<Shared>) -> Guarded {
@@ -196,7 +221,7 @@ fn guard(worker: &Arc<Worker>, stream: TcpStream, peer: SocketAddr, shared: &Arc
         write: limits.body_timeout,
     };
     let worker = Arc::clone(worker);
-    let answer = Box::new(move |refusal, shape| farewell(&worker.context(peer), &refusal, shape));
+    let answer = Box::new(move |refusal, shape| farewell(&worker.context(peer.ip()), &refusal, shape));
     Guarded::new(stream, framing, Arc::clone(shared), patience, answer)
 }
 

@@ -25,11 +25,14 @@ pub(super) struct Listeners {
 
 /// Binds one socket for each worker to the same address.
 pub(super) fn bind(address: SocketAddr, workers: usize) -> io::Result<Listeners> {
-    // A first socket without sharing finds out whether somebody else listens there; the rest share.
-    let probe = socket(address, false)?;
-    let address = probe.local_addr()?;
-    drop(probe);
-    let sockets = (0..workers).map(|_| socket(address, true)).collect::<io::Result<Vec<_>>>()?;
+    if address.port() != 0 {
+        // A socket that does not share finds out whether somebody else listens there.
+        drop(socket(address, false)?);
+    }
+    let first = socket(address, true)?;
+    let address = first.local_addr()?;
+    let others = (1..workers).map(|_| socket(address, true));
+    let sockets = std::iter::once(Ok(first)).chain(others).collect::<io::Result<Vec<_>>>()?;
     Ok(Listeners { address, sockets })
 }
 

@@ -87,6 +87,33 @@ fn expect_ours(upstream: &Upstream, reply: &Reply) {
     }
 }
 
+/// Behind proxies that terminate TLS, the caller is the last address that no trusted proxy has.
+#[test]
+fn trusted_proxies_speak_for_their_callers() {
+    let upstream = Upstream::friendly();
+    let tls = "hosts = [\"*\"]\ntls = \"terminated\"\ntrusted_proxies = [\"127.0.0.1\", \"10.0.0.0/8\"]";
+    let front = Front::before(&config_with(upstream.address, tls, ""));
+    for (said, caller) in [
+        ("192.0.2.1", "192.0.2.1"),
+        ("1.1.1.1, 192.0.2.1, 10.2.3.4", "192.0.2.1"),
+        ("2001:db8::1", "2001:db8::1"),
+        ("10.2.3.4", "127.0.0.1"),
+        ("192.0.2.1, nonsense", "127.0.0.1"),
+    ] {
+        assert_eq!(front.ask("GET", "/v1/orders", &[("x-forwarded-for", said)], "").status, 200);
+        let seen = upstream.last();
+        assert_eq!(
+            (seen.field("x-forwarded-for"), seen.field("x-forwarded-proto")),
+            (Some(caller), Some("https")),
+            "{said}"
+        );
+        assert!(seen.field("forwarded").unwrap().contains(caller));
+    }
+    let place = Place::new(&config_with(upstream.address, &tls.replace("127.0.0.1", "192.0.2.7"), ""));
+    let server = place.serve();
+    assert!(Connection::open(server.testing).is_closed(), "nobody else is taken");
+}
+
 #[test]
 fn the_upstreams_answer_is_passed_on_as_it_is() {
     let upstream = Upstream::start(|_, _| {
