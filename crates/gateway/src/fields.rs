@@ -6,6 +6,7 @@
 use std::fmt::Write as _;
 use std::net::IpAddr;
 
+use bytes::BytesMut;
 use fuuffy_domain::{EnvironmentName, Permit, Plan, RequestContext, Timestamp, Verdict};
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use parking_lot::Mutex;
@@ -32,8 +33,20 @@ const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy"
 const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
 
-static HOP_BY_HOP: [HeaderName; 5] =
-    [header::TE, header::TRANSFER_ENCODING, header::UPGRADE, KEEP_ALIVE, PROXY_CONNECTION];
+/// Fields that are set on a request, `Host` and `TE` among them.
+pub(crate) const ASSERTED: usize = 10;
+
+/// Fields of one hop. `Expect` was met by reading the body, `Proxy-Authorization` is for a proxy that a
+/// gateway is not.
+static HOP_BY_HOP: [HeaderName; 7] = [
+    header::TE,
+    header::TRANSFER_ENCODING,
+    header::UPGRADE,
+    KEEP_ALIVE,
+    PROXY_CONNECTION,
+    header::EXPECT,
+    header::PROXY_AUTHORIZATION,
+];
 
 /// What every request of one caller's connection shares.
 #[derive(Debug)]
@@ -140,9 +153,7 @@ pub(crate) struct Assertion<'a> {
 impl Assertion<'_> {
     /// Replaces the caller's fields of these names by ours, and takes the token out.
     pub(crate) fn write(&self, headers: &mut HeaderMap, host: Option<&HeaderValue>) {
-        for name in [header::AUTHORIZATION, header::PROXY_AUTHORIZATION, header::EXPECT] {
-            headers.remove(name);
-        }
+        headers.remove(header::AUTHORIZATION);
         headers.insert(CLIENT_ID, self.meter.client_id.clone());
         headers.insert(ENVIRONMENT, HeaderValue::from_static(self.environment.as_str()));
         set_or_remove(headers, SCOPES, self.meter.scopes(self.permit.scope()));
@@ -169,10 +180,18 @@ pub(crate) fn request_id_value(context: &RequestContext) -> HeaderValue {
 
 /// Tells a caller how it stands in its plan's windows (contract §5).
 pub(crate) fn set_limits(headers: &mut HeaderMap, verdict: &Verdict, policy: Option<&HeaderValue>, now: Timestamp) {
+    headers.reserve(6);
+    // All numbers go into one buffer, of which each field has a part.
+    let mut buffer = BytesMut::with_capacity(48);
+    let mut number = |value: i64| {
+        // Writing to memory does not fail, and digits are a field's value.
+        let _ = write!(buffer, "{value}");
+        HeaderValue::from_maybe_shared(buffer.split().freeze()).unwrap_or(HeaderValue::from_static("0"))
+    };
     if let Some(tightest) = verdict.tightest() {
-        headers.insert(LIMIT, HeaderValue::from(tightest.limit.requests));
-        headers.insert(REMAINING, HeaderValue::from(tightest.remaining));
-        headers.insert(RESET, HeaderValue::from(tightest.resets_at.unix_seconds_up()));
+        headers.insert(LIMIT, number(tightest.limit.requests.into()));
+        headers.insert(REMAINING, number(tightest.remaining.into()));
+        headers.insert(RESET, number(tightest.resets_at.unix_seconds_up()));
     }
     set_or_remove(headers, RATE_LIMIT, standing_field(verdict, now));
     set_or_remove(headers, RATE_LIMIT_POLICY, policy.cloned());

@@ -1,6 +1,6 @@
 //! The life of a proxied request, top to bottom.
 
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -25,7 +25,7 @@ use crate::meter::Meters;
 use crate::record::{Outcome, Traffic};
 use crate::snapshot::{RouteSettings, Snapshot, UpstreamProtocol};
 use crate::tunnel::{self, Tunnel};
-use crate::upstream::{ConnectFailure, Lease, Pool, Pools, RoutePools, SendFailure};
+use crate::upstream::{ConnectFailure, Lease, Pool, Pools, RoutePools};
 
 /// The gateway of one environment, shared by all threads.
 pub struct Gateway {
@@ -220,6 +220,7 @@ impl CallerHead {
         *request.method_mut() = self.method;
         *request.uri_mut() = self.uri;
         *request.headers_mut() = self.headers;
+        request.headers_mut().reserve(fields::ASSERTED);
         assertion.write(request.headers_mut(), self.host.as_ref());
         if self.takes_trailers {
             request.headers_mut().insert(header::TE, HeaderValue::from_static("trailers"));
@@ -265,28 +266,16 @@ async fn send(
         };
         let was_reused = lease.is_reused();
         address(&mut request, lease.pool());
-        match patiently(lease.send(request), settings.response_timeout, &prepared.fate).await {
+        let Some(answer) = lease.send(request) else {
+            return Err(Refusal::BadGateway);
+        };
+        let answer = patiently(pin!(answer), settings.response_timeout, &prepared.fate).await;
+        let mut failure = match answer {
             Ok(Ok(response)) => {
                 pool.note_success();
                 return Ok(Answer { response, lease });
             }
-            Ok(Err(SendFailure::NotSent(unsent))) if is_first => request = *unsent,
-            Ok(Err(SendFailure::NotSent(_))) => return Err(Refusal::BadGateway),
-            Ok(Err(SendFailure::MaybeSent(error))) => {
-                if let Some(refusal) = prepared.fate.refusal() {
-                    return Err(refusal);
-                }
-                match prepared.again.take() {
-                    Some(again) if is_first && was_reused => {
-                        request = again.assert(assertion, CallerBody::empty());
-                    }
-                    _ => {
-                        pool.note_failure();
-                        tracing::warn!(request_id = %context.id, upstream = pool.authority, %error, "The upstream broke off");
-                        return Err(Refusal::BadGateway);
-                    }
-                }
-            }
+            Ok(Err(failure)) => failure,
             Err(_) => {
                 if let Some(refusal) = prepared.fate.refusal() {
                     return Err(refusal);
@@ -295,13 +284,30 @@ async fn send(
                 failed("The upstream did not answer in time");
                 return Err(Refusal::GatewayTimeout);
             }
+        };
+        if let Some(refusal) = prepared.fate.refusal() {
+            return Err(refusal);
+        }
+        // What comes back was never sent; what does not may have been seen.
+        let again = match failure.take_message() {
+            Some(unsent) => Some(unsent),
+            None if was_reused => prepared.again.take().map(|again| again.assert(assertion, CallerBody::empty())),
+            None => None,
+        };
+        match again {
+            Some(again) if is_first => request = again,
+            _ => {
+                pool.note_failure();
+                let error = failure.into_error();
+                tracing::warn!(request_id = %context.id, upstream = pool.authority, %error, "The upstream broke off");
+                return Err(Refusal::BadGateway);
+            }
         }
     }
 }
 
 /// Waits for the head of an answer, for so long after the request's body moved last.
-async fn patiently<T>(answer: impl Future<Output = T>, limit: Duration, body: &BodyFate) -> Result<T, Elapsed> {
-    let mut answer = pin!(answer);
+async fn patiently<F: Future>(mut answer: Pin<&mut F>, limit: Duration, body: &BodyFate) -> Result<F::Output, Elapsed> {
     let mut moved = body.moved();
     loop {
         let outcome = timeout(limit, answer.as_mut()).await;

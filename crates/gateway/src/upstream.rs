@@ -8,9 +8,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use futures_util::future::Either;
 use http::{HeaderValue, Request, Response};
 use hyper::body::Incoming;
-use hyper::client::conn::{http1, http2};
+use hyper::client::conn::{TrySendError, http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use parking_lot::Mutex;
 use tokio::net::TcpStream;
@@ -108,13 +109,8 @@ pub(crate) enum ConnectFailure {
     TimedOut,
 }
 
-/// How sending a request failed.
-pub(crate) enum SendFailure {
-    /// Nothing of it left this machine; the request comes back.
-    NotSent(Box<Request<CallerBody>>),
-    /// Some of it may have been seen.
-    MaybeSent(hyper::Error),
-}
+/// How sending went: the head of the answer, or what failed.
+pub(crate) type Sent = Result<Response<Incoming>, TrySendError<Request<CallerBody>>>;
 
 impl Pool {
     fn new(authority: &str, settings: &RouteSettings, snapshot: &Arc<Snapshot>) -> Self {
@@ -159,9 +155,10 @@ impl Pool {
         lease.connection = Some(match self.protocol {
             UpstreamProtocol::Http1 => match self.reuse().await {
                 Some(sender) => Connection::Http1 { sender, reused: true },
-                None => Connection::Http1 { sender: self.connect_http1().await?, reused: false },
+                // Boxed, for its size is paid by every request and its use by few.
+                None => Connection::Http1 { sender: Box::pin(self.connect_http1()).await?, reused: false },
             },
-            UpstreamProtocol::Http2 => Connection::Http2(self.share_http2().await?),
+            UpstreamProtocol::Http2 => Connection::Http2(Box::pin(self.share_http2()).await?),
         });
         Ok(lease)
     }
@@ -237,15 +234,11 @@ impl Lease {
         &self.pool
     }
 
-    pub(crate) async fn send(&mut self, request: Request<CallerBody>) -> Result<Response<Incoming>, SendFailure> {
-        let sent = match &mut self.connection {
-            Some(Connection::Http1 { sender, .. }) => sender.try_send_request(request).await,
-            Some(Connection::Http2(sender)) => sender.try_send_request(request).await,
-            None => return Err(SendFailure::NotSent(Box::new(request))),
-        };
-        sent.map_err(|mut failure| match failure.take_message() {
-            Some(request) => SendFailure::NotSent(Box::new(request)),
-            None => SendFailure::MaybeSent(failure.into_error()),
+    /// Begins to send a request. `None`: there is no connection, or no more.
+    pub(crate) fn send(&mut self, request: Request<CallerBody>) -> Option<impl Future<Output = Sent> + use<>> {
+        Some(match self.connection.as_mut()? {
+            Connection::Http1 { sender, .. } => Either::Left(sender.try_send_request(request)),
+            Connection::Http2(sender) => Either::Right(Box::pin(sender.try_send_request(request))),
         })
     }
 

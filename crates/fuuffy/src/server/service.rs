@@ -14,6 +14,7 @@ use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 use tokio::time::{Instant, timeout_at};
 
+use super::Environment;
 use super::connection::Worker;
 use crate::config::EnvironmentConfig;
 
@@ -32,11 +33,8 @@ pub(super) async fn respond(
     let shape = shape_of(request.uri().path());
     let mut response = match (check_head(&environment.settings, &request), token_shape(request.uri().path())) {
         (Err(refusal), _) => refusal.to_response(shape).map(ResponseBody::from),
-        (Ok(()), Some(shape)) => {
-            let (parts, body) = request.into_parts();
-            let body = read_whole(body, environment.settings.limits.body_timeout).await;
-            environment.issuer.respond(context, &parts, body, shape).await.map(ResponseBody::from)
-        }
+        // Boxed, so that a proxied request does not carry room for a token request.
+        (Ok(()), Some(shape)) => Box::pin(token(environment, context, shape, request)).await,
         (Ok(()), None) => environment.gateway.respond(context, caller, &worker.pools, request).await,
     };
     let mut text = [0; 36];
@@ -44,6 +42,18 @@ pub(super) async fn respond(
         response.headers_mut().insert(REQUEST_ID, id);
     }
     response
+}
+
+/// A request to a token endpoint.
+async fn token(
+    environment: &Environment,
+    context: &RequestContext,
+    shape: BodyShape,
+    request: Request<Incoming>,
+) -> Response<ResponseBody> {
+    let (parts, body) = request.into_parts();
+    let body = read_whole(body, environment.settings.limits.body_timeout).await;
+    environment.issuer.respond(context, &parts, body, shape).await.map(ResponseBody::from)
 }
 
 /// The token endpoints, and the shape that each speaks.
