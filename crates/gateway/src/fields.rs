@@ -5,6 +5,7 @@
 
 use std::fmt::Write as _;
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use bytes::BytesMut;
 use fuuffy_domain::{EnvironmentName, Permit, Plan, RequestContext, Timestamp, Verdict};
@@ -144,8 +145,8 @@ pub(crate) fn takes_trailers(headers: &HeaderMap) -> bool {
 /// What a request is forwarded as.
 pub(crate) struct Assertion<'a> {
     pub(crate) context: &'a RequestContext,
-    pub(crate) permit: &'a Permit,
-    pub(crate) meter: &'a Meter,
+    pub(crate) permit: Permit,
+    pub(crate) meter: Arc<Meter>,
     pub(crate) caller: &'a CallerFields,
     pub(crate) environment: EnvironmentName,
 }
@@ -184,8 +185,8 @@ pub(crate) fn set_limits(headers: &mut HeaderMap, verdict: &Verdict, policy: Opt
     // All numbers go into one buffer, of which each field has a part.
     let mut buffer = BytesMut::with_capacity(48);
     let mut number = |value: i64| {
-        // Writing to memory does not fail, and digits are a field's value.
-        let _ = write!(buffer, "{value}");
+        buffer.extend_from_slice(itoa::Buffer::new().format(value).as_bytes());
+        // Digits are a field's value.
         HeaderValue::from_maybe_shared(buffer.split().freeze()).unwrap_or(HeaderValue::from_static("0"))
     };
     if let Some(tightest) = verdict.tightest() {
@@ -212,7 +213,8 @@ pub(crate) fn policy_field(plan: &Plan) -> Option<HeaderValue> {
 
 /// `RateLimit: "minute";r=99;t=60`
 fn standing_field(verdict: &Verdict, now: Timestamp) -> Option<HeaderValue> {
-    let mut list = ListSerializer::new();
+    let mut text = String::with_capacity(64);
+    let mut list = ListSerializer::with_buffer(&mut text);
     for standing in &verdict.standings {
         let seconds = standing.resets_at.since(now).as_millis().div_ceil(1000);
         let _ = list
@@ -221,7 +223,8 @@ fn standing_field(verdict: &Verdict, now: Timestamp) -> Option<HeaderValue> {
             .parameter(KeyRef::constant("t"), u32::try_from(seconds).unwrap_or(u32::MAX))
             .finish();
     }
-    HeaderValue::try_from(list.finish()?).ok()
+    list.finish()?;
+    HeaderValue::try_from(text).ok()
 }
 
 #[cfg(test)]

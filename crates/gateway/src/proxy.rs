@@ -56,6 +56,13 @@ struct CallerHead {
     takes_trailers: bool,
 }
 
+/// A request that may be forwarded, and what is said of it.
+struct Admitted<'a> {
+    settings: &'a RouteSettings,
+    assertion: Assertion<'a>,
+    request: UpstreamRequest,
+}
+
 /// An answer whose head has come.
 struct Answer {
     response: Response<Incoming>,
@@ -93,7 +100,12 @@ impl Gateway {
         pools: &Pools,
         request: Request<Incoming>,
     ) -> Response<ResponseBody> {
-        let (result, verdict) = self.proxy(context, caller, pools, request).await;
+        let snapshot = self.snapshot.load_full();
+        let mut standing = None;
+        let result = match self.admit(context, caller, &snapshot, request, &mut standing) {
+            Ok(admitted) => forward(admitted, &pools.of(&snapshot)).await,
+            Err(refusal) => Err(refusal),
+        };
         let outcome = match &result {
             Ok(response) => Outcome::Proxied(u8::try_from(response.status().as_u16() / 100).unwrap_or(5)),
             Err(Refusal::RateLimitExceeded(_)) => Outcome::Limited,
@@ -104,43 +116,36 @@ impl Gateway {
             tracing::debug!(request_id = %context.id, code = refusal.code(), "A request was refused");
             refusal.to_response(BodyShape::Guide).map(ResponseBody::from)
         });
-        if let Some((verdict, policy)) = verdict {
-            fields::set_limits(response.headers_mut(), &verdict, policy.as_ref(), context.now);
+        if let Some((verdict, policy)) = standing {
+            fields::set_limits(response.headers_mut(), &verdict, policy, context.now);
         }
         self.traffic.record(outcome);
         response
     }
 
-    async fn proxy(
+    /// Everything between a request and its forwarding: proofs, limits, and the upstream's request. How the
+    /// client stands in its plan is told as soon as it is known.
+    fn admit<'a>(
         &self,
-        context: &RequestContext,
-        caller: &CallerFields,
-        pools: &Pools,
+        context: &'a RequestContext,
+        caller: &'a CallerFields,
+        snapshot: &'a Snapshot,
         request: Request<Incoming>,
-    ) -> (Result<Response<ResponseBody>, Refusal>, Option<(Verdict, Option<HeaderValue>)>) {
-        let snapshot = self.snapshot.load_full();
-        let permit = match self.permit(context, &snapshot, request.method(), request.uri(), request.headers()) {
-            Ok(permit) => permit,
-            Err(refusal) => return (Err(refusal), None),
-        };
+        standing: &mut Option<(Verdict, Option<&'a HeaderValue>)>,
+    ) -> Result<Admitted<'a>, Refusal> {
+        let permit = self.permit(context, snapshot, request.method(), request.uri(), request.headers())?;
         let plan = snapshot.plan(&permit.client().plan);
         let meter = self.meters.of(&permit);
         let verdict = meter.take(&plan.plan, context.now);
-        let told = Some((verdict, plan.policy.clone()));
-        if let Some(wait) = told.as_ref().and_then(|(verdict, _)| verdict.wait) {
-            return (Err(Refusal::RateLimitExceeded(whole_seconds(wait))), told);
+        let wait = verdict.wait;
+        *standing = Some((verdict, plan.policy.as_ref()));
+        if let Some(wait) = wait {
+            return Err(Refusal::RateLimitExceeded(whole_seconds(wait)));
         }
-        let Some(settings) = snapshot.routes.get(permit.route().index) else {
-            return (Err(Refusal::NotFound), told);
-        };
-        let assertion = Assertion { context, permit: &permit, meter: &meter, caller, environment: self.environment };
-        let mut prepared = match prepare(request, settings, &assertion) {
-            Ok(prepared) => prepared,
-            Err(refusal) => return (Err(refusal), told),
-        };
-        let upgrade = prepared.upgrade.take();
-        let answer = send(prepared, settings, &assertion, &pools.of(&snapshot)).await;
-        (answer.and_then(|answer| respond(answer, settings, upgrade)), told)
+        let settings = snapshot.routes.get(permit.route().index).ok_or(Refusal::NotFound)?;
+        let assertion = Assertion { context, permit, meter, caller, environment: self.environment };
+        let request = prepare(request, settings, &assertion)?;
+        Ok(Admitted { settings, assertion, request })
     }
 
     /// Route, token, scope: everything that must be proven before a request is forwarded.
@@ -231,13 +236,9 @@ impl CallerHead {
 
 /// Sends a request, and once more where that is safe: nothing of it was sent, or it is idempotent,
 /// without a body, and the connection died before an answer.
-async fn send(
-    mut prepared: UpstreamRequest,
-    settings: &RouteSettings,
-    assertion: &Assertion<'_>,
-    pools: &RoutePools,
-) -> Result<Answer, Refusal> {
-    let Assertion { permit, context, .. } = assertion;
+async fn forward(admitted: Admitted<'_>, pools: &RoutePools) -> Result<Response<ResponseBody>, Refusal> {
+    let Admitted { settings, assertion, request: mut prepared } = admitted;
+    let Assertion { permit, context, .. } = &assertion;
     let route = permit.route().index;
     let mut tried: Option<Arc<Pool>> = None;
     let mut request = prepared.request;
@@ -273,7 +274,7 @@ async fn send(
         let mut failure = match answer {
             Ok(Ok(response)) => {
                 pool.note_success();
-                return Ok(Answer { response, lease });
+                return respond(Answer { response, lease }, settings, prepared.upgrade);
             }
             Ok(Err(failure)) => failure,
             Err(_) => {
@@ -291,7 +292,7 @@ async fn send(
         // What comes back was never sent; what does not may have been seen.
         let again = match failure.take_message() {
             Some(unsent) => Some(unsent),
-            None if was_reused => prepared.again.take().map(|again| again.assert(assertion, CallerBody::empty())),
+            None if was_reused => prepared.again.take().map(|again| again.assert(&assertion, CallerBody::empty())),
             None => None,
         };
         match again {

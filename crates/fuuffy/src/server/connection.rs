@@ -1,17 +1,14 @@
 //! One caller's connection, from accept to close.
 
-use std::convert::Infallible;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{BufMut, Bytes, BytesMut};
 use fuuffy_domain::{Clock, Entropy, RequestContext, RequestId};
-use fuuffy_gateway::{CallerFields, Pools, ResponseBody, Tunnel};
+use fuuffy_gateway::{CallerFields, Pools};
 use fuuffy_protocol::{BodyShape, Refusal};
 use http::header::{HeaderMap, HeaderName};
-use http::{Request, Response};
-use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
@@ -21,7 +18,7 @@ use tokio::sync::watch;
 use tokio::time::timeout;
 
 use super::framing::{Framing, HeadLimits};
-use super::guard::{Busy, Guarded, Patience, Shared};
+use super::guard::{Guarded, Patience, Shared};
 use super::service;
 use super::{Environment, told_to_stop};
 use crate::config::{ConnectionLimits, TlsMode};
@@ -91,11 +88,11 @@ impl Worker {
 }
 
 /// What all requests of one connection share.
-struct Caller {
-    worker: Arc<Worker>,
-    peer: SocketAddr,
-    fields: CallerFields,
-    shared: Arc<Shared>,
+pub(super) struct Caller {
+    pub(super) worker: Arc<Worker>,
+    pub(super) peer: SocketAddr,
+    pub(super) fields: CallerFields,
+    pub(super) shared: Arc<Shared>,
 }
 
 /// Serves one connection until either side ends it. hyper has it only while there is something to do.
@@ -155,7 +152,7 @@ async fn serve_awake(
     let io = guard(worker, stream, peer, &shared);
     let fields = CallerFields::new(peer.ip(), scheme);
     let caller = Arc::new(Caller { worker: Arc::clone(worker), peer, fields, shared: Arc::clone(&shared) });
-    let service = service_fn(move |request| answer(Arc::clone(&caller), request));
+    let service = service_fn(move |request| service::answer(Arc::clone(&caller), request));
     {
         let connection = worker.server.serve_connection_with_upgrades(TokioIo::new(io), service);
         tokio::pin!(connection);
@@ -176,28 +173,10 @@ async fn serve_awake(
     shared.take_idle()
 }
 
-/// One request. The connection counts as busy until the answer's last byte is taken.
-async fn answer(caller: Arc<Caller>, request: Request<Incoming>) -> Result<Response<Busy<ResponseBody>>, Infallible> {
-    let busy = caller.shared.begin();
-    let proxied = caller.proxied_for(request.headers());
-    let context = caller.worker.context(proxied.unwrap_or(caller.peer.ip()));
-    let mut response = match proxied {
-        None => service::respond(&caller.worker, &context, &caller.fields, request).await,
-        Some(address) => {
-            let fields = CallerFields::new(address, "https");
-            service::respond(&caller.worker, &context, &fields, request).await
-        }
-    };
-    if let Some(tunnel) = response.extensions_mut().remove::<Tunnel>() {
-        caller.shared.upgrade_to(tunnel);
-    }
-    Ok(response.map(|body| busy.until_the_end_of(body)))
-}
-
 impl Caller {
     /// The address that a trusted proxy speaks for: the last in `X-Forwarded-For` that is no trusted
     /// proxy's itself. What stands before it may have been made up.
-    fn proxied_for(&self, headers: &HeaderMap) -> Option<IpAddr> {
+    pub(super) fn proxied_for(&self, headers: &HeaderMap) -> Option<IpAddr> {
         let TlsMode::Terminated { trusted_proxies } = &self.worker.environment.settings.tls else {
             return None;
         };

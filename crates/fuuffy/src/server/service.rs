@@ -1,11 +1,13 @@
 //! One request, from its head to its answer: the stages that every request goes through, and the one
 //! fork between the token endpoints and the gateway.
 
+use std::convert::Infallible;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use fuuffy_domain::RequestContext;
-use fuuffy_gateway::{CallerFields, ResponseBody};
+use fuuffy_gateway::{CallerFields, ResponseBody, Tunnel};
 use fuuffy_protocol::{BodyShape, Refusal, RequestFault};
 use http::header::{self, HeaderName, HeaderValue};
 use http::{Request, Response};
@@ -15,33 +17,40 @@ use hyper::body::Incoming;
 use tokio::time::{Instant, timeout_at};
 
 use super::Environment;
-use super::connection::Worker;
+use super::connection::Caller;
+use super::guard::Busy;
 use crate::config::EnvironmentConfig;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// The largest body of a token request, in bytes.
 const TOKEN_BODY: usize = 8 * 1024;
 
-/// Answers one request. Every answer bears `X-Request-Id`.
-pub(super) async fn respond(
-    worker: &Worker,
-    context: &RequestContext,
-    caller: &CallerFields,
+/// Answers one request. Every answer bears `X-Request-Id`, and the connection counts as busy until its
+/// last byte is taken.
+pub(super) async fn answer(
+    caller: Arc<Caller>,
     request: Request<Incoming>,
-) -> Response<ResponseBody> {
-    let environment = &worker.environment;
-    let shape = shape_of(request.uri().path());
-    let mut response = match (check_head(&environment.settings, &request), token_shape(request.uri().path())) {
-        (Err(refusal), _) => refusal.to_response(shape).map(ResponseBody::from),
+) -> Result<Response<Busy<ResponseBody>>, Infallible> {
+    let busy = caller.shared.begin();
+    let proxied = caller.proxied_for(request.headers()).map(|address| (address, CallerFields::new(address, "https")));
+    let (address, fields) = proxied.as_ref().map_or((caller.peer.ip(), &caller.fields), |(at, fields)| (*at, fields));
+    let context = caller.worker.context(address);
+    let environment = &caller.worker.environment;
+    let path = request.uri().path();
+    let mut response = match (check_head(&environment.settings, &request), token_shape(path)) {
+        (Err(refusal), shape) => refusal.to_response(shape.unwrap_or(BodyShape::Guide)).map(ResponseBody::from),
         // Boxed, so that a proxied request does not carry room for a token request.
-        (Ok(()), Some(shape)) => Box::pin(token(environment, context, shape, request)).await,
-        (Ok(()), None) => environment.gateway.respond(context, caller, &worker.pools, request).await,
+        (Ok(()), Some(shape)) => Box::pin(token(environment, &context, shape, request)).await,
+        (Ok(()), None) => environment.gateway.respond(&context, fields, &caller.worker.pools, request).await,
     };
     let mut text = [0; 36];
     if let Ok(id) = HeaderValue::from_str(context.id.encode(&mut text)) {
         response.headers_mut().insert(REQUEST_ID, id);
     }
-    response
+    if let Some(tunnel) = response.extensions_mut().remove::<Tunnel>() {
+        caller.shared.upgrade_to(tunnel);
+    }
+    Ok(response.map(|body| busy.until_the_end_of(body)))
 }
 
 /// A request to a token endpoint.
@@ -63,10 +72,6 @@ fn token_shape(path: &str) -> Option<BodyShape> {
         "/oauth/token" => Some(BodyShape::Standard),
         _ => None,
     }
-}
-
-fn shape_of(path: &str) -> BodyShape {
-    token_shape(path).unwrap_or(BodyShape::Guide)
 }
 
 /// Limits of the head, for HTTP/2 too, and the host.
