@@ -131,6 +131,10 @@ impl Framing {
                 if length - target > self.limits.bytes || request.headers.len() > self.limits.fields {
                     return Progress::Refused(Refusal::HeadersTooLarge);
                 }
+                // hyper would refuse such a target too, but without a word.
+                if !request.path.is_some_and(is_target) {
+                    return Progress::Refused(MALFORMED);
+                }
                 match body_of(&request) {
                     Ok(phase) => {
                         self.phase = phase;
@@ -189,6 +193,12 @@ impl Framing {
         self.phase = Phase::Chunked(chunk);
         Progress::Passed(at)
     }
+}
+
+/// Whether a request target is one (RFC 9112 §3.2). Most are paths of plain letters.
+fn is_target(target: &str) -> bool {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/-_.~?=&%:+,;@!$'()*".contains(&byte);
+    (target.starts_with('/') && target.bytes().all(is_plain)) || target.parse::<http::Uri>().is_ok()
 }
 
 /// What follows a head, or why nobody can say (RFC 9112 §6.3, §3.2).

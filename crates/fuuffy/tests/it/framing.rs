@@ -55,6 +55,9 @@ fn ambiguous_messages_are_refused_and_the_connection_is_closed() {
         "GET /v1/orders HTTP/2.5\r\nhost: localhost\r\n\r\n",
         "GET  /v1/orders HTTP/1.1\r\nhost: localhost\r\n\r\n",
         "GET /v1/ orders HTTP/1.1\r\nhost: localhost\r\n\r\n",
+        "GET /v1/<orders> HTTP/1.1\r\nhost: localhost\r\n\r\n",
+        "GET http://[::1/v1/orders HTTP/1.1\r\nhost: localhost\r\n\r\n",
+        "GET ?orders HTTP/1.1\r\nhost: localhost\r\n\r\n",
         "\x16\x03\x01\x02\x00\x01\x00\x01\u{fc}\x03\x03 a TLS hello to a plain port\r\n\r\n",
         "POST /v1/orders HTTP/1.0\r\nhost: localhost\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n",
     ] {
