@@ -172,6 +172,7 @@ impl From<DeedError> for Failure {
             DeedError::Store(
                 error @ (StoreError::Unwritable(_)
                 | StoreError::Overloaded
+                | StoreError::TooManyScopes
                 | StoreError::Closed
                 | StoreError::Superseded
                 | StoreError::InUse(_)

@@ -1,7 +1,7 @@
 //! Routes: which path goes to which upstreams, and what scope it takes.
 //!
 //! A path is matched as it was sent and forwarded as it was matched. Paths that another server could
-//! read differently (dot segments, empty segments, letters hidden behind percent signs) are refused
+//! read differently (dot segments, empty segments, path parameters, letters hidden behind percent signs) are refused
 //! before matching, so that no request reaches an upstream under another route's scope.
 
 use std::sync::Arc;
@@ -65,18 +65,18 @@ impl<'a> MatchedPath<'a> {
     /// # Errors
     /// [`AmbiguousPath`]
     pub fn check(path: &'a str) -> Result<Self, AmbiguousPath> {
-        if !path.starts_with('/') || path.contains("//") || path.contains('\\') {
+        if !path.starts_with('/') || path.contains("//") || path.contains(['\\', ';']) {
             return Err(AmbiguousPath);
         }
-        if path.contains("/.") && path.split('/').any(|segment| matches!(segment.split(';').next(), Some("." | ".."))) {
+        if path.contains("/.") && path.split('/').any(|segment| matches!(segment, "." | "..")) {
             return Err(AmbiguousPath);
         }
         for escape in path.split('%').skip(1) {
             let decoded = escape.get(..2).and_then(|digits| u8::from_str_radix(digits, 16).ok());
             match decoded {
-                // Letters, digits and "-._" need no escape and would hide a route's prefix; slashes,
+                // Letters, digits and "-._" need no escape and would hide a route's prefix; slashes, semicolons,
                 // backslashes and control characters would change the path for whoever decodes them.
-                Some(byte) if byte.is_ascii_alphanumeric() || byte.is_ascii_control() || b"-._/\\".contains(&byte) => {
+                Some(byte) if byte.is_ascii_alphanumeric() || byte.is_ascii_control() || b"-._/\\;".contains(&byte) => {
                     return Err(AmbiguousPath);
                 }
                 Some(_) => {}

@@ -16,6 +16,7 @@ use hyper::body::Incoming;
 use thiserror::Error;
 use tokio::time::{Instant, Sleep};
 
+use crate::fields;
 use crate::upstream::Lease;
 
 /// Why a body broke off. It is never shown; it makes hyper close the connection.
@@ -124,7 +125,10 @@ impl Body for CallerBody {
         };
         let outcome = match Pin::new(&mut streaming.body).poll_frame(cx) {
             Poll::Ready(None) => return Poll::Ready(None),
-            Poll::Ready(Some(Ok(frame))) => {
+            Poll::Ready(Some(Ok(mut frame))) => {
+                if let Some(trailers) = frame.trailers_mut() {
+                    fields::clean_trailers(trailers);
+                }
                 streaming.patience.moved();
                 streaming.fate.0.moved.fetch_add(1, Ordering::Relaxed);
                 let length = frame.data_ref().map_or(0, Bytes::len) as u64;

@@ -97,6 +97,43 @@ impl CallerFields {
     }
 }
 
+/// Fields that callers have no say in, neither as header fields nor as trailers.
+static OURS: [HeaderName; 9] = [
+    CLIENT_ID,
+    ENVIRONMENT,
+    SCOPES,
+    REQUEST_ID,
+    FORWARDED_FOR,
+    FORWARDED_PROTO,
+    FORWARDED_HOST,
+    header::FORWARDED,
+    header::AUTHORIZATION,
+];
+
+/// Removes fields that some software takes for ours: CGI and its heirs read `_` as `-`.
+fn remove_lookalikes(headers: &mut HeaderMap) {
+    if !headers.keys().any(|name| name.as_str().contains('_')) {
+        return;
+    }
+    let is_ours = |name: &&HeaderName| {
+        let dashed = name.as_str().replace('_', "-");
+        name.as_str().contains('_') && OURS.iter().any(|ours| ours.as_str() == dashed)
+    };
+    let lookalikes: Vec<HeaderName> = headers.keys().filter(is_ours).cloned().collect();
+    for name in lookalikes {
+        headers.remove(name);
+    }
+}
+
+/// Takes out of a caller's trailers what frames or authenticates a message (RFC 9110 §6.5.1), and ours.
+pub(crate) fn clean_trailers(trailers: &mut HeaderMap) {
+    remove_hop_by_hop(trailers);
+    remove_lookalikes(trailers);
+    for name in OURS.iter().chain(&[header::HOST, header::CONTENT_LENGTH, header::COOKIE, header::TRAILER]) {
+        trailers.remove(name);
+    }
+}
+
 /// Removes the fields of one hop, those that `Connection` names among them (RFC 9110 §7.6.1).
 pub(crate) fn remove_hop_by_hop(headers: &mut HeaderMap) {
     if headers.contains_key(header::CONNECTION) {
@@ -154,6 +191,7 @@ pub(crate) struct Assertion<'a> {
 impl Assertion<'_> {
     /// Replaces the caller's fields of these names by ours, and takes the token out.
     pub(crate) fn write(&self, headers: &mut HeaderMap, host: Option<&HeaderValue>) {
+        remove_lookalikes(headers);
         headers.remove(header::AUTHORIZATION);
         headers.insert(CLIENT_ID, self.meter.client_id.clone());
         headers.insert(ENVIRONMENT, HeaderValue::from_static(self.environment.as_str()));

@@ -179,6 +179,10 @@ impl Gateway {
 }
 
 fn find_route(snapshot: &Snapshot, method: &Method, uri: &Uri) -> Result<RouteMatch, Refusal> {
+    // One asks for a tunnel, the other for what we said to the upstream; neither is for an API.
+    if matches!(*method, Method::CONNECT | Method::TRACE) {
+        return Err(Refusal::MethodNotAllowed("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"));
+    }
     let path = MatchedPath::check(uri.path()).map_err(|_| Refusal::InvalidRequest(RequestFault::AmbiguousPath))?;
     snapshot.table.find(method, path).ok_or(Refusal::NotFound)
 }
@@ -211,7 +215,12 @@ fn prepare(
     } else {
         CallerBody::streaming(body, settings.max_body, settings.body_timeout)
     };
+    let has_length = head.headers.contains_key(header::CONTENT_LENGTH);
     let mut request = head.assert(assertion, body);
+    if !request.body().is_end_stream() && !has_length && settings.protocol == UpstreamProtocol::Http1 {
+        // Said here, for hyper takes a GET without a length for one without a body.
+        request.headers_mut().insert(header::TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
+    }
     if upgrade.is_some() {
         tunnel::announce(request.headers_mut());
     }
@@ -351,7 +360,12 @@ fn respond(
 ) -> Result<Response<ResponseBody>, Refusal> {
     let Answer { mut response, lease } = answer;
     *response.version_mut() = Version::HTTP_11;
-    fields::remove_hop_by_hop(response.headers_mut());
+    let headers = response.headers_mut();
+    if headers.contains_key(header::TRANSFER_ENCODING) && headers.contains_key(header::CONTENT_LENGTH) {
+        // Two lengths: nobody can say which of them the body will keep.
+        return Err(Refusal::BadGateway);
+    }
+    fields::remove_hop_by_hop(headers);
     if response.status() != StatusCode::SWITCHING_PROTOCOLS {
         return Ok(response.map(|body| ResponseBody::streamed(body, settings.body_timeout, lease)));
     }

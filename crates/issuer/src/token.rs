@@ -181,6 +181,7 @@ impl Issuer {
 fn refusal_of(error: &StoreError) -> Refusal {
     match error {
         StoreError::Superseded => Refusal::UnauthorizedClient,
+        StoreError::TooManyScopes => Refusal::InvalidScope,
         StoreError::Closed | StoreError::Overloaded => Refusal::ServiceUnavailable(1),
         StoreError::Unwritable(_) | StoreError::InUse(_) | StoreError::BadFile { .. } => {
             Refusal::ServiceUnavailable(UNWRITABLE_RETRY)

@@ -125,6 +125,9 @@ pub enum StoreError {
     /// A write or a sync failed, now or earlier; nothing was acknowledged.
     #[error("the store cannot write: {0}")]
     Unwritable(String),
+    /// Tokens with more sets of scopes than can be kept in mind.
+    #[error("there are too many different scopes")]
+    TooManyScopes,
     /// More deeds wait than will be done soon.
     #[error("the store is overloaded")]
     Overloaded,

@@ -102,6 +102,8 @@ pub(super) async fn serve(
     peer: SocketAddr,
     mut stopped: watch::Receiver<bool>,
 ) {
+    // On a listener for both families an IPv4 caller comes in IPv6's clothes.
+    let peer = SocketAddr::new(peer.ip().to_canonical(), peer.port());
     let scheme = match &worker.environment.settings.tls {
         TlsMode::Loopback => "http",
         TlsMode::Terminated { trusted_proxies } if trusted_proxies.iter().any(|net| net.contains(&peer.ip())) => {
@@ -168,7 +170,8 @@ async fn serve_awake(
         }
     }
     if let Some(tunnel) = shared.take_tunnel() {
-        tunnel.carry().await;
+        tunnel.carry(worker.environment.settings.limits.idle_timeout).await;
+        return None;
     }
     shared.take_idle()
 }
@@ -182,7 +185,7 @@ impl Caller {
         };
         let fields = headers.get_all(FORWARDED_FOR).iter().rev();
         let mut addresses = fields.flat_map(|field| field.to_str().unwrap_or_default().rsplit(','));
-        addresses.find_map(|text| match text.trim().parse::<IpAddr>() {
+        addresses.find_map(|text| match text.trim().parse::<IpAddr>().map(|address| address.to_canonical()) {
             Ok(address) if trusted_proxies.iter().any(|net| net.contains(&address)) => None,
             known => Some(known.ok()),
         })?

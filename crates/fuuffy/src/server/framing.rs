@@ -57,6 +57,7 @@ enum Chunk {
     /// At the start of a trailer line, or of the last, empty one.
     LineStart,
     Line,
+    LineLf,
     LastLf,
 }
 
@@ -181,7 +182,8 @@ impl Framing {
                 (Chunk::DataCr, b'\r') => Chunk::DataLf,
                 (Chunk::DataLf, b'\n') => Chunk::Size(0, 0),
                 (Chunk::LineStart, b'\r') => Chunk::LastLf,
-                (Chunk::Line, b'\n') => Chunk::LineStart,
+                (Chunk::Line, b'\r') => Chunk::LineLf,
+                (Chunk::LineLf, b'\n') => Chunk::LineStart,
                 (Chunk::LineStart | Chunk::Line, _) if byte != b'\n' => Chunk::Line,
                 (Chunk::LastLf, b'\n') => {
                     self.phase = Phase::Head;
@@ -210,7 +212,8 @@ fn body_of(request: &Request<'_, '_>) -> Result<Phase, Refusal> {
             if length.is_some() || text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_digit()) {
                 return Err(AMBIGUOUS);
             }
-            length = Some(text.parse::<u64>().map_err(|_| AMBIGUOUS)?);
+            // hyper keeps the two greatest numbers for itself.
+            length = Some(text.parse().ok().filter(|length| *length < u64::MAX - 1).ok_or(AMBIGUOUS)?);
         } else if field.name.eq_ignore_ascii_case("transfer-encoding") {
             if chunked || !field.value.eq_ignore_ascii_case(b"chunked") || request.version == Some(0) {
                 return Err(AMBIGUOUS);

@@ -17,9 +17,11 @@ use std::time::Duration;
 use bytes::{Buf, Bytes, BytesMut};
 use fuuffy_gateway::Tunnel;
 use fuuffy_protocol::{BodyShape, Refusal};
+use http::Version;
 use http_body::{Body, Frame, SizeHint};
 use parking_lot::Mutex;
 use pin_project_lite::pin_project;
+use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep, sleep_until};
@@ -31,6 +33,13 @@ use super::framing::{Framing, Progress};
 pub(super) struct Shared {
     /// Requests that are not answered to the last byte: the connection is not idle.
     in_flight: AtomicUsize,
+    /// Those of them that wait for us, and not for the caller to take the answer.
+    waiting: AtomicUsize,
+    /// Pieces of answers that the caller made room for.
+    moves: AtomicUsize,
+    /// Whether to reset the connection instead of ending it: an answer without a length broke off, and the
+    /// end of the connection would look like its own (RFC 9112 §9.8).
+    resets: AtomicBool,
     /// The connection speaks another protocol now.
     upgraded: AtomicBool,
     /// Where its bytes go then.
@@ -42,8 +51,8 @@ pub(super) struct Shared {
 impl Shared {
     /// Counts a request until the value is dropped.
     pub(super) fn begin(self: &Arc<Self>) -> Busy<()> {
-        self.in_flight.fetch_add(1, Ordering::Relaxed);
-        Busy { body: (), shared: Arc::clone(self) }
+        self.waiting.fetch_add(1, Ordering::Relaxed);
+        Busy { body: (), shared: Arc::clone(self), ends_with_connection: false, is_waiting: true }
     }
 
     /// From the answer to the request under way on, the connection's bytes are not looked at.
@@ -69,20 +78,25 @@ pin_project! {
         #[pin]
         body: B,
         shared: Arc<Shared>,
+        ends_with_connection: bool,
+        is_waiting: bool,
     }
 
     impl<B> PinnedDrop for Busy<B> {
         fn drop(this: Pin<&mut Self>) {
-            this.project().shared.in_flight.fetch_sub(1, Ordering::Relaxed);
+            let this = this.project();
+            let count = if *this.is_waiting { &this.shared.waiting } else { &this.shared.in_flight };
+            count.fetch_sub(1, Ordering::Relaxed);
         }
     }
 }
 
 impl Busy<()> {
-    /// Goes on until the answer's body is dropped.
-    pub(super) fn until_the_end_of<B>(self, body: B) -> Busy<B> {
+    /// Goes on until the answer's body is dropped. To a caller of HTTP/1.0 a body may end with the connection.
+    pub(super) fn until_the_end_of<B>(self, body: B, version: Version) -> Busy<B> {
         self.shared.in_flight.fetch_add(1, Ordering::Relaxed);
-        Busy { body, shared: Arc::clone(&self.shared) }
+        let ends_with_connection = version == Version::HTTP_10;
+        Busy { body, shared: Arc::clone(&self.shared), ends_with_connection, is_waiting: false }
     }
 }
 
@@ -91,7 +105,13 @@ impl<B: Body> Body for Busy<B> {
     type Error = B::Error;
 
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
-        self.project().body.poll_frame(cx)
+        let this = self.project();
+        let frame = ready!(this.body.poll_frame(cx));
+        this.shared.moves.fetch_add(1, Ordering::Relaxed);
+        if *this.ends_with_connection && matches!(frame, Some(Err(_))) {
+            this.shared.resets.store(true, Ordering::Relaxed);
+        }
+        Poll::Ready(frame)
     }
 
     fn is_end_stream(&self) -> bool {
@@ -130,7 +150,9 @@ pub(super) struct Guarded {
     ready: BytesMut,
     shared: Arc<Shared>,
     patience: Patience,
+    /// When something moved last, as far as was looked.
     since: Instant,
+    seen_moves: usize,
     timer: Pin<Box<Sleep>>,
     write_timer: Option<Pin<Box<Sleep>>>,
     ended: bool,
@@ -157,6 +179,7 @@ impl Guarded {
             shared,
             patience,
             since,
+            seen_moves: 0,
             timer: Box::pin(sleep_until(since + patience.header)),
             write_timer: None,
             ended: false,
@@ -172,16 +195,26 @@ impl Guarded {
 
     /// The deadline is looked at when the timer fires, not moved with every message.
     fn poll_too_slow(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if self.shared.upgraded.load(Ordering::Relaxed) {
+            // The tunnel keeps its own time.
+            return Poll::Pending;
+        }
         let soonest = self.since + self.limit();
         if self.timer.deadline() > soonest {
             self.timer.as_mut().reset(soonest);
         }
         loop {
             ready!(self.timer.as_mut().poll(cx));
-            let limit = self.limit();
-            let deadline = if self.is_busy() { Instant::now() + limit } else { self.since + limit };
-            if deadline <= Instant::now() {
-                self.napping = self.is_between_messages();
+            let now = Instant::now();
+            let moves = self.shared.moves.load(Ordering::Relaxed);
+            if std::mem::replace(&mut self.seen_moves, moves) != moves {
+                self.since = now;
+            }
+            // A caller that takes nothing of its answer, as HTTP/2's windows allow, is not waited for.
+            let limit = if self.has_answers_to_take() { self.patience.idle } else { self.limit() };
+            let deadline = if self.waits_for_us() { now + limit } else { self.since + limit };
+            if deadline <= now {
+                self.napping = self.is_between_messages() && !self.has_answers_to_take();
                 return Poll::Ready(());
             }
             self.timer.as_mut().reset(deadline);
@@ -196,8 +229,12 @@ impl Guarded {
         }
     }
 
-    fn is_busy(&self) -> bool {
-        self.shared.in_flight.load(Ordering::Relaxed) > 0 || self.write_timer.is_some()
+    fn waits_for_us(&self) -> bool {
+        self.shared.waiting.load(Ordering::Relaxed) > 0 || self.write_timer.is_some()
+    }
+
+    fn has_answers_to_take(&self) -> bool {
+        self.shared.in_flight.load(Ordering::Relaxed) > 0
     }
 
     fn is_between_messages(&self) -> bool {
@@ -375,6 +412,11 @@ impl Drop for Guarded {
     fn drop(&mut self) {
         if self.napping {
             *self.shared.idle.lock() = self.inner.take();
+        } else if let Some(stream) = &self.inner
+            && self.shared.resets.load(Ordering::Relaxed)
+        {
+            // Failing to set this leaves the connection to end as others do.
+            let _ = SockRef::from(stream).set_linger(Some(Duration::ZERO));
         }
     }
 }

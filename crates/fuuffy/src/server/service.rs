@@ -31,7 +31,7 @@ pub(super) async fn answer(
     caller: Arc<Caller>,
     request: Request<Incoming>,
 ) -> Result<Response<Busy<ResponseBody>>, Infallible> {
-    let busy = caller.shared.begin();
+    let (busy, version) = (caller.shared.begin(), request.version());
     let proxied = caller.proxied_for(request.headers()).map(|address| (address, CallerFields::new(address, "https")));
     let (address, fields) = proxied.as_ref().map_or((caller.peer.ip(), &caller.fields), |(at, fields)| (*at, fields));
     let context = caller.worker.context(address);
@@ -50,7 +50,7 @@ pub(super) async fn answer(
     if let Some(tunnel) = response.extensions_mut().remove::<Tunnel>() {
         caller.shared.upgrade_to(tunnel);
     }
-    Ok(response.map(|body| busy.until_the_end_of(body)))
+    Ok(response.map(|body| busy.until_the_end_of(body, version)))
 }
 
 /// A request to a token endpoint.

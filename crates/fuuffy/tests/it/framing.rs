@@ -35,6 +35,7 @@ fn ambiguous_messages_are_refused_and_the_connection_is_closed() {
         "content-length: 5 5\r\n\r\nhello",
         "content-length: 99999999999999999999999\r\n\r\nhello",
         "content-length:\r\n\r\nhello",
+        "content-length: 18446744073709551615\r\n\r\nhello",
         "transfer-encoding: gzip, chunked\r\n\r\n0\r\n\r\n",
         "transfer-encoding: identity\r\n\r\n",
         "transfer-encoding: chunked\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n",
@@ -82,6 +83,8 @@ fn bad_chunks_never_reach_the_upstream_as_a_whole_body() {
         "5\r\nhelloX\r\n0\r\n\r\n",
         "g\r\nhello\r\n0\r\n\r\n",
         "5;a=\rb\r\nhello\r\n0\r\n\r\n",
+        "0\r\na: b\n\r\n",
+        "0\r\na: b\rc\r\n\r\n",
     ] {
         let mut connection = Connection::open(server.testing);
         connection.send(format!(
@@ -136,6 +139,21 @@ fn slow_and_idle_callers_are_let_go() {
     let mut half = Connection::open(server.testing);
     half.send("POST /v1/auth/token HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/x-www-form-urlencoded\r\ncontent-length: 10\r\n\r\nhalf");
     assert_eq!(half.reply().unwrap().code(), "invalid_request");
+}
+
+/// A caller of HTTP/2 that makes no room for its answer is let go, too.
+#[test]
+fn a_closed_window_is_not_waited_for() {
+    let limits = "limits = { idle_timeout = \"200ms\", body_timeout = \"100ms\" }";
+    let place = Place::new(&config_with(Upstream::friendly().address, limits, ""));
+    let server = place.serve();
+    let mut stuck = Connection::open(server.testing);
+    stuck.send(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
+    // SETTINGS with INITIAL_WINDOW_SIZE 0, then HEADERS of GET / (RFC 9113 §6.5, §6.2; RFC 7541).
+    stuck.send(b"\0\0\x06\x04\0\0\0\0\0\0\x04\0\0\0\0");
+    stuck.send(b"\0\0\x0e\x01\x05\0\0\0\x01\x82\x86\x84\x41\x09localhost");
+    assert!(!stuck.bytes(1).is_empty(), "the server speaks HTTP/2");
+    while !stuck.bytes(1).is_empty() {}
 }
 
 /// Callers beyond the limit wait; none of them is refused, none of them is lost.

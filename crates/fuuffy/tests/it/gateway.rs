@@ -40,6 +40,10 @@ fn the_upstream_gets_our_fields_and_never_the_callers() {
     let front = Front::before(&config(upstream.address));
     let forged = [
         ("x-client-id", "app_admin"),
+        ("x_client_id", "app_admin"),
+        ("x-client_id", "app_admin"),
+        ("x_forwarded_for", "10.0.0.1"),
+        ("x_own_field", "kept"),
         ("x-environment", "production"),
         ("x-scopes", "admin"),
         ("x-request-id", "forged"),
@@ -80,6 +84,10 @@ fn expect_ours(upstream: &Upstream, reply: &Reply) {
     assert_eq!(seen.field("x-forwarded-host"), Some("localhost"));
     assert_eq!(seen.field("host"), Some(upstream.address.to_string().as_str()));
     assert_eq!(seen.field("x-kept"), Some("end to end"));
+    assert_eq!(seen.field("x_own_field"), Some("kept"));
+    for lookalike in ["x_client_id", "x-client_id", "x_forwarded_for"] {
+        assert_eq!(seen.field(lookalike), None, "CGI reads _ as -");
+    }
     for gone in
         ["authorization", "x-secret-hop", "keep-alive", "proxy-connection", "proxy-authorization", "te", "connection"]
     {
@@ -188,6 +196,47 @@ fn trailers_pass() {
 }
 
 #[test]
+fn trailers_forge_nothing() {
+    let upstream = Upstream::friendly();
+    let front = Front::before(&config(upstream.address));
+    let mut connection = front.connect("POST /v1/orders HTTP/1.1\r\n");
+    connection.send(
+        "te: trailers\r\ntrailer: x-client-id, x_scopes, authorization, x-kept\r\ntransfer-encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\n\
+         x-client-id: forged\r\nx_scopes: forged\r\nauthorization: forged\r\nx-kept: 1\r\n\r\n",
+    );
+    assert_eq!(connection.reply().unwrap().status, 200);
+    let body = String::from_utf8(upstream.last().body).unwrap();
+    assert!(body.contains("x-kept: 1") && !body.contains("forged"), "{body}");
+}
+
+#[test]
+fn a_get_may_have_a_body() {
+    let upstream = Upstream::friendly();
+    let front = Front::before(&config(upstream.address));
+    let mut connection = front.connect("GET /v1/orders HTTP/1.1\r\n");
+    connection.send("transfer-encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n");
+    assert_eq!(connection.reply().unwrap().status, 200);
+    assert_eq!(upstream.last().body, b"3\r\nabc\r\n0\r\n\r\n");
+}
+
+#[test]
+fn nobody_tunnels_or_traces() {
+    let upstream = Upstream::friendly();
+    let front = Front::before(&config(upstream.address));
+    for (method, target) in [("TRACE", "/v1/orders"), ("CONNECT", "http://localhost/v1/orders")] {
+        let reply = front.ask(method, target, &[("host", "localhost")], "");
+        assert_eq!((reply.status, reply.code().as_str()), (405, "method_not_allowed"), "{method}");
+        assert_eq!(reply.field("allow"), Some("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"));
+    }
+    assert_eq!(
+        front.ask("GET", "/v1/orders;x/7", &[], "").status,
+        400,
+        "path parameters are read in more than one way"
+    );
+    assert!(upstream.seen().is_empty());
+}
+
+#[test]
 fn head_has_no_body_and_the_connection_goes_on() {
     let upstream = Upstream::start(|seen, _| match seen.method.as_str() {
         "HEAD" => Act::Answer(b"HTTP/1.1 200 OK\r\ncontent-length: 1234\r\n\r\n".to_vec()),
@@ -217,6 +266,27 @@ fn a_broken_upstream_body_is_never_ended_as_if_it_were_whole() {
         let reply = front.ask("GET", target, &[], "");
         assert!(!reply.whole, "{target}: {reply:?}");
     }
+}
+
+/// HTTP/1.0 knows no chunks: the end of the connection is the end of the body, unless it is a reset.
+#[test]
+fn an_older_caller_learns_of_a_broken_body_too() {
+    use std::io::{Read as _, Write as _};
+    let broken = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n4\r\nhalf\r\n";
+    let upstream = Upstream::start(|_, _| Act::AnswerAndClose(broken.to_vec()));
+    let front = Front::before(&config(upstream.address));
+    let mut stream = std::net::TcpStream::connect(front.server.testing).unwrap();
+    write!(stream, "GET /v1/orders HTTP/1.0\r\nhost: localhost\r\nauthorization: {}\r\n\r\n", front.bearer).unwrap();
+    let ended = stream.read_to_end(&mut Vec::new());
+    assert_eq!(ended.unwrap_err().kind(), std::io::ErrorKind::ConnectionReset);
+}
+
+#[test]
+fn an_answer_with_two_lengths_is_none() {
+    let two = b"HTTP/1.1 200 OK\r\ncontent-length: 3\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n";
+    let upstream = Upstream::start(|_, _| Act::Answer(two.to_vec()));
+    let front = Front::before(&config(upstream.address));
+    assert_eq!(front.ask("GET", "/v1/orders", &[], "").code(), "bad_gateway");
 }
 
 #[test]
@@ -271,6 +341,26 @@ fn websocket_passes_where_the_route_allows_it() {
         connection.send(bytes);
         assert_eq!(connection.bytes(bytes.len()), bytes);
     }
+}
+
+/// A WebSocket may be silent, but not for ever.
+#[test]
+fn a_silent_websocket_stays_until_its_time_is_over() {
+    let switching = b"HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n";
+    let upstream = Upstream::start(move |_, _| Act::Echo(switching.to_vec()));
+    let limits = "limits = { header_timeout = \"150ms\", idle_timeout = \"700ms\" }";
+    let front = Front::before(&config_with(upstream.address, limits, "websocket = true"));
+    let mut socket = front.connect("GET /v1/orders HTTP/1.1\r\n");
+    socket.send("connection: upgrade\r\nupgrade: websocket\r\n\r\n");
+    assert_eq!(socket.reply().unwrap().status, 101);
+    for _ in 0..6 {
+        // Another caller is let go after the header timeout: so much time has passed.
+        assert!(Connection::open(front.server.testing).is_closed());
+        assert!(Connection::open(front.server.testing).is_closed());
+        socket.send("\x00\r\nnot http");
+        assert_eq!(socket.bytes(11), b"\x00\r\nnot http");
+    }
+    assert!(socket.is_closed(), "idle for too long");
 }
 
 /// Whoever asks for another protocol gets an answer in this one; nothing of it reaches the upstream.

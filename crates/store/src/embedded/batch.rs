@@ -9,6 +9,9 @@ use rusqlite::{Connection, params};
 use super::Memory;
 use crate::{IndexedToken, NewClient, NewSecret, NewToken, SecretChange, StoreError};
 
+/// Different sets of scopes that tokens may have at a time, between two starts.
+const MAX_SCOPE_SETS: usize = 16_384;
+
 /// Why a deed of a batch was not done.
 pub(super) enum Fault {
     /// It may not be; nothing of it was written.
@@ -186,6 +189,10 @@ impl<'a> Batch<'a> {
             return Err(Fault::Refused(StoreError::Superseded));
         }
         let scope = Arc::new(token.grant.scope().clone());
+        // Every subset of a client's scopes may be asked for; memory must not grow with all of them.
+        if self.scopes.len() >= MAX_SCOPE_SETS && !self.scopes.contains_key(&scope) {
+            return Err(Fault::Refused(StoreError::TooManyScopes));
+        }
         let scope_id = self.intern(&scope)?;
         let expires_at = token.issued_at.after(token.grant.lifetime().duration());
         self.connection

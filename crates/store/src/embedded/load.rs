@@ -27,6 +27,7 @@ const HOUR: i64 = 3_600_000;
 
 pub(super) fn load(connection: &Connection, memory: &Memory, now: Timestamp) -> rusqlite::Result<Loaded> {
     let newest_client = load_clients(connection, memory)?;
+    forget_unused_scopes(connection)?;
     let scopes = load_scopes(connection)?;
     let mut loaded =
         Loaded { next_seq: 1, swept: 0, scopes: HashMap::new(), marks: VecDeque::new(), newest: newest_client };
@@ -103,6 +104,15 @@ fn text<T, E: std::error::Error + Send + Sync + 'static>(
 
 fn unusable(column: usize, error: impl std::error::Error + Send + Sync + 'static) -> rusqlite::Error {
     rusqlite::Error::FromSqlConversionFailure(column, rusqlite::types::Type::Text, Box::new(error))
+}
+
+/// Only where there are many, for it reads all tokens.
+fn forget_unused_scopes(connection: &Connection) -> rusqlite::Result<()> {
+    let many: bool = connection.query_row("SELECT count(*) > 1000 FROM scopes", [], |row| row.get(0))?;
+    if many {
+        connection.execute("DELETE FROM scopes WHERE id NOT IN (SELECT scope FROM tokens)", [])?;
+    }
+    Ok(())
 }
 
 fn load_scopes(connection: &Connection) -> rusqlite::Result<HashMap<i64, Arc<ScopeSet>>> {

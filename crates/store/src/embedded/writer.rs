@@ -78,6 +78,17 @@ pub(super) struct Writer {
     marks: VecDeque<Mark>,
 }
 
+/// A writer that panics writes nothing any more, and everybody must know.
+struct TellsOfPanic(Arc<Memory>);
+
+impl Drop for TellsOfPanic {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.is_writable.store(false, Ordering::Release);
+        }
+    }
+}
+
 impl Writer {
     pub(super) fn new(
         connection: Connection,
@@ -97,6 +108,7 @@ impl Writer {
     }
 
     fn run(mut self, commands: &mpsc::Receiver<Command>) {
+        let _told = TellsOfPanic(Arc::clone(&self.memory));
         while let Ok(first) = commands.recv() {
             let (mut jobs, mut ticked, mut closing) = (Vec::new(), false, None);
             let mut next = Some(first);
