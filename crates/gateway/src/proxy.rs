@@ -1,6 +1,6 @@
 //! The life of a proxied request, top to bottom.
 
-use std::pin::{Pin, pin};
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,8 +16,6 @@ use http::{Method, Request, Response, StatusCode, Uri, Version};
 use http_body::Body;
 use hyper::body::Incoming;
 use hyper::upgrade::OnUpgrade;
-use tokio::time::error::Elapsed;
-use tokio::time::timeout;
 
 use crate::body::{BodyFate, CallerBody, ResponseBody};
 use crate::fields::{self, Assertion, CallerFields};
@@ -279,7 +277,7 @@ async fn forward(admitted: Admitted<'_>, pools: &RoutePools) -> Result<Response<
         let Some(answer) = lease.send(request) else {
             return Err(Refusal::BadGateway);
         };
-        let answer = patiently(pin!(answer), settings.response_timeout, &prepared.fate).await;
+        let answer = lease.watch().within(settings.response_timeout, &prepared.fate, pin!(answer)).await;
         let mut failure = match answer {
             Ok(Ok(response)) => {
                 pool.note_success();
@@ -312,18 +310,6 @@ async fn forward(admitted: Admitted<'_>, pools: &RoutePools) -> Result<Response<
                 tracing::warn!(request_id = %context.id, upstream = pool.authority, %error, "The upstream broke off");
                 return Err(Refusal::BadGateway);
             }
-        }
-    }
-}
-
-/// Waits for the head of an answer, for so long after the request's body moved last.
-async fn patiently<F: Future>(mut answer: Pin<&mut F>, limit: Duration, body: &BodyFate) -> Result<F::Output, Elapsed> {
-    let mut moved = body.moved();
-    loop {
-        let outcome = timeout(limit, answer.as_mut()).await;
-        let moves = std::mem::replace(&mut moved, body.moved());
-        if outcome.is_ok() || moves == moved {
-            return outcome;
         }
     }
 }

@@ -4,8 +4,11 @@
 //! down. One that refuses connections or goes silent is left alone for a while.
 
 use std::collections::VecDeque;
+use std::future::poll_fn;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Poll, ready};
 use std::time::Duration;
 
 use futures_util::future::Either;
@@ -15,9 +18,9 @@ use hyper::client::conn::{TrySendError, http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use parking_lot::Mutex;
 use tokio::net::TcpStream;
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, Sleep, sleep_until, timeout};
 
-use crate::body::CallerBody;
+use crate::body::{BodyFate, CallerBody};
 use crate::snapshot::{RouteSettings, Snapshot, Upstream, UpstreamProtocol};
 
 /// Failures in a row after which an upstream is left alone, and for how long.
@@ -90,7 +93,7 @@ pub(crate) struct Pool {
     in_flight: AtomicUsize,
     health: Mutex<Health>,
     /// Used last comes last.
-    idle: Mutex<VecDeque<(http1::SendRequest<CallerBody>, Instant)>>,
+    idle: Mutex<VecDeque<Idle>>,
     shared: Mutex<Option<http2::SendRequest<CallerBody>>>,
     /// Keeps the snapshot's address from being reused while pools are keyed by it.
     _snapshot: Arc<Snapshot>,
@@ -151,10 +154,13 @@ impl Pool {
     /// as the upstream's load from here on.
     pub(crate) async fn lease(self: &Arc<Self>) -> Result<Lease, ConnectFailure> {
         self.in_flight.fetch_add(1, Ordering::Relaxed);
-        let mut lease = Lease { pool: Arc::clone(self), connection: None };
+        let mut lease = Lease { pool: Arc::clone(self), connection: None, watch: Watch::default() };
         lease.connection = Some(match self.protocol {
             UpstreamProtocol::Http1 => match self.reuse().await {
-                Some(sender) => Connection::Http1 { sender, reused: true },
+                Some((sender, watch)) => {
+                    lease.watch = watch;
+                    Connection::Http1 { sender, reused: true }
+                }
                 // Boxed, for its size is paid by every request and its use by few.
                 None => Connection::Http1 { sender: Box::pin(self.connect_http1()).await?, reused: false },
             },
@@ -163,15 +169,15 @@ impl Pool {
         Ok(lease)
     }
 
-    async fn reuse(&self) -> Option<http1::SendRequest<CallerBody>> {
+    async fn reuse(&self) -> Option<(http1::SendRequest<CallerBody>, Watch)> {
         loop {
-            let (mut sender, since) = self.idle.lock().pop_back()?;
+            let Idle { mut sender, since, watch } = self.idle.lock().pop_back()?;
             if since.elapsed() >= self.idle_timeout || sender.is_closed() {
                 continue;
             }
             // An upstream may answer before it has read the request whole; nobody else waits for that.
             if sender.is_ready() || matches!(timeout(SETTLE, sender.ready()).await, Ok(Ok(()))) {
-                return Some(sender);
+                return Some((sender, watch));
             }
         }
     }
@@ -212,10 +218,60 @@ impl Pool {
     }
 }
 
+/// A connection that waits for a request.
+struct Idle {
+    sender: http1::SendRequest<CallerBody>,
+    since: Instant,
+    watch: Watch,
+}
+
 /// A connection on loan for one request.
 pub(crate) struct Lease {
     pool: Arc<Pool>,
     connection: Option<Connection>,
+    watch: Watch,
+}
+
+/// Limits waits for answers. The timer stays with its connection and is moved only when it fires, since
+/// setting one costs more than most answers take.
+#[derive(Default)]
+pub(crate) struct Watch(Option<Pin<Box<Sleep>>>);
+
+/// Nothing came in time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct TimedOut;
+
+impl Watch {
+    /// Waits for an answer, for so long after the request's body moved last.
+    pub(crate) async fn within<F: Future>(
+        &mut self,
+        limit: Duration,
+        body: &BodyFate,
+        mut answer: Pin<&mut F>,
+    ) -> Result<F::Output, TimedOut> {
+        let (mut since, mut moved) = (Instant::now(), body.moved());
+        poll_fn(|cx| {
+            if let Poll::Ready(answer) = answer.as_mut().poll(cx) {
+                return Poll::Ready(Ok(answer));
+            }
+            let timer = self.0.get_or_insert_with(|| Box::pin(sleep_until(since + limit)));
+            if timer.is_elapsed() || timer.deadline() > since + limit {
+                timer.as_mut().reset(since + limit);
+            }
+            loop {
+                ready!(timer.as_mut().poll(cx));
+                let (now, moves) = (Instant::now(), body.moved());
+                if std::mem::replace(&mut moved, moves) != moves {
+                    since = now;
+                }
+                if now >= since + limit {
+                    return Poll::Ready(Err(TimedOut));
+                }
+                timer.as_mut().reset(since + limit);
+            }
+        })
+        .await
+    }
 }
 
 enum Connection {
@@ -228,6 +284,11 @@ impl Lease {
     /// while this one was on its way.
     pub(crate) fn is_reused(&self) -> bool {
         matches!(self.connection, Some(Connection::Http1 { reused: true, .. } | Connection::Http2(_)))
+    }
+
+    /// What limits the wait for its answer.
+    pub(crate) fn watch(&mut self) -> &mut Watch {
+        &mut self.watch
     }
 
     pub(crate) fn pool(&self) -> &Arc<Pool> {
@@ -248,10 +309,10 @@ impl Lease {
             let mut idle = self.pool.idle.lock();
             if idle.len() < MAX_IDLE && !sender.is_closed() {
                 let now = Instant::now();
-                while idle.front().is_some_and(|(_, since)| now - *since >= self.pool.idle_timeout) {
+                while idle.front().is_some_and(|oldest| now - oldest.since >= self.pool.idle_timeout) {
                     idle.pop_front();
                 }
-                idle.push_back((sender, now));
+                idle.push_back(Idle { sender, since: now, watch: std::mem::take(&mut self.watch) });
             }
         }
     }

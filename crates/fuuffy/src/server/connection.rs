@@ -17,8 +17,9 @@ use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::time::timeout;
 
+use super::busy::Shared;
 use super::framing::{Framing, HeadLimits};
-use super::guard::{Guarded, Patience, Shared};
+use super::guard::{Guarded, Patience};
 use super::service;
 use super::{Environment, told_to_stop};
 use crate::config::{ConnectionLimits, TlsMode};
@@ -159,6 +160,7 @@ async fn serve_awake(
         let connection = worker.server.serve_connection_with_upgrades(TokioIo::new(io), service);
         tokio::pin!(connection);
         let ended = tokio::select! {
+            biased;
             ended = connection.as_mut() => ended,
             () = told_to_stop(stopped) => {
                 connection.as_mut().graceful_shutdown();

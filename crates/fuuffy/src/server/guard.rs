@@ -10,118 +10,19 @@
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::Ordering;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::{Buf, Bytes, BytesMut};
-use fuuffy_gateway::Tunnel;
 use fuuffy_protocol::{BodyShape, Refusal};
-use http::Version;
-use http_body::{Body, Frame, SizeHint};
-use parking_lot::Mutex;
-use pin_project_lite::pin_project;
 use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep, sleep_until};
 
+use super::busy::Shared;
 use super::framing::{Framing, Progress};
-
-/// What the connection and the requests on it tell each other.
-#[derive(Debug, Default)]
-pub(super) struct Shared {
-    /// Requests that are not answered to the last byte: the connection is not idle.
-    in_flight: AtomicUsize,
-    /// Those of them that wait for us, and not for the caller to take the answer.
-    waiting: AtomicUsize,
-    /// Pieces of answers that the caller made room for.
-    moves: AtomicUsize,
-    /// Whether to reset the connection instead of ending it: an answer without a length broke off, and the
-    /// end of the connection would look like its own (RFC 9112 §9.8).
-    resets: AtomicBool,
-    /// The connection speaks another protocol now.
-    upgraded: AtomicBool,
-    /// Where its bytes go then.
-    tunnel: Mutex<Option<Tunnel>>,
-    /// The connection, when hyper is done with it and the caller is not.
-    idle: Mutex<Option<TcpStream>>,
-}
-
-impl Shared {
-    /// Counts a request until the value is dropped.
-    pub(super) fn begin(self: &Arc<Self>) -> Busy<()> {
-        self.waiting.fetch_add(1, Ordering::Relaxed);
-        Busy { body: (), shared: Arc::clone(self), ends_with_connection: false, is_waiting: true }
-    }
-
-    /// From the answer to the request under way on, the connection's bytes are not looked at.
-    pub(super) fn upgrade_to(&self, tunnel: Tunnel) {
-        *self.tunnel.lock() = Some(tunnel);
-        self.upgraded.store(true, Ordering::Relaxed);
-    }
-
-    /// Where the connection's bytes go, if it was upgraded.
-    pub(super) fn take_tunnel(&self) -> Option<Tunnel> {
-        self.tunnel.lock().take()
-    }
-
-    /// The connection, if it is idle and still open.
-    pub(super) fn take_idle(&self) -> Option<TcpStream> {
-        self.idle.lock().take()
-    }
-}
-
-pin_project! {
-    /// A request under way, and the body of its answer once there is one.
-    pub(super) struct Busy<B> {
-        #[pin]
-        body: B,
-        shared: Arc<Shared>,
-        ends_with_connection: bool,
-        is_waiting: bool,
-    }
-
-    impl<B> PinnedDrop for Busy<B> {
-        fn drop(this: Pin<&mut Self>) {
-            let this = this.project();
-            let count = if *this.is_waiting { &this.shared.waiting } else { &this.shared.in_flight };
-            count.fetch_sub(1, Ordering::Relaxed);
-        }
-    }
-}
-
-impl Busy<()> {
-    /// Goes on until the answer's body is dropped. To a caller of HTTP/1.0 a body may end with the connection.
-    pub(super) fn until_the_end_of<B>(self, body: B, version: Version) -> Busy<B> {
-        self.shared.in_flight.fetch_add(1, Ordering::Relaxed);
-        let ends_with_connection = version == Version::HTTP_10;
-        Busy { body, shared: Arc::clone(&self.shared), ends_with_connection, is_waiting: false }
-    }
-}
-
-impl<B: Body> Body for Busy<B> {
-    type Data = B::Data;
-    type Error = B::Error;
-
-    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
-        let this = self.project();
-        let frame = ready!(this.body.poll_frame(cx));
-        this.shared.moves.fetch_add(1, Ordering::Relaxed);
-        if *this.ends_with_connection && matches!(frame, Some(Err(_))) {
-            this.shared.resets.store(true, Ordering::Relaxed);
-        }
-        Poll::Ready(frame)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
-    }
-}
 
 /// How long a caller may take.
 #[derive(Debug, Clone, Copy)]

@@ -1,6 +1,7 @@
 //! A running server: environments, listeners, threads, and how they start, reload and stop.
 
 mod admin;
+mod busy;
 mod connection;
 mod environment;
 mod framing;

@@ -17,8 +17,8 @@ use hyper::body::Incoming;
 use tokio::time::{Instant, timeout_at};
 
 use super::Environment;
+use super::busy::Busy;
 use super::connection::Caller;
-use super::guard::Busy;
 use crate::config::EnvironmentConfig;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
