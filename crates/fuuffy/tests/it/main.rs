@@ -14,6 +14,7 @@ mod faults;
 mod framing;
 mod gateway;
 mod http1;
+mod http2;
 mod leaks;
 mod lifecycle;
 mod tidy;
