@@ -6,8 +6,8 @@
 use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Weak};
 use std::task::{Poll, ready};
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ use hyper::client::conn::{TrySendError, http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use parking_lot::Mutex;
 use tokio::net::TcpStream;
-use tokio::time::{Instant, Sleep, sleep_until, timeout};
+use tokio::time::{Instant, Sleep, sleep, sleep_until, timeout};
 
 use crate::body::{BodyFate, CallerBody};
 use crate::snapshot::{RouteSettings, Snapshot, Upstream, UpstreamProtocol};
@@ -92,8 +92,7 @@ pub(crate) struct Pool {
     idle_timeout: Duration,
     in_flight: AtomicUsize,
     health: Mutex<Health>,
-    /// Used last comes last.
-    idle: Mutex<VecDeque<Idle>>,
+    idle: Mutex<IdleConnections>,
     shared: Mutex<Option<http2::SendRequest<CallerBody>>>,
     /// Keeps the snapshot's address from being reused while pools are keyed by it.
     _snapshot: Arc<Snapshot>,
@@ -171,7 +170,7 @@ impl Pool {
 
     async fn reuse(&self) -> Option<(http1::SendRequest<CallerBody>, Watch)> {
         loop {
-            let Idle { mut sender, since, watch } = self.idle.lock().pop_back()?;
+            let Idle { mut sender, since, watch } = self.idle.lock().connections.pop_back()?;
             if since.elapsed() >= self.idle_timeout || sender.is_closed() {
                 continue;
             }
@@ -215,6 +214,32 @@ impl Pool {
         tokio::spawn(connection);
         *self.shared.lock() = Some(sender.clone());
         Ok(sender)
+    }
+}
+
+/// Connections that wait for a request; the one that was used last comes last.
+#[derive(Default)]
+struct IdleConnections {
+    connections: VecDeque<Idle>,
+    /// Whether a task closes those that wait for too long.
+    is_kept: bool,
+}
+
+/// Closes connections that wait for too long, until there are none.
+async fn keep(pool: Weak<Pool>, idle_timeout: Duration) {
+    loop {
+        sleep(idle_timeout).await;
+        let Some(pool) = pool.upgrade() else {
+            return;
+        };
+        let (mut idle, now) = (pool.idle.lock(), Instant::now());
+        while idle.connections.front().is_some_and(|oldest| now - oldest.since >= idle_timeout) {
+            idle.connections.pop_front();
+        }
+        if idle.connections.is_empty() {
+            idle.is_kept = false;
+            return;
+        }
     }
 }
 
@@ -307,12 +332,13 @@ impl Lease {
     pub(crate) fn give_back(mut self) {
         if let Some(Connection::Http1 { sender, .. }) = self.connection.take() {
             let mut idle = self.pool.idle.lock();
-            if idle.len() < MAX_IDLE && !sender.is_closed() {
-                let now = Instant::now();
-                while idle.front().is_some_and(|oldest| now - oldest.since >= self.pool.idle_timeout) {
-                    idle.pop_front();
-                }
-                idle.push_back(Idle { sender, since: now, watch: std::mem::take(&mut self.watch) });
+            if idle.connections.len() >= MAX_IDLE || sender.is_closed() {
+                return;
+            }
+            let watch = std::mem::take(&mut self.watch);
+            idle.connections.push_back(Idle { sender, since: Instant::now(), watch });
+            if !std::mem::replace(&mut idle.is_kept, true) {
+                tokio::spawn(keep(Arc::downgrade(&self.pool), self.pool.idle_timeout));
             }
         }
     }

@@ -425,6 +425,16 @@ fn a_reused_connection_that_died_is_retried_only_where_that_is_safe() {
 }
 
 #[test]
+fn an_unused_upstream_connection_is_closed() {
+    let upstream = Upstream::friendly();
+    let front = Front::before(&config_with(upstream.address, "", "idle_timeout = \"100ms\""));
+    for _ in 0..2 {
+        assert_eq!(front.ask("GET", "/v1/orders", &[], "").status, 200);
+        upstream.wait_for_close();
+    }
+}
+
+#[test]
 fn a_dead_upstream_is_passed_over() {
     let (calls, living) = (Arc::new(AtomicUsize::new(0)), Upstream::friendly());
     let dead = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();

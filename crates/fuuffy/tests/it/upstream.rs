@@ -2,7 +2,8 @@
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, mpsc};
+use std::time::Duration;
 
 /// A request as the upstream got it.
 #[derive(Debug, Clone)]
@@ -40,6 +41,7 @@ pub(crate) enum Act {
 pub(crate) struct Upstream {
     pub(crate) address: SocketAddr,
     seen: Arc<Mutex<Vec<Seen>>>,
+    closed: mpsc::Receiver<()>,
 }
 
 impl Upstream {
@@ -49,18 +51,28 @@ impl Upstream {
         let address = listener.local_addr().unwrap();
         let seen: Arc<Mutex<Vec<Seen>>> = Arc::default();
         let (kept, act) = (Arc::clone(&seen), Arc::new(act));
+        let (closing, closed) = mpsc::channel();
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
-                let (kept, act) = (Arc::clone(&kept), Arc::clone(&act));
-                std::thread::spawn(move || serve(stream, &kept, &*act));
+                let (kept, act, closing) = (Arc::clone(&kept), Arc::clone(&act), closing.clone());
+                std::thread::spawn(move || {
+                    serve(stream, &kept, &*act);
+                    // Few tests ask.
+                    let _ = closing.send(());
+                });
             }
         });
-        Self { address, seen }
+        Self { address, seen, closed }
     }
 
     /// Answers everything by 200 and the same JSON.
     pub(crate) fn friendly() -> Self {
         Self::start(|_, _| Act::Answer(ok(r#"{"data":[]}"#)))
+    }
+
+    /// Waits until a connection has ended.
+    pub(crate) fn wait_for_close(&self) {
+        self.closed.recv_timeout(Duration::from_secs(20)).expect("the gateway closes a connection");
     }
 
     /// The requests so far.
