@@ -257,3 +257,43 @@ pub async fn flood(store: &dyn Store, count: usize) -> (usize, usize) {
     }
     (done, refused)
 }
+
+/// Asks for so many tokens, each with another subset of a client's scopes; answers how many were issued, and
+/// how many refused.
+///
+/// # Panics
+/// Where a refusal is for anything but too many scopes.
+pub async fn issue_subsets(store: &dyn Store, count: usize) -> (usize, usize) {
+    let maker = Maker::new();
+    let (clear, secret) = maker.secret();
+    let names = |bits: usize| (0..20).filter(move |bit| bits >> bit & 1 == 1).map(|bit| format!("s{bit}"));
+    let scopes = |bits| ScopeSet::parse(&names(bits).collect::<Vec<_>>().join(" ")).expect("scopes");
+    let new = NewClient {
+        id: ClientId::from_random(maker.random()),
+        name: "Subsets".to_owned(),
+        scopes: scopes((1 << 20) - 1),
+        plan: PlanName::parse("standard").expect("a plan"),
+        token_lifetime: None,
+        secret,
+    };
+    let client = store.create_client(new).await.expect("a client");
+    let digests = maker.keyring.secret_digests(&clear);
+    let (mut issued, mut refused) = (0, 0);
+    for from in (0..count).step_by(1000) {
+        let deeds: Vec<_> = (from..count.min(from + 1000))
+            .map(|bits| {
+                let known = Client::authenticate(Some(&client), &digests, NOW).expect("the right secret");
+                let grant = known.approve(Some(scopes(bits)), Lifetime::HOUR).expect("an active client");
+                store.issue_token(maker.token(grant))
+            })
+            .collect();
+        for deed in deeds {
+            match deed.await {
+                Ok(()) => issued += 1,
+                Err(StoreError::TooManyScopes) => refused += 1,
+                Err(other) => panic!("{other}"),
+            }
+        }
+    }
+    (issued, refused)
+}

@@ -15,7 +15,8 @@ pub type Deed<T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + '
 
 /// What the product asks of a backend, for one environment.
 ///
-/// Every deed is one transaction. A deed that fails left nothing behind and changed nothing in memory.
+/// Every deed is one transaction. A deed that fails changed nothing in memory, and left nothing behind; only
+/// after [`StoreError::Unwritable`] may the next start find it done, for nobody knows what a failed sync wrote.
 /// Dropping its future does not undo it.
 pub trait Store: Send + Sync + 'static {
     /// The clients, as of the last deed on disk.

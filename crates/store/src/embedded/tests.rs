@@ -96,3 +96,19 @@ async fn an_overload_is_said_and_passes() {
     assert_eq!(sqlite.rows(), i64::try_from(done).unwrap());
     crate::conformance::issue_some(&store, 1).await;
 }
+
+/// Memory does not grow with every subset of scopes that somebody thinks of, and a restart forgets those
+/// that no token has.
+#[tokio::test]
+async fn sets_of_scopes_are_bounded() {
+    let sqlite = Sqlite::fresh();
+    let (store, _) = sqlite.open_at(NOW);
+    assert_eq!(crate::conformance::issue_subsets(&store, 16_384 + 500).await, (16_384, 500));
+    store.close().await.unwrap();
+    let beside = rusqlite::Connection::open(sqlite.0.path().join("testing.sqlite3")).unwrap();
+    beside.execute("DELETE FROM tokens WHERE seq > 10", []).unwrap();
+    let (store, _) = sqlite.open_at(NOW);
+    let kept: i64 = beside.query_row("SELECT count(*) FROM scopes", [], |row| row.get(0)).unwrap();
+    assert_eq!(kept, 10);
+    crate::conformance::issue_some(&store, 1).await;
+}
