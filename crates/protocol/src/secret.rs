@@ -113,6 +113,18 @@ impl AccessToken {
         well_formed.then(|| Self(Zeroizing::new(text.to_owned())))
     }
 
+    /// Takes a token as a server granted it, whatever its form: to a client it is opaque (RFC 6749 §1.4).
+    /// `None` unless it can stand in an `Authorization` field: a `b64token` (RFC 6750 §2.1) of at most
+    /// 8,192 characters.
+    #[must_use]
+    pub fn granted(text: Zeroizing<String>) -> Option<Self> {
+        let plain = text.trim_end_matches('=');
+        let is_b64token = !plain.is_empty()
+            && text.len() <= 8192
+            && plain.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._~+/".contains(&byte));
+        is_b64token.then_some(Self(text))
+    }
+
     /// The token itself. Callers say by this word that they mean to show it.
     #[must_use]
     pub fn reveal(&self) -> &str {
