@@ -1,6 +1,7 @@
 //! `fuuffy demo`: both environments and a sample API on this machine, and the guide walked through
 //! with true answers. Then it serves until Ctrl-C.
 
+mod call;
 mod orders;
 mod walk;
 

@@ -8,13 +8,13 @@ use std::time::Duration;
 use anyhow::{Context as _, ensure};
 use axum::Router;
 use axum::body::Body;
-use fuuffy_client::{Answer, Client};
 use fuuffy_domain::{EnvironmentName, Lifetime};
 use fuuffy_protocol::{AccessToken, ClientSecret};
 use http::{Request, StatusCode};
 use serde_json::{Value, json};
 use tower::ServiceExt as _;
 
+use super::call::{Answer, Api};
 use crate::server::Addresses;
 
 /// The guide's exact answer to an expired token.
@@ -35,7 +35,7 @@ struct Registered {
     base_url: String,
     id: String,
     secret: ClientSecret,
-    client: Client,
+    api: Api,
 }
 
 impl Stage {
@@ -49,21 +49,21 @@ impl Stage {
         expect(&answer, StatusCode::OK)?;
         let token = answer.access_token()?;
 
-        let answer = testing.client.get("/orders?per_page=2", &token).await?;
+        let answer = testing.api.get("/orders?per_page=2", &token).await?;
         self.tell(out, "Use it: list the orders", &testing.get_command("/orders?per_page=2", &token), &answer)?;
         expect(&answer, StatusCode::OK)?;
         ensure!(json_of(&answer)["pagination"]["total"].is_u64(), "the orders came without pagination");
 
-        let answer = testing.client.get("/orders/ord_7", &token).await?;
+        let answer = testing.api.get("/orders/ord_7", &token).await?;
         self.tell(out, "One order", &testing.get_command("/orders/ord_7", &token), &answer)?;
         expect(&answer, StatusCode::OK)?;
 
         let order = r#"{"item":"Teapot","quantity":2}"#;
-        let answer = testing.client.post_json("/orders", &token, order.to_owned()).await?;
+        let answer = testing.api.post_json("/orders", &token, order).await?;
         self.tell(out, "Make an order", &testing.post_command("/orders", &token, order), &answer)?;
         expect(&answer, StatusCode::CREATED)?;
 
-        let answer = production.client.get("/orders", &token).await?;
+        let answer = production.api.get("/orders", &token).await?;
         let title = "The same token in production: each environment is a world of its own";
         self.tell(out, title, &production.get_command("/orders", &token), &answer)?;
         expect(&answer, StatusCode::UNAUTHORIZED)?;
@@ -84,7 +84,7 @@ impl Stage {
         let token = answer.access_token()?;
 
         let command = hasty.get_command("/orders?per_page=1", &token);
-        let answer = hasty.client.get("/orders?per_page=1", &token).await?;
+        let answer = hasty.api.get("/orders?per_page=1", &token).await?;
         self.tell(out, "It works", &command, &answer)?;
         expect(&answer, StatusCode::OK)?;
 
@@ -98,7 +98,7 @@ impl Stage {
         if self.is_terminal {
             write!(err, "\r{:40}\r", "")?;
         }
-        let answer = hasty.client.get("/orders?per_page=1", &token).await?;
+        let answer = hasty.api.get("/orders?per_page=1", &token).await?;
         self.tell(out, &format!("After {seconds} s it is refused, in the guide's words"), &command, &answer)?;
         expect(&answer, StatusCode::UNAUTHORIZED)?;
         ensure!(answer.body == EXPIRED, "the answer is not the guide's");
@@ -127,7 +127,7 @@ impl Stage {
         Ok(Registered {
             id: member("client_id")?.to_owned(),
             secret: ClientSecret::presented(member("client_secret")?),
-            client: Client::new(&base_url)?,
+            api: Api::new(&base_url)?,
             base_url,
         })
     }
@@ -175,7 +175,7 @@ impl Stage {
 
 impl Registered {
     async fn ask_for_token(&self) -> anyhow::Result<Answer> {
-        Ok(self.client.token(&self.id, &self.secret).await?)
+        self.api.token(&self.id, &self.secret).await
     }
 
     fn token_command(&self) -> String {

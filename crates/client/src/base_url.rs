@@ -1,0 +1,128 @@
+//! Where an environment is: the one origin that ever gets a secret or a token.
+
+use std::fmt;
+use std::net::IpAddr;
+use std::str::FromStr;
+
+use http::Uri;
+use http::uri::{Authority, PathAndQuery, Scheme};
+
+use crate::Error;
+
+/// A base URL that secrets may be sent to: `https://`, or `http://` on loopback. As in
+/// `https://testing-api-gateway.fuuffy.com/v1`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BaseUrl {
+    scheme: Scheme,
+    authority: Authority,
+    path: String,
+}
+
+impl BaseUrl {
+    /// Reads a base URL.
+    ///
+    /// # Errors
+    /// Anything but `https://`, unless it is `http://` on loopback; a user, a query or a fragment in it.
+    pub fn parse(text: &str) -> Result<Self, Error> {
+        let wrong = |why: &str| Error::configuration(format!("the base URL {why}"));
+        let example = "is not a URL like https://testing-api-gateway.fuuffy.com/v1";
+        let uri: Uri = text.trim().parse().map_err(|_| wrong(example))?;
+        let parts = uri.into_parts();
+        let (Some(scheme), Some(authority)) = (parts.scheme, parts.authority) else {
+            return Err(wrong(example));
+        };
+        if authority.as_str().contains('@') {
+            return Err(wrong(
+                "has a user or password in it; leave that out, and give the secret by a variable or file",
+            ));
+        }
+        let path = parts.path_and_query.unwrap_or(PathAndQuery::from_static("/"));
+        if path.query().is_some() || text.contains('#') {
+            return Err(wrong("has a query or a fragment; give it without"));
+        }
+        if scheme == Scheme::HTTP && !is_loopback(authority.host()) {
+            return Err(wrong(&format!(
+                "is http:// and {} is not this machine: secrets and tokens would cross the network in clear; use https://",
+                authority.host()
+            )));
+        }
+        if scheme != Scheme::HTTP && scheme != Scheme::HTTPS {
+            return Err(wrong(example));
+        }
+        Ok(Self { scheme, authority, path: path.path().trim_end_matches('/').to_owned() })
+    }
+
+    /// Whether requests are encrypted.
+    #[must_use]
+    pub fn is_https(&self) -> bool {
+        self.scheme == Scheme::HTTPS
+    }
+
+    /// The host, without the brackets of an IPv6 address.
+    #[must_use]
+    pub fn host(&self) -> &str {
+        self.authority.host().trim_matches(['[', ']'])
+    }
+
+    /// The port, said or meant.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.authority.port_u16().unwrap_or(if self.is_https() { 443 } else { 80 })
+    }
+
+    /// `host:port` as in a `Host` field.
+    #[must_use]
+    pub const fn authority(&self) -> &Authority {
+        &self.authority
+    }
+
+    /// The path, without a slash at its end.
+    #[must_use]
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// A path below the base URL, with its query if it has one: `/orders` or `orders?page=2`.
+    ///
+    /// # Errors
+    /// A URL of its own, or characters that no URL has.
+    pub fn join(&self, path: &str) -> Result<Uri, Error> {
+        if path.contains("://") && !path.starts_with('/') {
+            return Err(Error::configuration("give a path below the base URL, as in /orders, not a URL"));
+        }
+        let slash = if path.starts_with('/') { "" } else { "/" };
+        self.at(&format!("{}{slash}{path}", self.path))
+    }
+
+    /// A path and query at this origin, whatever the base URL's own path.
+    ///
+    /// # Errors
+    /// Characters that no URL has.
+    pub fn at(&self, target: &str) -> Result<Uri, Error> {
+        let builder = Uri::builder().scheme(self.scheme.clone()).authority(self.authority.clone());
+        let uri = builder.path_and_query(target).build();
+        uri.map_err(|_| Error::configuration("the path has characters that no URL has; write them as in %20"))
+    }
+}
+
+impl FromStr for BaseUrl {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self, Error> {
+        Self::parse(text)
+    }
+}
+
+impl fmt::Display for BaseUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}://{}{}", self.scheme, self.authority, self.path)
+    }
+}
+
+fn is_loopback(host: &str) -> bool {
+    let host = host.trim_matches(['[', ']']);
+    host.eq_ignore_ascii_case("localhost") || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,225 @@
+//! How a client is set up: from code, or from the integrator's environment variables.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use zeroize::Zeroizing;
+
+use crate::clock::{Clock, SystemClock};
+use crate::credentials::{CredentialSource, FixedCredentials, Variables};
+use crate::decide::Pace;
+use crate::http_client::HttpClient;
+use crate::observe::{Event, Observer};
+use crate::session::Session;
+use crate::token_endpoint::TokenEndpoint;
+use crate::token_source::{TokenCache, TokenSource};
+use crate::{BaseUrl, Client, Environment, Error};
+
+/// The longest that one token request may take.
+const TOKEN_TIMEOUT: Duration = Duration::from_secs(10);
+/// The longest that one call waits for the head of its answer.
+const TIMEOUT: Duration = Duration::from_secs(60);
+/// The longest that one call is held up by gates, back-off and pace together.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Sets up a [`Client`].
+pub struct ClientBuilder {
+    environment: Environment,
+    base_url: Option<String>,
+    token_path: Option<String>,
+    credentials: Option<Arc<dyn CredentialSource>>,
+    scope: Option<String>,
+    http: Option<Arc<dyn HttpClient>>,
+    clock: Option<Arc<dyn Clock>>,
+    observer: Option<Arc<dyn Observer>>,
+    cache: Option<Arc<dyn TokenCache>>,
+    token_timeout: Duration,
+    timeout: Duration,
+    patience: Duration,
+    retries: bool,
+    paced: bool,
+    seed: Option<u64>,
+}
+
+impl ClientBuilder {
+    pub(crate) fn new() -> Self {
+        Self {
+            environment: Environment::Testing,
+            base_url: None,
+            token_path: None,
+            credentials: None,
+            scope: None,
+            http: None,
+            clock: None,
+            observer: None,
+            cache: None,
+            token_timeout: TOKEN_TIMEOUT,
+            timeout: TIMEOUT,
+            patience: PATIENCE,
+            retries: true,
+            paced: false,
+            seed: None,
+        }
+    }
+
+    pub(crate) fn from_variables(variables: &Variables) -> Result<Self, Error> {
+        let environment = variables.environment()?;
+        let base_url = variables.base_url(environment)?;
+        let credentials = variables.credentials()?;
+        let builder = Self::new().environment(environment).base_url(base_url.to_string());
+        Ok(Self { credentials: Some(credentials), ..builder })
+    }
+
+    /// Which environment; [`Environment::Testing`] unless said.
+    #[must_use]
+    pub fn environment(self, environment: Environment) -> Self {
+        Self { environment, ..self }
+    }
+
+    /// Where the API is, as in `https://testing-api-gateway.fuuffy.com/v1`; the environment's own unless
+    /// said. `http://` is refused unless it is loopback.
+    #[must_use]
+    pub fn base_url(self, base_url: impl Into<String>) -> Self {
+        Self { base_url: Some(base_url.into()), ..self }
+    }
+
+    /// Where tokens are asked for, below the base URL; `/auth/token` unless said.
+    #[must_use]
+    pub fn token_path(self, path: impl Into<String>) -> Self {
+        Self { token_path: Some(path.into()), ..self }
+    }
+
+    /// An id and a secret that the program has anyway. Better: [`Self::credential_source`].
+    #[must_use]
+    pub fn credentials(self, client_id: impl Into<String>, client_secret: impl Into<String>) -> Self {
+        let client_secret = Zeroizing::new(client_secret.into());
+        self.credential_source(FixedCredentials { client_id: client_id.into(), client_secret })
+    }
+
+    /// Where the id and the secret come from.
+    #[must_use]
+    pub fn credential_source(self, source: impl CredentialSource) -> Self {
+        Self { credentials: Some(Arc::new(source)), ..self }
+    }
+
+    /// The scope to ask for, as in `orders:read orders:write`; all that the client may have unless said.
+    #[must_use]
+    pub fn scope(self, scope: impl Into<String>) -> Self {
+        Self { scope: Some(scope.into()), ..self }
+    }
+
+    /// What sends HTTP requests; reqwest unless said.
+    #[must_use]
+    pub fn http_client(self, http: impl HttpClient) -> Self {
+        Self { http: Some(Arc::new(http)), ..self }
+    }
+
+    /// The clock; the machine's unless said.
+    #[must_use]
+    pub fn clock(self, clock: impl Clock) -> Self {
+        Self { clock: Some(Arc::new(clock)), ..self }
+    }
+
+    /// What hears of events, to count them.
+    #[must_use]
+    pub fn observer(self, observer: impl Observer) -> Self {
+        Self { observer: Some(Arc::new(observer)), ..self }
+    }
+
+    /// A cache of tokens that other processes share.
+    #[must_use]
+    pub fn token_cache(self, cache: impl TokenCache) -> Self {
+        Self { cache: Some(Arc::new(cache)), ..self }
+    }
+
+    /// The longest that one token request may take; 10 seconds unless said.
+    #[must_use]
+    pub fn token_timeout(self, token_timeout: Duration) -> Self {
+        Self { token_timeout, ..self }
+    }
+
+    /// The longest that one attempt of a call may take until the head of its answer, and again until a
+    /// whole answer that is read into memory; 60 seconds each unless said.
+    #[must_use]
+    pub fn timeout(self, timeout: Duration) -> Self {
+        Self { timeout, ..self }
+    }
+
+    /// The longest that one call is held up by `Retry-After`, back-off and pace together; 60 seconds unless
+    /// said. A server that asks for more gets no further request from this call.
+    #[must_use]
+    pub fn patience(self, patience: Duration) -> Self {
+        Self { patience, ..self }
+    }
+
+    /// Whether a call is repeated on 429, 503 and where there was no connection; it is unless said. The one
+    /// retry with a new token on 401 stays.
+    #[must_use]
+    pub fn retries(self, retries: bool) -> Self {
+        Self { retries, ..self }
+    }
+
+    /// Whether calls slow down as the server's `RateLimit` fields show a limit coming near.
+    #[must_use]
+    pub fn paced(self, paced: bool) -> Self {
+        Self { paced, ..self }
+    }
+
+    /// Where jitter comes from, for a test that must know.
+    #[must_use]
+    pub fn seed(self, seed: u64) -> Self {
+        Self { seed: Some(seed), ..self }
+    }
+
+    /// The client. Nothing is sent yet.
+    ///
+    /// # Errors
+    /// What was set up wrongly, or not at all.
+    pub fn build(self) -> Result<Client, Error> {
+        let base_url = self.base_url.as_deref().unwrap_or_else(|| self.environment.default_base_url());
+        let base_url = BaseUrl::parse(base_url)?;
+        let credentials = self.credentials.ok_or_else(|| {
+            Error::configuration("the client has no credentials; give it some, or use Client::from_env()")
+        })?;
+        let http = match self.http {
+            Some(http) => http,
+            None => default_http_client(&base_url)?,
+        };
+        let clock = self.clock.unwrap_or_else(|| Arc::new(SystemClock::default()));
+        let observer = self.observer.unwrap_or_else(|| Arc::new(|_: &Event| {}));
+        let endpoint = TokenEndpoint {
+            http: Arc::clone(&http),
+            url: base_url.join(self.token_path.as_deref().unwrap_or("/auth/token"))?,
+            credentials,
+            scope: self.scope.filter(|scope| !scope.is_empty()),
+            timeout: self.token_timeout,
+            clock: Arc::clone(&clock),
+            observer: Arc::clone(&observer),
+        };
+        let tokens = TokenSource::new(endpoint, self.cache, self.patience, self.seed);
+        let base_path = base_url.path().to_owned();
+        let mut session = Session::new(tokens, (clock, observer), self.patience, base_path, self.seed);
+        session.retries = self.retries;
+        session.pace = self.paced.then(|| Mutex::new(Pace::default()));
+        Ok(Client::assemble(base_url, self.environment, session, http, self.timeout))
+    }
+}
+
+impl fmt::Debug for ClientBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut shown = f.debug_struct("ClientBuilder");
+        shown.field("environment", &self.environment).field("base_url", &self.base_url).finish_non_exhaustive()
+    }
+}
+
+#[cfg(feature = "reqwest")]
+fn default_http_client(base_url: &BaseUrl) -> Result<Arc<dyn HttpClient>, Error> {
+    Ok(Arc::new(crate::ReqwestClient::new(base_url)?))
+}
+
+#[cfg(not(feature = "reqwest"))]
+fn default_http_client(_: &BaseUrl) -> Result<Arc<dyn HttpClient>, Error> {
+    Err(Error::configuration("the client was built without reqwest; give it an http_client"))
+}

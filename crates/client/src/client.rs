@@ -1,0 +1,189 @@
+//! The client: what a program holds, clones and calls the API with.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::{Method, Request, Response};
+use tracing::Instrument as _;
+
+use crate::builder::ClientBuilder;
+use crate::credentials::Variables;
+use crate::http_client::{HttpClient, TransportError};
+use crate::request::RequestBuilder;
+use crate::session::Session;
+use crate::token_source::TokenSource;
+use crate::{BaseUrl, Body, Environment, Error, TokenLayer};
+
+/// A client of one environment. Cheap to clone; clones share the token, the gates and the connections.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let server = fuuffy_client::test_util::ScriptedServer::start().await;
+/// # server.grant_tokens(3600);
+/// # server.answer("/v1/orders", r#"{"data":[{"id":"ord_1"}],"pagination":{"total":1,"page":1,"per_page":20,"total_pages":1}}"#);
+/// # let url = server.base_url();
+/// use fuuffy_client::Client;
+///
+/// #[derive(serde::Deserialize)]
+/// struct Order {
+///     id: String,
+/// }
+///
+/// let client = Client::builder().base_url(url).credentials("my-id", "my-secret").build()?;
+/// let orders: Vec<Order> = client.get("/orders").data().await?;
+/// assert_eq!(orders[0].id, "ord_1");
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct Client {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    base_url: BaseUrl,
+    environment: Environment,
+    session: Arc<Session>,
+    http: Arc<dyn HttpClient>,
+    timeout: Duration,
+}
+
+impl Client {
+    /// Sets a client up.
+    #[must_use]
+    pub fn builder() -> ClientBuilder {
+        ClientBuilder::new()
+    }
+
+    /// A client by the integrator's environment variables: `FUUFFY_CLIENT_ID`, and one of
+    /// `FUUFFY_CLIENT_SECRET`, `FUUFFY_CLIENT_SECRET_FILE` and `FUUFFY_CREDENTIALS_COMMAND`, or systemd's
+    /// credential `fuuffy_client_secret`; `FUUFFY_ENVIRONMENT` (testing unless set) and `FUUFFY_BASE_URL`.
+    ///
+    /// # Errors
+    /// Which variable is missing or wrong, and what to set.
+    pub fn from_env() -> Result<Self, Error> {
+        Self::builder_from_env()?.build()
+    }
+
+    /// The same, to set more up.
+    ///
+    /// # Errors
+    /// Which variable is missing or wrong, and what to set.
+    pub fn builder_from_env() -> Result<ClientBuilder, Error> {
+        ClientBuilder::from_variables(&Variables::of_process())
+    }
+
+    pub(crate) fn assemble(
+        base_url: BaseUrl,
+        environment: Environment,
+        session: Session,
+        http: Arc<dyn HttpClient>,
+        timeout: Duration,
+    ) -> Self {
+        let session = Arc::new(session);
+        Self { inner: Arc::new(Inner { base_url, environment, session, http, timeout }) }
+    }
+
+    /// Which environment.
+    #[must_use]
+    pub fn environment(&self) -> Environment {
+        self.inner.environment
+    }
+
+    /// Where the API is.
+    #[must_use]
+    pub fn base_url(&self) -> &BaseUrl {
+        &self.inner.base_url
+    }
+
+    /// The token, for whatever else needs it.
+    #[must_use]
+    pub fn tokens(&self) -> &TokenSource {
+        &self.inner.session.tokens
+    }
+
+    /// A layer that gives requests of any other HTTP service this client's token, gates and retries.
+    #[must_use]
+    pub fn layer(&self) -> TokenLayer {
+        TokenLayer::new(Arc::clone(&self.inner.session), self.inner.base_url.clone())
+    }
+
+    /// A GET of a path below the base URL.
+    pub fn get(&self, path: &str) -> RequestBuilder {
+        self.request(Method::GET, path)
+    }
+
+    /// A POST.
+    pub fn post(&self, path: &str) -> RequestBuilder {
+        self.request(Method::POST, path)
+    }
+
+    /// A PUT.
+    pub fn put(&self, path: &str) -> RequestBuilder {
+        self.request(Method::PUT, path)
+    }
+
+    /// A PATCH.
+    pub fn patch(&self, path: &str) -> RequestBuilder {
+        self.request(Method::PATCH, path)
+    }
+
+    /// A DELETE.
+    pub fn delete(&self, path: &str) -> RequestBuilder {
+        self.request(Method::DELETE, path)
+    }
+
+    /// A request of any method.
+    pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
+        RequestBuilder::new(self.clone(), method, path)
+    }
+
+    /// Sends a request to this client's own origin, with a token; what it says of the origin is replaced.
+    /// A refusal is a response. For requests that were made elsewhere, as by a proxy.
+    ///
+    /// # Errors
+    /// There is no token or no response, or the server asked for too much patience.
+    pub async fn execute(&self, mut request: Request<Body>) -> Result<Response<Body>, Error> {
+        let target = request.uri().path_and_query().map_or("/", |target| target.as_str());
+        *request.uri_mut() = self.inner.base_url.at(target)?;
+        let span = tracing::debug_span!("fuuffy.request", method = %request.method(), path = request.uri().path());
+        self.inner.session.call(request, |request| self.send(request)).instrument(span).await
+    }
+
+    /// Sends a request as it is. A body that is in memory is sent at once, so its answer is due in time.
+    async fn send(&self, request: Request<Body>) -> Result<Response<Body>, TransportError> {
+        if request.body().again().is_none() {
+            return self.inner.http.send(request).await;
+        }
+        tokio::select! {
+            response = self.inner.http.send(request) => response,
+            () = self.inner.session.clock.sleep(self.inner.timeout) => {
+                Err(TransportError::timed_out(format!("no answer within {} s", self.inner.timeout.as_secs_f64())))
+            }
+        }
+    }
+
+    /// Ends a wait for a whole answer.
+    pub(crate) async fn within<T>(&self, what: &str, read: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+        tokio::select! {
+            outcome = read => outcome,
+            () = self.inner.session.clock.sleep(self.inner.timeout) => {
+                Err(Error::timeout(what, self.inner.base_url.authority().as_str(), self.inner.timeout))
+            }
+        }
+    }
+
+    pub(crate) fn wall(&self) -> std::time::SystemTime {
+        self.inner.session.clock.wall()
+    }
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut shown = f.debug_struct("Client");
+        let shown = shown.field("environment", &self.inner.environment);
+        shown.field("base_url", &self.inner.base_url.to_string()).finish_non_exhaustive()
+    }
+}

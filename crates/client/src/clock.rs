@@ -1,0 +1,48 @@
+//! Time, as it is passed in: a monotonic clock for decisions, the calendar only to tell skew by.
+
+use std::pin::Pin;
+use std::time::{Duration, SystemTime};
+
+use tokio::time::Instant;
+
+/// A future that can be sent and kept.
+pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// Time.
+pub trait Clock: Send + Sync + 'static {
+    /// Time since some fixed moment. It never goes back, whatever happens to the calendar.
+    fn now(&self) -> Duration;
+
+    /// The calendar. Nothing is decided by it; it is compared with a server's `Date`.
+    fn wall(&self) -> SystemTime;
+
+    /// Waits.
+    fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()>;
+}
+
+/// The machine's own clock; sleeps by tokio's timer.
+#[derive(Debug, Clone, Copy)]
+pub struct SystemClock {
+    start: Instant,
+}
+
+impl Default for SystemClock {
+    fn default() -> Self {
+        Self { start: Instant::now() }
+    }
+}
+
+impl Clock for SystemClock {
+    fn now(&self) -> Duration {
+        self.start.elapsed()
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "this is where the client's calendar is passed in from")]
+    fn wall(&self) -> SystemTime {
+        SystemTime::now()
+    }
+
+    fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()> {
+        Box::pin(tokio::time::sleep(duration))
+    }
+}

@@ -1,0 +1,77 @@
+//! A secret in a file that its owner alone can read: one's own, systemd's, or a mounted one.
+
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+
+use zeroize::Zeroizing;
+
+use super::{CredentialSource, Credentials, secret_of};
+use crate::{BoxFuture, Error};
+
+/// The largest file that can be a secret's, in bytes.
+const LARGEST: u64 = 64 * 1024;
+
+/// A secret in a file, and the id that it belongs to. The file is read for every token request, so that a
+/// new secret takes effect by being written there.
+#[derive(Debug, Clone)]
+pub struct FileCredentials {
+    client_id: String,
+    path: PathBuf,
+}
+
+impl FileCredentials {
+    /// The secret in the file at `path`, which nobody but its owner may be able to read.
+    pub fn new(client_id: impl Into<String>, path: impl Into<PathBuf>) -> Self {
+        Self { client_id: client_id.into(), path: path.into() }
+    }
+}
+
+impl CredentialSource for FileCredentials {
+    fn read(&self) -> BoxFuture<'_, Result<Credentials, Error>> {
+        Box::pin(async move {
+            let path = self.path.clone();
+            let text = tokio::task::spawn_blocking(move || read_private(&path)).await;
+            let text = text.map_err(|_| Error::credentials("the file with the secret could not be read"))??;
+            let client_secret = secret_of(&text, &self.path.display().to_string())?;
+            Ok(Credentials { client_id: self.client_id.clone(), client_secret })
+        })
+    }
+}
+
+/// Reads a file that others cannot read. The check is of the file that was opened, not of its name.
+pub(super) fn read_private(path: &Path) -> Result<Zeroizing<Vec<u8>>, Error> {
+    let place = path.display();
+    let failed = |error: std::io::Error| Error::credentials(format!("cannot read {place}: {error}"));
+    if !std::fs::metadata(path).map_err(failed)?.is_file() {
+        return Err(Error::credentials(format!("{place} is not a file")));
+    }
+    let mut file = std::fs::File::open(path).map_err(failed)?;
+    let metadata = file.metadata().map_err(failed)?;
+    check_private(&metadata, path)?;
+    if metadata.len() > LARGEST {
+        return Err(Error::credentials(format!("{place} is too large to be a secret's file")));
+    }
+    let mut text = Zeroizing::new(Vec::with_capacity(4096));
+    file.by_ref().take(LARGEST).read_to_end(&mut text).map_err(failed)?;
+    Ok(text)
+}
+
+#[cfg(unix)]
+fn check_private(metadata: &std::fs::Metadata, path: &Path) -> Result<(), Error> {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    let mode = metadata.permissions().mode();
+    if mode & 0o077 == 0 {
+        return Ok(());
+    }
+    let place = path.display();
+    Err(Error::credentials(format!(
+        "{place} can be read by others (mode {:03o}); make it yours alone: chmod 600 {place}",
+        mode & 0o777
+    )))
+}
+
+#[cfg(not(unix))]
+fn check_private(_: &std::fs::Metadata, _: &Path) -> Result<(), Error> {
+    Ok(())
+}

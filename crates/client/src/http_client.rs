@@ -1,0 +1,76 @@
+//! What is beneath the client: something that sends one HTTP request. It decides nothing.
+
+use std::error::Error as StdError;
+use std::fmt;
+
+use http::{Request, Response};
+
+use crate::{Body, BoxFuture};
+
+/// Sends HTTP requests. It must not follow redirects, for a secret or a token would go along.
+pub trait HttpClient: Send + Sync + 'static {
+    /// Sends one request and answers with the head of its response; the body may still be on its way.
+    ///
+    /// # Errors
+    /// There was no response.
+    fn send(&self, request: Request<Body>) -> BoxFuture<'_, Result<Response<Body>, TransportError>>;
+}
+
+/// There was no response. What it says never has a secret in it, since it has nothing of the request.
+#[derive(Debug)]
+pub struct TransportError {
+    stage: Stage,
+    source: Box<dyn StdError + Send + Sync>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    Connect,
+    Exchange,
+    TimedOut,
+}
+
+impl TransportError {
+    /// There was no connection: nothing was sent, so sending it again is safe.
+    pub fn connect(source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
+        Self { stage: Stage::Connect, source: source.into() }
+    }
+
+    /// The connection broke off; nobody knows how far the request came.
+    pub fn exchange(source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
+        Self { stage: Stage::Exchange, source: source.into() }
+    }
+
+    /// The answer did not come in time; nobody knows how far the request came.
+    pub fn timed_out(source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
+        Self { stage: Stage::TimedOut, source: source.into() }
+    }
+
+    /// Whether nothing was sent.
+    #[must_use]
+    pub fn is_connect(&self) -> bool {
+        self.stage == Stage::Connect
+    }
+
+    /// Whether time ran out.
+    #[must_use]
+    pub fn is_timeout(&self) -> bool {
+        self.stage == Stage::TimedOut
+    }
+}
+
+impl fmt::Display for TransportError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.stage {
+            Stage::Connect => "no connection",
+            Stage::Exchange => "the connection broke off",
+            Stage::TimedOut => "no answer in time",
+        })
+    }
+}
+
+impl StdError for TransportError {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        Some(&*self.source)
+    }
+}

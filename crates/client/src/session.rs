@@ -1,0 +1,249 @@
+//! One call, from the caller's request to the response it gets: token, gates, retries. Acts on what
+//! `decide` decides, by whatever sends HTTP requests.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::request::Parts;
+use http::{Request, Response, header};
+use http_body_util::{BodyExt as _, Limited};
+use parking_lot::Mutex;
+
+use crate::clock::Clock;
+use crate::decide::{
+    Budget, Escalation, Gates, Head, HeldToken, Hold, Pace, Verdict, is_repeatable, names_invalid_token,
+};
+use crate::http_client::TransportError;
+use crate::observe::{Event, Observer, Reason};
+use crate::token_source::TokenSource;
+use crate::{Body, Error};
+
+/// The largest body of a 401 that is read to learn what it is about, in bytes.
+const LARGEST_REFUSAL: usize = 64 * 1024;
+/// Times that one request is sent again for the server's sake.
+const RETRIES: u32 = 4;
+/// The longest that such a body may take.
+const REFUSAL_PATIENCE: Duration = Duration::from_secs(10);
+
+/// What all calls of one client share.
+pub(crate) struct Session {
+    pub(crate) tokens: TokenSource,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) observer: Arc<dyn Observer>,
+    /// The longest that one call may be held up, all waits together.
+    pub(crate) patience: Duration,
+    pub(crate) retries: bool,
+    pub(crate) pace: Option<Mutex<Pace>>,
+    state: Mutex<State>,
+    base_path: String,
+}
+
+#[derive(Default)]
+struct State {
+    gates: Gates,
+    budget: Budget,
+    chance: fastrand::Rng,
+}
+
+/// What one call has spent.
+struct Call {
+    retries: u32,
+    waited: Duration,
+    was_refreshed: bool,
+    connect: Escalation,
+}
+
+/// What to do after a response, or after none.
+enum Next {
+    Done(Response<Body>),
+    Again(Reason),
+}
+
+impl Session {
+    pub(crate) fn new(
+        tokens: TokenSource,
+        (clock, observer): (Arc<dyn Clock>, Arc<dyn Observer>),
+        patience: Duration,
+        base_path: String,
+        seed: Option<u64>,
+    ) -> Self {
+        let chance = seed.map_or_else(fastrand::Rng::new, fastrand::Rng::with_seed);
+        let state = Mutex::new(State { chance, ..State::default() });
+        Self { tokens, clock, observer, patience, retries: true, pace: None, state, base_path }
+    }
+
+    /// Sends a request with a token, and again where that helps and is safe. A refusal is a response.
+    pub(crate) async fn call<F, Fut>(&self, request: Request<Body>, mut send: F) -> Result<Response<Body>, Error>
+    where
+        F: FnMut(Request<Body>) -> Fut,
+        Fut: Future<Output = Result<Response<Body>, TransportError>>,
+    {
+        let (mut parts, body) = request.into_parts();
+        let (mut body, mut spare) = (Some(body), None);
+        let mut call = Call::new();
+        self.state.lock().budget.deposit();
+        loop {
+            self.wait_for_gates(&parts, &mut call).await?;
+            let token = self.tokens.held().await?;
+            parts.headers.insert(header::AUTHORIZATION, token.authorization.clone());
+            let Some(now_sent) = body.take().or_else(|| spare.take()) else {
+                return Err(Error::configuration("a body was to be sent twice"));
+            };
+            spare = now_sent.again();
+            let sent_at = self.clock.now();
+            let outcome = send(Request::from_parts(parts.clone(), now_sent)).await;
+            let next = match outcome {
+                Ok(response) => self.judge(response, &parts, &token, sent_at, spare.is_some(), &mut call).await?,
+                Err(error) => self.without_response(error, &parts, spare.is_some(), &mut call).await?,
+            };
+            match next {
+                Next::Done(response) => return Ok(response),
+                Next::Again(because) => self.observer.on(&Event::Retried { because }),
+            }
+        }
+    }
+
+    /// Waits while the gate of the request's endpoint is closed, and for its turn if calls are paced.
+    async fn wait_for_gates(&self, parts: &Parts, call: &mut Call) -> Result<(), Error> {
+        let path = self.below_base(parts);
+        loop {
+            let now = self.clock.now();
+            let wait = {
+                let state = &mut *self.state.lock();
+                let chance = state.chance.f64();
+                state.gates.wait(path, now, chance)
+            };
+            let Some(wait) = wait else {
+                break;
+            };
+            self.hold(wait, call).await?;
+        }
+        if let Some(pace) = &self.pace {
+            let wait = pace.lock().reserve(self.clock.now());
+            if !wait.is_zero() {
+                self.hold(wait, call).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn hold(&self, wait: Duration, call: &mut Call) -> Result<(), Error> {
+        if call.waited + wait > self.patience {
+            return Err(Error::held(wait));
+        }
+        call.waited += wait;
+        self.observer.on(&Event::Held { wait });
+        self.clock.sleep(wait).await;
+        Ok(())
+    }
+
+    /// What a response means, and what follows from it for everybody else.
+    async fn judge(
+        &self,
+        response: Response<Body>,
+        parts: &Parts,
+        token: &Arc<HeldToken>,
+        sent_at: Duration,
+        has_body: bool,
+        call: &mut Call,
+    ) -> Result<Next, Error> {
+        let now = self.clock.now();
+        let head = Head { status: response.status(), headers: response.headers() };
+        if let Some(pace) = &self.pace
+            && let Some(window) = head.window(self.clock.wall())
+        {
+            pace.lock().told(window, now);
+        }
+        match head.verdict(|| self.clock.wall()) {
+            Verdict::Pass => {
+                if head.status.is_success() {
+                    self.state.lock().gates.passed(self.below_base(parts));
+                }
+                Ok(Next::Done(response))
+            }
+            Verdict::TokenRefused => Ok(self.token_refused(response, token, has_body, call)),
+            Verdict::ReadBody => {
+                let (response, is_about_token) = self.read_refusal(response).await;
+                if is_about_token {
+                    return Ok(self.token_refused(response, token, has_body, call));
+                }
+                Ok(Next::Done(response))
+            }
+            Verdict::Hold(hold, retry_after) => {
+                let path = self.below_base(parts);
+                let is_safe = hold == Hold::Limited || is_repeatable(&parts.method, &parts.headers);
+                let may_repeat = self.retries && has_body && is_safe && call.retries < RETRIES;
+                let state = &mut *self.state.lock();
+                let chance = state.chance.u64(..);
+                state.gates.refused(hold, path, (sent_at, now), retry_after, chance);
+                let wait = state.gates.wait(path, now, 1.0).unwrap_or_default();
+                if !may_repeat || call.waited + wait > self.patience || !state.budget.withdraw() {
+                    return Ok(Next::Done(response));
+                }
+                call.retries += 1;
+                Ok(Next::Again(if hold == Hold::Limited { Reason::RateLimited } else { Reason::Unavailable }))
+            }
+        }
+    }
+
+    /// The token is dropped, and the request sent once more with another if it can be. A second refusal is
+    /// final.
+    fn token_refused(&self, response: Response<Body>, token: &Arc<HeldToken>, has_body: bool, call: &mut Call) -> Next {
+        self.tokens.refused(token);
+        if !has_body || std::mem::replace(&mut call.was_refreshed, true) {
+            return Next::Done(response);
+        }
+        Next::Again(Reason::TokenRefused)
+    }
+
+    /// Only a request of which nothing was sent is sent again.
+    async fn without_response(
+        &self,
+        error: TransportError,
+        parts: &Parts,
+        has_body: bool,
+        call: &mut Call,
+    ) -> Result<Next, Error> {
+        let may_repeat = self.retries && error.is_connect() && has_body && call.retries < RETRIES;
+        let wait = {
+            let state = &mut *self.state.lock();
+            let wait = call.connect.fail(state.chance.u64(..));
+            (may_repeat && call.waited + wait <= self.patience && state.budget.withdraw()).then_some(wait)
+        };
+        let Some(wait) = wait else {
+            return Err(Error::transport(&format!("{} {}", parts.method, parts.uri.path()), &place(parts), error));
+        };
+        call.retries += 1;
+        self.hold(wait, call).await?;
+        Ok(Next::Again(Reason::NoConnection))
+    }
+
+    /// Reads a refusal's body to learn whether the token is meant; it is whole in memory then. One that is
+    /// no refusal of an API, too long or too slow, is left out.
+    async fn read_refusal(&self, response: Response<Body>) -> (Response<Body>, bool) {
+        let (parts, body) = response.into_parts();
+        let whole = tokio::select! {
+            whole = Limited::new(body, LARGEST_REFUSAL).collect() => whole.ok(),
+            () = self.clock.sleep(REFUSAL_PATIENCE) => None,
+        };
+        let bytes = whole.map(|whole| whole.to_bytes()).unwrap_or_default();
+        let is_about_token = names_invalid_token(&bytes);
+        (Response::from_parts(parts, Body::from(bytes)), is_about_token)
+    }
+
+    fn below_base<'a>(&self, parts: &'a Parts) -> &'a str {
+        let path = parts.uri.path();
+        path.strip_prefix(self.base_path.as_str()).unwrap_or(path)
+    }
+}
+
+impl Call {
+    const fn new() -> Self {
+        let connect = Escalation::new(Duration::from_millis(100), Duration::from_secs(5));
+        Self { retries: 0, waited: Duration::ZERO, was_refreshed: false, connect }
+    }
+}
+
+fn place(parts: &Parts) -> String {
+    parts.uri.authority().map(ToString::to_string).unwrap_or_default()
+}

@@ -1,0 +1,276 @@
+//! A token for whoever needs one: acts on what `decide::TokenState` decides.
+//!
+//! Token requests run in tasks of their own, so that no caller who goes away takes one along, and all
+//! callers that wait share one.
+
+use std::fmt;
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use fuuffy_protocol::AccessToken;
+use parking_lot::Mutex;
+use tokio::runtime::Handle;
+use tokio::sync::watch;
+use tracing::Instrument as _;
+
+use crate::Error;
+use crate::clock::{BoxFuture, Clock};
+use crate::decide::{Ask, Grant, HeldToken, Next, TokenState};
+use crate::observe::{Event, Observer};
+use crate::token_endpoint::TokenEndpoint;
+
+/// A token that lives, as it was handed out.
+#[derive(Debug, Clone)]
+pub struct Token(pub(crate) Arc<HeldToken>, Duration);
+
+impl Token {
+    /// The token itself. Callers say by this word that they mean to show it.
+    #[must_use]
+    pub fn reveal(&self) -> &str {
+        self.0.access_token.reveal()
+    }
+
+    /// How long it still lived when it was handed out.
+    #[must_use]
+    pub const fn expires_in(&self) -> Duration {
+        self.1
+    }
+
+    /// The granted scope, where the server told it: it differs then from the one asked for.
+    #[must_use]
+    pub fn scope(&self) -> Option<&str> {
+        self.0.scope.as_deref()
+    }
+}
+
+/// A token that processes share, as on disk: it stands around each token request and may answer it with a
+/// token that another process fetched.
+pub trait TokenCache: Send + Sync + 'static {
+    /// Answers a token request, by what is cached or by `fetch`. `refused` is the token that a server
+    /// refused last: it must not be answered again.
+    ///
+    /// # Errors
+    /// Those of `fetch`; a cache that cannot be used should be passed by instead.
+    fn token<'a>(
+        &'a self,
+        refused: Option<&'a AccessToken>,
+        fetch: BoxFuture<'a, Result<Grant, Error>>,
+    ) -> BoxFuture<'a, Result<Grant, Error>>;
+}
+
+/// Fetches, keeps and refreshes the token of one client. Cheap to clone; clones share the token.
+#[derive(Clone)]
+pub struct TokenSource {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    state: Mutex<State>,
+    endpoint: TokenEndpoint,
+    cache: Option<Arc<dyn TokenCache>>,
+    clock: Arc<dyn Clock>,
+    observer: Arc<dyn Observer>,
+    /// The longest that a caller waits for a back-off to end.
+    patience: Duration,
+}
+
+#[derive(Default)]
+struct State {
+    token: TokenState,
+    flight: Option<watch::Receiver<Landing>>,
+    refused: Option<Arc<HeldToken>>,
+    chance: fastrand::Rng,
+}
+
+/// How a token request ended, once it has.
+type Landing = Option<Result<Arc<HeldToken>, Error>>;
+
+/// What a caller does next.
+enum Step {
+    Done(Result<Arc<HeldToken>, Error>),
+    Join(watch::Receiver<Landing>),
+    Hold(Duration, Error),
+}
+
+impl TokenSource {
+    pub(crate) fn new(
+        endpoint: TokenEndpoint,
+        cache: Option<Arc<dyn TokenCache>>,
+        patience: Duration,
+        seed: Option<u64>,
+    ) -> Self {
+        let (clock, observer) = (Arc::clone(&endpoint.clock), Arc::clone(&endpoint.observer));
+        let chance = seed.map_or_else(fastrand::Rng::new, fastrand::Rng::with_seed);
+        let state = Mutex::new(State { chance, ..State::default() });
+        Self { shared: Arc::new(Shared { state, endpoint, cache, clock, observer, patience }) }
+    }
+
+    /// A token that lives. While there is one nobody waits: it is refreshed in the background, and used to
+    /// its last second where that fails. Must be called within a tokio runtime.
+    ///
+    /// # Errors
+    /// There is no token, and none could be had.
+    pub async fn token(&self) -> Result<Token, Error> {
+        let held = self.held().await?;
+        let left = held.expires_at.saturating_sub(self.shared.clock.now());
+        Ok(Token(held, left))
+    }
+
+    pub(crate) async fn held(&self) -> Result<Arc<HeldToken>, Error> {
+        let mut waited = Duration::ZERO;
+        let mut last = None;
+        loop {
+            match self.shared.step() {
+                Step::Done(outcome) => return outcome,
+                Step::Join(mut flight) => {
+                    let Ok(landing) = flight.wait_for(Option::is_some).await.map(|landing| landing.clone()) else {
+                        continue;
+                    };
+                    match landing {
+                        Some(Err(error)) if error.is_retryable() => last = Some(error),
+                        Some(outcome) => return outcome,
+                        None => {}
+                    }
+                }
+                Step::Hold(wait, error) => {
+                    // A failure that a caller has not seen yet may have been another one's to wait out.
+                    if !error.is_retryable() || waited + wait > self.shared.patience {
+                        return Err(last.unwrap_or(error).again_after(wait));
+                    }
+                    waited += wait;
+                    self.shared.observer.on(&Event::Held { wait });
+                    self.shared.clock.sleep(wait).await;
+                }
+            }
+        }
+    }
+
+    /// A server refused this token. Another that was fetched meanwhile stays.
+    pub(crate) fn refused(&self, token: &Arc<HeldToken>) {
+        let mut state = self.shared.state.lock();
+        let dropped = state.token.refused(token.serial);
+        state.refused = Some(Arc::clone(token));
+        drop(state);
+        if dropped {
+            self.shared.observer.on(&Event::TokenDropped);
+        }
+    }
+}
+
+impl Shared {
+    fn step(self: &Arc<Self>) -> Step {
+        let now = self.clock.now();
+        let mut state = self.state.lock();
+        match state.token.ask(now) {
+            Ask::Use(token) => Step::Done(Ok(token)),
+            Ask::UseAndFetch(token) => {
+                // Without a runtime the token is used as long as it lives.
+                let _ = self.fly(&mut state);
+                Step::Done(Ok(token))
+            }
+            Ask::Fetch => self.fly(&mut state).map_or_else(|error| Step::Done(Err(error)), Step::Join),
+            Ask::Join => match &state.flight {
+                Some(flight) => Step::Join(flight.clone()),
+                None => Step::Done(Err(no_runtime())),
+            },
+            Ask::Hold(wait, error) => Step::Hold(wait, error),
+        }
+    }
+
+    /// Starts a token request in a task of its own. The state says already that one is under way.
+    fn fly(self: &Arc<Self>, state: &mut State) -> Result<watch::Receiver<Landing>, Error> {
+        let Ok(runtime) = Handle::try_current() else {
+            state.token.abandoned();
+            return Err(no_runtime());
+        };
+        let (sender, receiver) = watch::channel(None);
+        state.flight = Some(receiver.clone());
+        let flight = Flight { shared: Arc::clone(self), has_landed: false };
+        runtime.spawn(flight.run(sender).instrument(tracing::debug_span!("fuuffy.token")));
+        Ok(receiver)
+    }
+
+    async fn fetch(&self) -> Result<Grant, Error> {
+        let Some(cache) = &self.cache else {
+            return self.endpoint.fetch().await;
+        };
+        let refused = self.state.lock().refused.clone();
+        cache.token(refused.as_ref().map(|token| &token.access_token), Box::pin(self.endpoint.fetch())).await
+    }
+}
+
+/// One token request under way. However it ends, the state learns of it.
+struct Flight {
+    shared: Arc<Shared>,
+    has_landed: bool,
+}
+
+impl Flight {
+    async fn run(mut self, sender: watch::Sender<Landing>) {
+        let asked_at = self.shared.clock.now();
+        let outcome = self.shared.fetch().await;
+        let now = self.shared.clock.now();
+        self.has_landed = true;
+        let (landing, next) = {
+            let mut state = self.shared.state.lock();
+            state.flight = None;
+            match outcome {
+                Ok(grant) => {
+                    let chance = state.chance.f64();
+                    let (token, next) = state.token.granted(grant, asked_at, chance);
+                    let life = token.expires_at - asked_at;
+                    self.shared.observer.on(&Event::TokenGranted { took: now.saturating_sub(asked_at), life });
+                    (Ok(token), next)
+                }
+                Err(error) => {
+                    let chance = state.chance.u64(..);
+                    let next = state.token.failed(&error, now, chance);
+                    tracing::warn!(%error, "No token was granted");
+                    self.shared.observer.on(&Event::TokenFailed { code: error.code().map(str::to_owned) });
+                    (Err(error), next)
+                }
+            }
+        };
+        // Nobody may be waiting any more.
+        let _ = sender.send(Some(landing));
+        let (shared, clock) = (Arc::downgrade(&self.shared), Arc::clone(&self.shared.clock));
+        drop(self);
+        refresh(shared, &*clock, next).await;
+    }
+}
+
+impl Drop for Flight {
+    fn drop(&mut self) {
+        if !self.has_landed {
+            let mut state = self.shared.state.lock();
+            state.token.abandoned();
+            state.flight = None;
+        }
+    }
+}
+
+/// Waits for the time to refresh, and starts a token request if the token was used. Ends with the client.
+async fn refresh(shared: Weak<Shared>, clock: &dyn Clock, next: Next) {
+    let Next::At(at) = next else {
+        return;
+    };
+    clock.sleep(at.saturating_sub(clock.now())).await;
+    let Some(shared) = shared.upgrade() else {
+        return;
+    };
+    let mut state = shared.state.lock();
+    if state.token.is_due(clock.now()) {
+        // Started from within a task, and so within a runtime.
+        let _ = shared.fly(&mut state);
+    }
+}
+
+fn no_runtime() -> Error {
+    Error::configuration("the client was called outside of a tokio runtime; call it from within one")
+}
+
+impl fmt::Debug for TokenSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TokenSource").field("endpoint", &self.shared.endpoint.url).finish_non_exhaustive()
+    }
+}

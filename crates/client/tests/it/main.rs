@@ -1,0 +1,10 @@
+//! The client against a scripted server on a real socket, by a clock that the test moves.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+mod answers;
+mod calls;
+mod credentials;
+mod gates;
+mod place;
+mod tokens;
