@@ -64,7 +64,7 @@ impl ClientBuilder {
         }
     }
 
-    pub(crate) fn from_variables(variables: &Variables) -> Result<Self, Error> {
+    pub(crate) fn from_variables(variables: &Variables<'_>) -> Result<Self, Error> {
         let environment = variables.environment()?;
         let base_url = variables.base_url(environment)?;
         let credentials = variables.credentials()?;

@@ -75,6 +75,14 @@ impl Client {
         ClientBuilder::from_variables(&Variables::of_process())
     }
 
+    /// The same by variables that come from elsewhere: `find` is asked for each by its name.
+    ///
+    /// # Errors
+    /// Which variable is missing or wrong, and what to set.
+    pub fn builder_from_lookup(find: impl Fn(&str) -> Option<String>) -> Result<ClientBuilder, Error> {
+        ClientBuilder::from_variables(&Variables::found_by(find))
+    }
+
     pub(crate) fn assemble(
         base_url: BaseUrl,
         environment: Environment,

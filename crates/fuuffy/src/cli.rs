@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::demo::{self, DemoArgs};
+use crate::integrator::{self, TokenArgs};
 use crate::operator::{self, ClientsArgs, SecretsArgs};
 use crate::serve::{self, CheckArgs, ServeArgs};
 use crate::telemetry;
@@ -30,6 +31,8 @@ enum Command {
     Clients(ClientsArgs),
     /// Add, list and retire the secrets of a client.
     Secrets(SecretsArgs),
+    /// Print an access token, fetched or cached.
+    Token(TokenArgs),
     /// Print a generated reference.
     #[command(hide = true)]
     Reference {
@@ -80,6 +83,10 @@ async fn run(command: Command, out: &mut dyn Write, err: &mut dyn Write) -> anyh
         Command::Secrets(args) => {
             telemetry::start_at("warn");
             operator::secrets(args, out, err).await
+        }
+        Command::Token(args) => {
+            telemetry::start_at("error");
+            integrator::token(args, out).await
         }
         Command::Reference { .. } => {
             write!(out, "{}", crate::config::reference())?;

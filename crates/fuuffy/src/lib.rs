@@ -4,6 +4,7 @@
 pub mod cli;
 pub mod config;
 pub mod demo;
+pub mod integrator;
 pub mod operator;
 pub mod serve;
 pub mod server;

@@ -3,8 +3,13 @@
 use super::*;
 use crate::{BaseUrl, Environment};
 
+fn said<'a>(variables: &'a [(&str, &str)]) -> Variables<'a> {
+    let value = |name: &str| variables.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned());
+    Variables::found_by(value)
+}
+
 fn error(variables: &[(&str, &str)]) -> String {
-    match Variables::said(variables).credentials() {
+    match said(variables).credentials() {
         Ok(_) => panic!("{variables:?} should be refused"),
         Err(error) => error.to_string(),
     }
@@ -24,8 +29,8 @@ async fn one_variable_names_the_source() {
         ("CREDENTIALS_DIRECTORY", folder, "from-a-file"),
         ("FUUFFY_CREDENTIALS_COMMAND", command, "from a command"),
     ] {
-        let variables = Variables::said(&[("FUUFFY_CLIENT_ID", "my-id"), (name, value), ("EMPTY", "")]);
-        let credentials = variables.credentials().unwrap().read().await.unwrap();
+        let variables = [("FUUFFY_CLIENT_ID", "my-id"), (name, value)];
+        let credentials = said(&variables).credentials().unwrap().read().await.unwrap();
         assert_eq!(credentials.client_secret.reveal(), secret, "{name}");
     }
 }
@@ -45,7 +50,7 @@ fn what_is_missing_or_doubled_is_named() {
 #[test]
 fn environment_and_base_url_are_read() {
     let of = |variables: &[(&str, &str)]| {
-        let variables = Variables::said(variables);
+        let variables = said(variables);
         let environment = variables.environment()?;
         Ok::<(Environment, BaseUrl), Error>((environment, variables.base_url(environment)?))
     };

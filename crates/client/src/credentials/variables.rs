@@ -12,25 +12,22 @@ use crate::{BaseUrl, Environment, Error};
 const SYSTEMD_NAME: &str = "fuuffy_client_secret";
 
 /// Finds a variable by its name.
-type Find = dyn Fn(&str) -> Option<String>;
+type Find<'a> = dyn Fn(&str) -> Option<String> + 'a;
 
 /// The variables, as they were found.
-pub(crate) struct Variables {
-    find: Box<Find>,
+pub(crate) struct Variables<'a> {
+    find: Box<Find<'a>>,
 }
 
-impl Variables {
+impl<'a> Variables<'a> {
     /// Those of this process.
     pub(crate) fn of_process() -> Self {
-        Self { find: Box::new(process_variable) }
+        Self::found_by(process_variable)
     }
 
-    /// Those that a test says.
-    #[cfg(test)]
-    pub(crate) fn said(variables: &[(&str, &str)]) -> Self {
-        let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
-        let variables: std::collections::HashMap<_, _> = variables.iter().map(owned).collect();
-        Self { find: Box::new(move |name| variables.get(name).cloned()) }
+    /// Those that a function finds.
+    pub(crate) fn found_by(find: impl Fn(&str) -> Option<String> + 'a) -> Self {
+        Self { find: Box::new(find) }
     }
 
     fn get(&self, name: &str) -> Option<String> {

@@ -1,0 +1,81 @@
+//! A profile for each environment: what stands in for variables that are not set. It names where a secret
+//! is and never has one in it, so that the file can be kept anywhere.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, bail};
+use fuuffy_client::Environment;
+use serde::Deserialize;
+
+use crate::settings;
+
+/// The variables that say where the secret is. One that is set replaces whatever the profile says of it.
+const SECRETS: [&str; 3] = ["FUUFFY_CLIENT_SECRET", "FUUFFY_CLIENT_SECRET_FILE", "FUUFFY_CREDENTIALS_COMMAND"];
+
+/// One environment's part of the file.
+#[derive(Debug, Default, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Profile {
+    base_url: Option<String>,
+    client_id: Option<String>,
+    client_secret_file: Option<String>,
+    credentials_command: Option<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Profiles {
+    #[serde(default)]
+    testing: Profile,
+    #[serde(default)]
+    production: Profile,
+}
+
+impl Profile {
+    /// Reads the environment's profile from `file`, or from where it is by custom; there need not be one there.
+    pub(super) fn load(file: Option<&Path>, environment: Environment) -> anyhow::Result<Self> {
+        let Some(path) = file.map(Path::to_path_buf).or_else(usual_place) else {
+            return Ok(Self::default());
+        };
+        let text = match std::fs::read_to_string(&path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound && file.is_none() => return Ok(Self::default()),
+            Err(error) => return Err(error).with_context(|| format!("cannot read the profiles in {}", path.display())),
+        };
+        let profiles: Profiles = match toml::from_str(&text) {
+            Ok(profiles) => profiles,
+            // The parser quotes the line, and somebody may have put a secret there.
+            Err(error) => {
+                let at = error.span().map_or(0, |span| span.start).min(text.len());
+                let line = text.as_bytes()[..at].iter().filter(|byte| **byte == b'\n').count() + 1;
+                bail!(
+                    "{}, line {line}: {}; [testing] and [production] have base_url, client_id, client_secret_file and \
+                     credentials_command, and never the secret itself",
+                    path.display(),
+                    error.message()
+                );
+            }
+        };
+        Ok(match environment {
+            Environment::Testing => profiles.testing,
+            Environment::Production => profiles.production,
+        })
+    }
+
+    /// What the profile says in a variable's stead.
+    pub(super) fn stand_in(&self, name: &str) -> Option<String> {
+        let no_secret_is_set = || SECRETS.iter().all(|name| settings::variable(name).is_none());
+        match name {
+            "FUUFFY_BASE_URL" => self.base_url.clone(),
+            "FUUFFY_CLIENT_ID" => self.client_id.clone(),
+            "FUUFFY_CLIENT_SECRET_FILE" if no_secret_is_set() => self.client_secret_file.clone(),
+            "FUUFFY_CREDENTIALS_COMMAND" if no_secret_is_set() => self.credentials_command.clone(),
+            _ => None,
+        }
+    }
+}
+
+/// `fuuffy/profiles.toml` where the XDG Base Directory Specification puts configuration.
+fn usual_place() -> Option<PathBuf> {
+    Some(settings::config_home()?.join("fuuffy").join("profiles.toml"))
+}
