@@ -57,30 +57,20 @@ impl Client {
         ClientBuilder::new()
     }
 
-    /// A client by the integrator's environment variables: `FUUFFY_CLIENT_ID`, and one of
-    /// `FUUFFY_CLIENT_SECRET`, `FUUFFY_CLIENT_SECRET_FILE` and `FUUFFY_CREDENTIALS_COMMAND`, or systemd's
-    /// credential `fuuffy_client_secret`; `FUUFFY_ENVIRONMENT` (testing unless set) and `FUUFFY_BASE_URL`.
+    /// A client by the integrator's environment variables; [`Variables`] names them.
     ///
     /// # Errors
     /// Which variable is missing or wrong, and what to set.
     pub fn from_env() -> Result<Self, Error> {
-        Self::builder_from_env()?.build()
+        Self::builder_from(&Variables::of_process())?.build()
     }
 
-    /// The same, to set more up.
+    /// A client by variables, to set more up.
     ///
     /// # Errors
     /// Which variable is missing or wrong, and what to set.
-    pub fn builder_from_env() -> Result<ClientBuilder, Error> {
-        ClientBuilder::from_variables(&Variables::of_process())
-    }
-
-    /// The same by variables that come from elsewhere: `find` is asked for each by its name.
-    ///
-    /// # Errors
-    /// Which variable is missing or wrong, and what to set.
-    pub fn builder_from_lookup(find: impl Fn(&str) -> Option<String>) -> Result<ClientBuilder, Error> {
-        ClientBuilder::from_variables(&Variables::found_by(find))
+    pub fn builder_from(variables: &Variables<'_>) -> Result<ClientBuilder, Error> {
+        ClientBuilder::from_variables(variables)
     }
 
     pub(crate) fn assemble(

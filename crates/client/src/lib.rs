@@ -44,7 +44,7 @@ pub use body::{Body, BodyError};
 pub use builder::ClientBuilder;
 pub use client::Client;
 pub use clock::{BoxFuture, Clock, SystemClock};
-pub use credentials::{CredentialSource, Credentials, ExecCredentials, FileCredentials};
+pub use credentials::{CredentialSource, Credentials, ExecCredentials, FileCredentials, Variables};
 pub use decide::Grant;
 pub use envelope::{Data, Page, Pagination};
 pub use environment::{Environment, UnknownEnvironment};

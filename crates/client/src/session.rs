@@ -11,7 +11,7 @@ use parking_lot::Mutex;
 
 use crate::clock::Clock;
 use crate::decide::{
-    Budget, Escalation, Gates, Head, HeldToken, Hold, Pace, Verdict, is_repeatable, names_invalid_token,
+    Budget, Escalation, Gates, Head, HeldToken, Hold, Pace, RETRIES, Verdict, is_repeatable, names_invalid_token,
 };
 use crate::http_client::TransportError;
 use crate::observe::{Event, Observer, Reason};
@@ -20,8 +20,6 @@ use crate::{Body, Error};
 
 /// The largest body of a 401 that is read to learn what it is about, in bytes.
 const LARGEST_REFUSAL: usize = 64 * 1024;
-/// Times that one request is sent again for the server's sake.
-const RETRIES: u32 = 4;
 /// The longest that such a body may take.
 const REFUSAL_PATIENCE: Duration = Duration::from_secs(10);
 

@@ -15,7 +15,7 @@ use tracing::Instrument as _;
 
 use crate::Error;
 use crate::clock::{BoxFuture, Clock};
-use crate::decide::{Ask, Grant, HeldToken, Next, TokenState};
+use crate::decide::{Ask, Grant, HeldToken, Next, RETRIES, TokenState};
 use crate::observe::{Event, Observer};
 use crate::token_endpoint::TokenEndpoint;
 
@@ -117,7 +117,7 @@ impl TokenSource {
     }
 
     pub(crate) async fn held(&self) -> Result<Arc<HeldToken>, Error> {
-        let mut waited = Duration::ZERO;
+        let (mut waited, mut failures) = (Duration::ZERO, 0);
         let mut last = None;
         loop {
             match self.shared.step() {
@@ -127,7 +127,10 @@ impl TokenSource {
                         continue;
                     };
                     match landing {
-                        Some(Err(error)) if error.is_retryable() => last = Some(error),
+                        Some(Err(error)) if error.is_retryable() && failures < RETRIES => {
+                            failures += 1;
+                            last = Some(error);
+                        }
                         Some(outcome) => return outcome,
                         None => {}
                     }

@@ -4,9 +4,10 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use fuuffy_client::ErrorKind;
 
 use crate::demo::{self, DemoArgs};
-use crate::integrator::{self, TokenArgs};
+use crate::integrator::{self, DoctorArgs, RequestArgs, TokenArgs};
 use crate::operator::{self, ClientsArgs, SecretsArgs};
 use crate::serve::{self, CheckArgs, ServeArgs};
 use crate::telemetry;
@@ -18,6 +19,9 @@ struct Arguments {
     #[command(subcommand)]
     command: Command,
 }
+
+/// Log lines of integrators' commands. What the client warns of is told as the command's own error.
+const OF_INTEGRATORS: &str = "warn,fuuffy_client=error";
 
 #[derive(Debug, Subcommand)]
 enum Command {
@@ -33,6 +37,10 @@ enum Command {
     Secrets(SecretsArgs),
     /// Print an access token, fetched or cached.
     Token(TokenArgs),
+    /// Send a request to the API, with a token.
+    Request(RequestArgs),
+    /// Find out why calls to the API do not work.
+    Doctor(DoctorArgs),
     /// Print a generated reference.
     #[command(hide = true)]
     Reference {
@@ -58,7 +66,10 @@ pub fn main() -> ExitCode {
     };
     // Not locked for the whole run: log lines of other threads go to standard error too.
     let (mut out, mut err) = (std::io::stdout(), std::io::stderr());
-    match runtime.block_on(run(arguments.command, &mut out, &mut err)) {
+    let outcome = runtime.block_on(run(arguments.command, &mut out, &mut err));
+    // Nothing is waited for that still reads standard input.
+    runtime.shutdown_background();
+    match outcome {
         Ok(status) => ExitCode::from(status),
         Err(error) => failed(&error),
     }
@@ -85,8 +96,16 @@ async fn run(command: Command, out: &mut dyn Write, err: &mut dyn Write) -> anyh
             operator::secrets(args, out, err).await
         }
         Command::Token(args) => {
-            telemetry::start_at("error");
+            telemetry::start_at(OF_INTEGRATORS);
             integrator::token(args, out).await
+        }
+        Command::Request(args) => {
+            telemetry::start_at(OF_INTEGRATORS);
+            integrator::request(args, out, err).await
+        }
+        Command::Doctor(args) => {
+            telemetry::start_at("error");
+            integrator::doctor(args, out).await
         }
         Command::Reference { .. } => {
             write!(out, "{}", crate::config::reference())?;
@@ -98,5 +117,6 @@ async fn run(command: Command, out: &mut dyn Write, err: &mut dyn Write) -> anyh
 fn failed(error: &anyhow::Error) -> ExitCode {
     // A closed standard error leaves nobody to tell.
     let _ = writeln!(std::io::stderr(), "fuuffy: {error:#}");
-    ExitCode::FAILURE
+    let kind = error.downcast_ref::<fuuffy_client::Error>().map(fuuffy_client::Error::kind);
+    if kind == Some(ErrorKind::Configuration) { ExitCode::from(2) } else { ExitCode::FAILURE }
 }

@@ -14,7 +14,7 @@ use crate::{BoxFuture, Error};
 
 pub use exec::ExecCredentials;
 pub use file::FileCredentials;
-pub(crate) use variables::Variables;
+pub use variables::Variables;
 
 /// An id and its secret.
 #[derive(Debug)]

@@ -1,5 +1,6 @@
 //! What the integrator's environment variables say. The only place of this crate that reads them.
 
+use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -14,19 +15,22 @@ const SYSTEMD_NAME: &str = "fuuffy_client_secret";
 /// Finds a variable by its name.
 type Find<'a> = dyn Fn(&str) -> Option<String> + 'a;
 
-/// The variables, as they were found.
-pub(crate) struct Variables<'a> {
+/// The integrator's variables, wherever they are found: `FUUFFY_CLIENT_ID`, and one of `FUUFFY_CLIENT_SECRET`,
+/// `FUUFFY_CLIENT_SECRET_FILE` and `FUUFFY_CREDENTIALS_COMMAND`, or systemd's credential
+/// `fuuffy_client_secret`; `FUUFFY_ENVIRONMENT` (testing unless set) and `FUUFFY_BASE_URL`.
+pub struct Variables<'a> {
     find: Box<Find<'a>>,
 }
 
 impl<'a> Variables<'a> {
     /// Those of this process.
-    pub(crate) fn of_process() -> Self {
+    #[must_use]
+    pub fn of_process() -> Self {
         Self::found_by(process_variable)
     }
 
-    /// Those that a function finds.
-    pub(crate) fn found_by(find: impl Fn(&str) -> Option<String> + 'a) -> Self {
+    /// Those that a function finds, by their names.
+    pub fn found_by(find: impl Fn(&str) -> Option<String> + 'a) -> Self {
         Self { find: Box::new(find) }
     }
 
@@ -35,7 +39,10 @@ impl<'a> Variables<'a> {
     }
 
     /// `FUUFFY_ENVIRONMENT`; testing, unless it says otherwise.
-    pub(crate) fn environment(&self) -> Result<Environment, Error> {
+    ///
+    /// # Errors
+    /// It is neither environment.
+    pub fn environment(&self) -> Result<Environment, Error> {
         let Some(name) = self.get("FUUFFY_ENVIRONMENT") else {
             return Ok(Environment::Testing);
         };
@@ -43,15 +50,21 @@ impl<'a> Variables<'a> {
     }
 
     /// `FUUFFY_BASE_URL`; by default the environment's own.
-    pub(crate) fn base_url(&self, environment: Environment) -> Result<BaseUrl, Error> {
+    ///
+    /// # Errors
+    /// Those of [`BaseUrl::parse`].
+    pub fn base_url(&self, environment: Environment) -> Result<BaseUrl, Error> {
         let Some(text) = self.get("FUUFFY_BASE_URL") else {
             return BaseUrl::parse(environment.default_base_url());
         };
         BaseUrl::parse(&text).map_err(|error| Error::configuration(format!("FUUFFY_BASE_URL: {error}")))
     }
 
-    /// The one source of credentials that the variables name.
-    pub(crate) fn credentials(&self) -> Result<Arc<dyn CredentialSource>, Error> {
+    /// The one source of credentials that the variables name. Nothing is read yet.
+    ///
+    /// # Errors
+    /// None is named, or more than one, or it lacks something.
+    pub fn credentials(&self) -> Result<Arc<dyn CredentialSource>, Error> {
         let client_id = self.get("FUUFFY_CLIENT_ID");
         let named = || {
             client_id.clone().ok_or_else(|| {
@@ -93,4 +106,10 @@ impl<'a> Variables<'a> {
 #[expect(clippy::disallowed_methods, reason = "this is where the integrator's variables are read")]
 fn process_variable(name: &str) -> Option<String> {
     std::env::var(name).ok()
+}
+
+impl fmt::Debug for Variables<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Variables")
+    }
 }

@@ -4,6 +4,9 @@ use std::time::Duration;
 
 use backon::{BackoffBuilder as _, ExponentialBackoff, ExponentialBuilder};
 
+/// Times that one caller's request is made again for the server's sake.
+pub(crate) const RETRIES: u32 = 4;
+
 /// Retries that may be spent before any request was made.
 const RESERVE: f32 = 10.0;
 /// What one request adds to the budget: a retry for every ten.

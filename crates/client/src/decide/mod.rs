@@ -7,7 +7,7 @@ mod pace;
 mod response;
 mod token;
 
-pub(crate) use backoff::{Budget, Escalation};
+pub(crate) use backoff::{Budget, Escalation, RETRIES};
 pub(crate) use gate::{Gates, Hold};
 pub(crate) use pace::Pace;
 pub(crate) use response::{Head, Verdict, is_repeatable, names_invalid_token};

@@ -1,15 +1,24 @@
 //! What integrators type: which environment, whose credentials, and the client that follows from them.
 
+mod cache;
+mod doctor;
 mod profile;
+mod progress;
+mod request;
+mod tell;
 mod token;
+mod upload;
 
 use std::path::PathBuf;
 
 use clap::Args;
-use fuuffy_client::{Client, ClientBuilder, Environment};
+use fuuffy_client::{Client, ClientBuilder, Environment, Error, Variables};
 
 use crate::settings;
+use cache::DiskCache;
+pub use doctor::{DoctorArgs, doctor};
 use profile::Profile;
+pub use request::{RequestArgs, request};
 pub use token::{TokenArgs, token};
 
 /// What all commands of integrators take. A flag wins over a variable, a variable over the profile.
@@ -27,39 +36,73 @@ pub struct Common {
     /// The scope to ask for, as in "orders:read orders:write"; all that the client may have unless given.
     #[arg(long, global = true)]
     scope: Option<String>,
+    /// Neither read nor write the cache of tokens that commands share.
+    #[arg(long, global = true)]
+    no_cache: bool,
     /// Print the result as JSON.
     #[arg(long, global = true)]
     pub(crate) json: bool,
 }
 
+/// Flags, variables and profile, put together.
+pub(crate) struct Settings<'a> {
+    common: &'a Common,
+    profile: Profile,
+    pub(crate) environment: Environment,
+}
+
 impl Common {
+    /// Puts flags, variables and profile together.
+    ///
+    /// # Errors
+    /// There is no such environment, or the profile cannot be read.
+    pub(crate) fn settings(&self) -> Result<Settings<'_>, Error> {
+        let environment = match self.environment {
+            Some(environment) => environment,
+            None => Variables::of_process().environment()?,
+        };
+        let profile = Profile::load(self.profiles.as_deref(), environment)?;
+        Ok(Settings { common: self, profile, environment })
+    }
+}
+
+impl Settings<'_> {
     /// A client by flags, variables and profile, to set more up.
     ///
     /// # Errors
     /// What is missing or wrong, and what to set.
-    pub(crate) fn builder(&self) -> anyhow::Result<ClientBuilder> {
-        let environment = self.environment()?;
-        let profile = Profile::load(self.profiles.as_deref(), environment)?;
-        let find = |name: &str| match name {
-            "FUUFFY_ENVIRONMENT" => Some(environment.to_string()),
-            "FUUFFY_BASE_URL" if self.base_url.is_some() => self.base_url.clone(),
-            _ => settings::variable(name).or_else(|| profile.stand_in(name)),
-        };
-        let builder = Client::builder_from_lookup(find)?;
-        Ok(builder.scope(self.scope.clone().unwrap_or_default()))
+    pub(crate) fn builder(&self, cache: Option<DiskCache>) -> Result<ClientBuilder, Error> {
+        let builder = Client::builder_from(&self.variables())?.scope(self.common.scope.clone().unwrap_or_default());
+        Ok(match cache {
+            Some(cache) => builder.token_cache(cache),
+            None => builder,
+        })
     }
 
-    /// Which environment.
-    ///
-    /// # Errors
-    /// `FUUFFY_ENVIRONMENT` names none.
-    pub(crate) fn environment(&self) -> anyhow::Result<Environment> {
-        match (self.environment, settings::variable("FUUFFY_ENVIRONMENT")) {
-            (Some(environment), _) => Ok(environment),
-            (None, Some(name)) => {
-                environment(&name).map_err(|_| anyhow::anyhow!("FUUFFY_ENVIRONMENT must be testing or production"))
-            }
-            (None, None) => Ok(Environment::Testing),
+    /// The integrator's variables, as flags and profile have them.
+    pub(crate) fn variables(&self) -> Variables<'_> {
+        Variables::found_by(|name| self.find(name))
+    }
+
+    /// The cache of tokens on disk that commands share, unless there is to be none.
+    pub(crate) fn cache(&self) -> Result<Option<DiskCache>, Error> {
+        let Some(folder) = settings::cache_home().filter(|_| !self.common.no_cache) else {
+            return Ok(None);
+        };
+        let base_url = self.variables().base_url(self.environment)?.to_string();
+        let scope = self.common.scope.clone().unwrap_or_default();
+        // What prints credentials names the client where nothing else does.
+        let names = ["FUUFFY_CLIENT_ID", "FUUFFY_CREDENTIALS_COMMAND"];
+        let client = names.map(|name| self.find(name).unwrap_or_default()).join("\n");
+        let identity = [base_url.as_str(), self.environment.as_str(), &client, &scope];
+        Ok(Some(DiskCache::new(folder.join("fuuffy").join("tokens"), &identity)))
+    }
+
+    fn find(&self, name: &str) -> Option<String> {
+        match name {
+            "FUUFFY_ENVIRONMENT" => Some(self.environment.to_string()),
+            "FUUFFY_BASE_URL" if self.common.base_url.is_some() => self.common.base_url.clone(),
+            _ => settings::variable(name).or_else(|| self.profile.stand_in(name)),
         }
     }
 }

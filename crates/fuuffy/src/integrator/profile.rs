@@ -3,8 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, bail};
-use fuuffy_client::Environment;
+use fuuffy_client::{Environment, Error};
 use serde::Deserialize;
 
 use crate::settings;
@@ -33,14 +32,16 @@ struct Profiles {
 
 impl Profile {
     /// Reads the environment's profile from `file`, or from where it is by custom; there need not be one there.
-    pub(super) fn load(file: Option<&Path>, environment: Environment) -> anyhow::Result<Self> {
+    pub(super) fn load(file: Option<&Path>, environment: Environment) -> Result<Self, Error> {
         let Some(path) = file.map(Path::to_path_buf).or_else(usual_place) else {
             return Ok(Self::default());
         };
         let text = match std::fs::read_to_string(&path) {
             Ok(text) => text,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound && file.is_none() => return Ok(Self::default()),
-            Err(error) => return Err(error).with_context(|| format!("cannot read the profiles in {}", path.display())),
+            Err(error) => {
+                return Err(Error::configuration(format!("cannot read the profiles in {}: {error}", path.display())));
+            }
         };
         let profiles: Profiles = match toml::from_str(&text) {
             Ok(profiles) => profiles,
@@ -48,12 +49,12 @@ impl Profile {
             Err(error) => {
                 let at = error.span().map_or(0, |span| span.start).min(text.len());
                 let line = text.as_bytes()[..at].iter().filter(|byte| **byte == b'\n').count() + 1;
-                bail!(
+                return Err(Error::configuration(format!(
                     "{}, line {line}: {}; [testing] and [production] have base_url, client_id, client_secret_file and \
                      credentials_command, and never the secret itself",
                     path.display(),
                     error.message()
-                );
+                )));
             }
         };
         Ok(match environment {

@@ -4,13 +4,16 @@ use std::io::Write;
 
 use serde_json::json;
 
-use super::Common;
+use super::{Common, tell};
 
 /// `fuuffy token`
 #[derive(Debug, clap::Args)]
 pub struct TokenArgs {
     #[command(flatten)]
     common: Common,
+    /// Fetch a new one, even while an old one lives.
+    #[arg(long)]
+    refresh: bool,
 }
 
 /// Prints a token, and nothing else.
@@ -18,11 +21,13 @@ pub struct TokenArgs {
 /// # Errors
 /// There is no token, or writing failed.
 pub async fn token(args: TokenArgs, out: &mut dyn Write) -> anyhow::Result<u8> {
-    let client = args.common.builder()?.build()?;
+    let settings = args.common.settings()?;
+    let cache = settings.cache()?.map(|cache| if args.refresh { cache.anew() } else { cache });
+    let client = settings.builder(cache)?.observer(tell::on_standard_error).build()?;
     let token = client.tokens().token().await?;
     if args.common.json {
-        let mut shown =
-            json!({"access_token": token.reveal(), "token_type": "Bearer", "expires_in": token.expires_in().as_secs()});
+        let life = token.expires_in().as_secs();
+        let mut shown = json!({"access_token": token.reveal(), "token_type": "Bearer", "expires_in": life});
         if let Some(scope) = token.scope() {
             shown["scope"] = scope.into();
         }

@@ -15,6 +15,7 @@ mod framing;
 mod gateway;
 mod http1;
 mod http2;
+mod integrator;
 mod leaks;
 mod lifecycle;
 mod tidy;

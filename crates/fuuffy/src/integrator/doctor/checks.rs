@@ -1,0 +1,224 @@
+//! The checks, each by itself: what it finds, or what failed and what to do about it.
+
+use std::net::SocketAddr;
+use std::time::{Duration, SystemTime};
+
+use fuuffy_client::{
+    BaseUrl, Body, Client, ClientSecret, Environment, Error, ErrorKind, HttpClient as _, ReqwestClient,
+};
+use fuuffy_protocol::SecretKind;
+use http::{HeaderMap, Request, StatusCode, header};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+use super::super::Settings;
+use super::Finding;
+use crate::server;
+
+/// The longest wait for one address to answer.
+const CONNECT: Duration = Duration::from_secs(5);
+/// A calendar that is further off is worth a word.
+const SKEW: Duration = Duration::from_secs(60);
+
+/// What is wrong before anything was sent.
+pub(super) fn wrong_setup(error: Error) -> Finding {
+    let advice = "see the variables and the profile in the README, or `fuuffy request --help`";
+    Finding::failed("variables", error.to_string(), advice).of_configuration()
+}
+
+/// Whether there are credentials, and whether they look like this environment's.
+pub(super) async fn variables(settings: &Settings<'_>) -> Result<Finding, Finding> {
+    let source = settings.variables().credentials().map_err(wrong_setup)?;
+    let credentials = source.read().await.map_err(|error| {
+        let advice = "the secret is where the variables or the profile say, or they say the wrong place";
+        Finding::failed("variables", error.to_string(), advice).of_configuration()
+    })?;
+    let (environment, id) = (settings.environment, &credentials.client_id);
+    let found = format!("environment {environment}, client {id}, and a secret");
+    let Some(kind) = kind_of(&credentials.client_secret) else {
+        let advice = "secrets of this product begin with fsk_test_ or fsk_live_; is it the right one?";
+        return Ok(Finding::warning("variables", found, advice));
+    };
+    if kind != kind_for(environment) {
+        let (mine, other) = (kind.prefix(), if environment == Environment::Testing { "production" } else { "testing" });
+        let found = format!("the secret begins with {mine}: it is for {other}, and the environment is {environment}");
+        let advice = format!("use the secret of {environment}, or say --environment {other}");
+        return Err(Finding::failed("variables", found, advice).of_configuration());
+    }
+    if !credentials.client_secret.is_well_formed(kind) {
+        let found = "the secret's checksum is wrong: it was cut or changed when it was copied";
+        return Err(Finding::failed("variables", found, "copy it once more, whole").of_configuration());
+    }
+    Ok(Finding::ok("variables", found))
+}
+
+fn kind_of(secret: &ClientSecret) -> Option<SecretKind> {
+    [SecretKind::Testing, SecretKind::Production].into_iter().find(|kind| secret.reveal().starts_with(kind.prefix()))
+}
+
+const fn kind_for(environment: Environment) -> SecretKind {
+    match environment {
+        Environment::Testing => SecretKind::Testing,
+        Environment::Production => SecretKind::Production,
+    }
+}
+
+/// Where the API is.
+pub(super) fn base_url(settings: &Settings<'_>) -> Result<BaseUrl, Finding> {
+    settings.variables().base_url(settings.environment).map_err(|error| {
+        let advice = "FUUFFY_BASE_URL is like https://testing-api-gateway.fuuffy.com/v1";
+        Finding::failed("base URL", error.to_string(), advice).of_configuration()
+    })
+}
+
+/// The addresses of the base URL's host.
+pub(super) async fn name_resolution(base_url: &BaseUrl) -> Result<Vec<SocketAddr>, Finding> {
+    let host = base_url.host();
+    let advice = "check the host in the base URL, and this machine's DNS and network";
+    let failed = |why: String| Finding::failed("name resolution", why, advice);
+    let found = tokio::net::lookup_host((host, base_url.port())).await;
+    let addresses: Vec<SocketAddr> =
+        found.map_err(|error| failed(format!("{host} has no address: {error}")))?.collect();
+    if addresses.is_empty() { Err(failed(format!("{host} has no address"))) } else { Ok(addresses) }
+}
+
+/// Addresses, for people.
+pub(super) fn list(addresses: &[SocketAddr]) -> String {
+    addresses.iter().map(|address| address.ip().to_string()).collect::<Vec<_>>().join(", ")
+}
+
+/// Whether one of the addresses takes connections.
+pub(super) async fn connection(base_url: &BaseUrl, addresses: &[SocketAddr]) -> Result<Finding, Finding> {
+    let mut last = String::new();
+    for address in addresses {
+        match timeout(CONNECT, TcpStream::connect(address)).await {
+            Ok(Ok(_)) => return Ok(Finding::ok("connection", format!("{address} takes connections"))),
+            Ok(Err(error)) => last = format!("{address}: {error}"),
+            Err(_) => last = format!("{address}: nothing came within {} s", CONNECT.as_secs()),
+        }
+    }
+    let advice =
+        format!("is the server running, is port {} right, and does a firewall stand between?", base_url.port());
+    Err(Finding::failed("connection", last, advice))
+}
+
+/// Whether an exchange without any token works, certificate and all; and the server's calendar.
+pub(super) async fn tls(base_url: &BaseUrl) -> Result<(Finding, Option<SystemTime>), Finding> {
+    let failed = |why: String, advice: &str| Finding::failed("TLS", why, advice);
+    let exchange = async {
+        let http = ReqwestClient::new(base_url)?;
+        let request = Request::get(base_url.join("/")?).body(Body::empty());
+        let request = request.map_err(|_| Error::configuration("the base URL makes no request"))?;
+        let sent = http.send(request).await;
+        Ok::<_, Error>(sent.map_err(|error| chain(&error)))
+    };
+    let sent = exchange.await.map_err(|error| failed(error.to_string(), "see the base URL"))?;
+    let response = sent.map_err(|why| {
+        let advice = if why.contains("certificate") {
+            "its certificate is not trusted here: is it expired, for another name, or by an authority that this machine does not know?"
+        } else {
+            "does the port speak HTTPS? does a proxy stand between (HTTPS_PROXY)?"
+        };
+        failed(why, advice)
+    })?;
+    let date =
+        response.headers().get(header::DATE).and_then(|date| httpdate::parse_http_date(date.to_str().ok()?).ok());
+    let found =
+        if base_url.is_https() { "the certificate is trusted" } else { "none is needed: http:// to this machine" };
+    Ok((Finding::ok("TLS", found), date))
+}
+
+/// An error with all its causes.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut words = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        words = format!("{words}: {error}");
+        cause = error.source();
+    }
+    words
+}
+
+/// Whether this machine's calendar is the server's.
+pub(super) fn clock(date: Option<SystemTime>) -> Finding {
+    use fuuffy_domain::TimeSource as _;
+
+    let Some(date) = date else {
+        return Finding::ok("clock", "the server does not tell the time");
+    };
+    let now = u64::try_from(server::SystemTime.wall().unix_millis()).unwrap_or_default();
+    let now = SystemTime::UNIX_EPOCH + Duration::from_millis(now);
+    let (apart, word) = match date.duration_since(now) {
+        Ok(ahead) => (ahead, "behind"),
+        Err(behind) => (behind.duration(), "ahead of"),
+    };
+    if apart < SKEW {
+        return Finding::ok("clock", "agrees with the server's");
+    }
+    let found = format!("this machine's clock is {} s {word} the server's", apart.as_secs());
+    Finding::warning("clock", found, "tokens work all the same; logs are easier to compare with NTP running")
+}
+
+/// Whether a token is granted.
+pub(super) async fn token(client: &Client) -> Result<Finding, Finding> {
+    let token = client.tokens().token().await.map_err(|error| {
+        let advice = match (error.code(), error.kind()) {
+            (Some("invalid_client"), _) => {
+                "the id or the secret is wrong, retired or another environment's; whoever runs the gateway can look at \
+                 the client's secrets and add one"
+            }
+            (Some("unauthorized_client"), _) => "the client is suspended; ask whoever runs the gateway",
+            (Some("invalid_scope"), _) => "ask for a scope that the client has, or for none",
+            (Some("rate_limit_exceeded"), _) => {
+                "wait as long as the answer says; does a program ask for a token for each call?"
+            }
+            (Some("not_found"), _) => "is the base URL's path right? it ends in /v1",
+            (_, ErrorKind::Refused) => "whoever runs the gateway finds the reason by the request id",
+            _ => "is the base URL that of the gateway?",
+        };
+        Finding::failed("token", error.to_string(), advice)
+    })?;
+    let scope = token.scope().map(|scope| format!(", for {scope}")).unwrap_or_default();
+    Ok(Finding::ok("token", format!("granted for {} s{scope}", token.expires_in().as_secs())))
+}
+
+/// Whether a call goes through, and what is left of the limits.
+pub(super) async fn call(client: &Client, path: &str) -> Result<(Finding, Finding), Finding> {
+    let failed = |found: String, advice: &str| Finding::failed("API call", found, advice);
+    let sent = client.get(path).send_any().await;
+    let response =
+        sent.map_err(|error| failed(error.to_string(), "whoever runs the gateway finds the reason by the request id"))?;
+    let (status, id) = (response.status(), response.request_id().unwrap_or_default());
+    let limits = limits(response.headers());
+    let found = format!("GET {path} was answered with {status} (request {id})");
+    let call = match status {
+        _ if status.is_success() => Finding::ok("API call", found),
+        StatusCode::NOT_FOUND => Finding::warning("API call", found, "name a path that the API has by --path"),
+        StatusCode::FORBIDDEN => {
+            Finding::warning("API call", found, "the client lacks the scope; whoever runs the gateway can give it one")
+        }
+        StatusCode::TOO_MANY_REQUESTS => {
+            Finding::warning("API call", found, "the limit is used up; wait, and call less often")
+        }
+        StatusCode::BAD_GATEWAY | StatusCode::SERVICE_UNAVAILABLE | StatusCode::GATEWAY_TIMEOUT => {
+            return Err(failed(
+                found,
+                "the API behind the gateway has a problem; whoever runs it knows the request id",
+            ));
+        }
+        _ => return Err(failed(found, "whoever runs the gateway finds the reason by the request id")),
+    };
+    Ok((call, limits))
+}
+
+fn limits(headers: &HeaderMap) -> Finding {
+    let number = |name: &str| headers.get(name)?.to_str().ok()?.parse::<u64>().ok();
+    let Some((limit, remaining)) = number("x-ratelimit-limit").zip(number("x-ratelimit-remaining")) else {
+        return Finding::ok("limits left", "the answer tells none");
+    };
+    let found = format!("{remaining} of {limit} requests in the tightest window");
+    if remaining.saturating_mul(10) < limit {
+        return Finding::warning("limits left", found, "call less often, or ask for a larger plan");
+    }
+    Finding::ok("limits left", found)
+}

@@ -1,0 +1,242 @@
+//! `fuuffy request`: curl for the API, with the token, the retries and the limits taken care of.
+
+use std::io::{BufRead as _, IsTerminal as _, Write};
+
+use anyhow::{Context as _, bail};
+use futures_util::TryStreamExt as _;
+use fuuffy_client::{Client, Environment, Error, Refused, RequestBuilder, Response};
+use http::Method;
+use http_body_util::BodyExt as _;
+use serde_json::value::RawValue;
+use serde_json::{Value, json};
+
+use super::{Common, progress, tell, upload};
+
+/// Bodies that are longer than this get a bar, in bytes.
+const LONG: u64 = 1024 * 1024;
+
+/// `fuuffy request`
+#[derive(Debug, clap::Args)]
+pub struct RequestArgs {
+    #[command(flatten)]
+    common: Common,
+    /// GET, POST, …
+    method: Method,
+    /// A path below the base URL, as in /orders.
+    path: String,
+    /// The body: itself, @FILE, or @- for standard input. JSON, unless a header says otherwise.
+    #[arg(long, short, value_name = "DATA")]
+    data: Option<String>,
+    /// Adds to the query, escaped.
+    #[arg(long, short, value_name = "NAME=VALUE", value_parser = pair('='))]
+    query: Vec<(String, String)>,
+    /// Adds a header field.
+    #[arg(long, short = 'H', value_name = "NAME: VALUE", value_parser = pair(':'))]
+    header: Vec<(String, String)>,
+    /// Fetches all pages of a list, and prints them as one.
+    #[arg(long)]
+    page_all: bool,
+    /// Tells status and header fields on standard error.
+    #[arg(long, short)]
+    include: bool,
+    /// Slows down as a limit comes near, instead of being refused.
+    #[arg(long)]
+    paced: bool,
+    /// Writes in production without asking.
+    #[arg(long, short)]
+    yes: bool,
+}
+
+/// Sends one request, and prints the body of its answer. 0 for a success, 1 for a refusal.
+///
+/// # Errors
+/// There is no answer, or writing failed.
+pub async fn request(args: RequestArgs, out: &mut dyn Write, err: &mut dyn Write) -> anyhow::Result<u8> {
+    let settings = args.common.settings()?;
+    let environment = settings.environment;
+    let client = settings.builder(settings.cache()?)?.observer(tell::on_standard_error).paced(args.paced).build()?;
+    if environment == Environment::Production && writes(&args.method) && !args.yes && !confirm(&args, &client, err)? {
+        writeln!(err, "Nothing was sent.")?;
+        return Ok(1);
+    }
+    let mut request = client.request(args.method.clone(), &args.path);
+    for (name, value) in &args.query {
+        request = request.query(name, value);
+    }
+    for (name, value) in &args.header {
+        request = request.header(name, value);
+    }
+    if let Some(data) = &args.data {
+        if !args.header.iter().any(|(name, _)| name.eq_ignore_ascii_case("content-type")) {
+            request = request.header("content-type", "application/json");
+        }
+        request = request.body(upload::body(data).await?);
+    }
+    if args.page_all {
+        return page_all(request, out, err).await;
+    }
+    let response = request.send_any().await?;
+    let outcome = Outcome::of(&response, &args, &client);
+    if args.include {
+        outcome.tell_head(&response, err)?;
+    }
+    if args.common.json {
+        let shown = outcome.read(response).await?;
+        writeln!(out, "{shown}")?;
+    } else if response.status().is_success() {
+        copy(response, out).await?;
+    } else {
+        outcome.refuse(response, out, err).await?;
+    }
+    Ok(outcome.exit_status())
+}
+
+/// What an answer is to the person who asked.
+struct Outcome {
+    what: String,
+    is_success: bool,
+    status: http::StatusCode,
+    request_id: Option<String>,
+    hint: Option<String>,
+}
+
+impl Outcome {
+    fn of(response: &Response, args: &RequestArgs, client: &Client) -> Self {
+        let (status, base_path) = (response.status(), client.base_url().path());
+        // The guide writes whole paths, and a base URL has the beginning of each.
+        let is_doubled =
+            !base_path.is_empty() && args.path.starts_with(base_path) && status == http::StatusCode::NOT_FOUND;
+        let hint = is_doubled
+            .then(|| format!("paths are below {}: try {}", client.base_url(), args.path.replacen(base_path, "", 1)));
+        let what = format!("{} {}", args.method, args.path);
+        Self { what, is_success: status.is_success(), status, request_id: response.request_id(), hint }
+    }
+
+    fn exit_status(&self) -> u8 {
+        u8::from(!self.is_success)
+    }
+
+    fn tell_head(&self, response: &Response, err: &mut dyn Write) -> anyhow::Result<()> {
+        writeln!(err, "{}", self.status)?;
+        for (name, value) in response.headers() {
+            writeln!(err, "{name}: {}", String::from_utf8_lossy(value.as_bytes()))?;
+        }
+        Ok(writeln!(err)?)
+    }
+
+    /// The whole answer as one value.
+    async fn read(&self, response: Response) -> anyhow::Result<Value> {
+        let mut headers = serde_json::Map::new();
+        for (name, value) in response.headers() {
+            let value = String::from_utf8_lossy(value.as_bytes()).into_owned();
+            match headers.get_mut(name.as_str()) {
+                Some(Value::String(before)) => *before = format!("{before}, {value}"),
+                _ => drop(headers.insert(name.to_string(), Value::String(value))),
+            }
+        }
+        let bytes = response.bytes().await?;
+        let body = serde_json::from_slice(&bytes).unwrap_or_else(|_| json!(String::from_utf8_lossy(&bytes)));
+        Ok(json!({"status": self.status.as_u16(), "request_id": self.request_id, "headers": headers, "body": body}))
+    }
+
+    /// A refusal's body is printed like any other, and its words are told.
+    async fn refuse(&self, response: Response, out: &mut dyn Write, err: &mut dyn Write) -> anyhow::Result<()> {
+        let bytes = response.bytes().await?;
+        out.write_all(&bytes)?;
+        end_line(bytes.last().copied(), out)?;
+        let Refused { message, details, .. } = Refused::parse(&bytes).unwrap_or_default();
+        let words: Vec<&str> = [message.as_str(), details.as_str()].into_iter().filter(|it| !it.is_empty()).collect();
+        let said = if words.is_empty() { String::new() } else { format!(": {}", words.join(". ")) };
+        let id = self.request_id.as_ref().map(|id| format!(" (request {id})")).unwrap_or_default();
+        writeln!(err, "fuuffy: {} was answered with {}{said}{id}", self.what, self.status)?;
+        if let Some(hint) = &self.hint {
+            writeln!(err, "fuuffy: {hint}")?;
+        }
+        Ok(())
+    }
+}
+
+/// Prints a body as it comes.
+async fn copy(response: Response, out: &mut dyn Write) -> anyhow::Result<()> {
+    let mut body = response.into_http().into_body();
+    let length = http_body::Body::size_hint(&body).exact();
+    let is_long = length.is_none_or(|length| length > LONG);
+    let bar = (is_long && !std::io::stdout().is_terminal()).then(|| progress::bar("received", length));
+    let mut last = None;
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|error| anyhow::Error::from_boxed(error).context("the answer broke off"))?;
+        let data = frame.into_data().unwrap_or_default();
+        out.write_all(&data)?;
+        last = data.last().copied().or(last);
+        if let Some(bar) = &bar {
+            bar.inc(data.len() as u64);
+        }
+    }
+    if let Some(bar) = bar {
+        bar.finish_and_clear();
+    }
+    end_line(last, out)
+}
+
+/// A terminal's next line begins at its beginning.
+fn end_line(last: Option<u8>, out: &mut dyn Write) -> anyhow::Result<()> {
+    if last.is_some_and(|last| last != b'\n') && std::io::stdout().is_terminal() {
+        writeln!(out)?;
+    }
+    Ok(out.flush()?)
+}
+
+/// All pages of a list as one, written as they come; each item as it was answered.
+async fn page_all(request: RequestBuilder, out: &mut dyn Write, err: &mut dyn Write) -> anyhow::Result<u8> {
+    let mut pages = std::pin::pin!(request.pages::<Box<RawValue>>());
+    let (mut joint, mut total) = ("", None);
+    let is_watched = std::io::stderr().is_terminal() && !std::io::stdout().is_terminal();
+    while let Some(page) = pages.try_next().await? {
+        if total.is_none() {
+            out.write_all(br#"{"data":["#)?;
+        }
+        for item in &page.items {
+            write!(out, "{joint}{}", item.get())?;
+            joint = ",";
+        }
+        total = Some(page.pagination.map_or(0, |pagination| pagination.total_pages));
+        if let Some(pagination) = page.pagination.filter(|_| is_watched) {
+            write!(err, "\rpage {} of {} ", pagination.page, pagination.total_pages)?;
+        }
+    }
+    if is_watched {
+        writeln!(err)?;
+    }
+    writeln!(out, "]}}")?;
+    Ok(0)
+}
+
+/// Whether a method changes anything (RFC 9110 §9.2.1).
+fn writes(method: &Method) -> bool {
+    !method.is_safe()
+}
+
+/// Asks before something is written in production. Where nobody can answer, nothing is sent.
+fn confirm(args: &RequestArgs, client: &Client, err: &mut dyn Write) -> anyhow::Result<bool> {
+    let reads_input = args.data.as_deref() == Some("@-");
+    if reads_input || !std::io::stdin().is_terminal() || !std::io::stderr().is_terminal() {
+        let why = format!(
+            "{} {} would write in production, and nobody can be asked; add --yes if you mean it",
+            args.method, args.path
+        );
+        return Err(Error::configuration(why).into());
+    }
+    write!(err, "{} {} writes in production, at {}. Go on? [y/N] ", args.method, args.path, client.base_url())?;
+    err.flush()?;
+    let mut answer = String::new();
+    std::io::stdin().lock().read_line(&mut answer).context("the answer cannot be read")?;
+    Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
+}
+
+/// Reads `NAME=VALUE` or `NAME: VALUE`.
+fn pair(joint: char) -> impl Fn(&str) -> anyhow::Result<(String, String)> + Clone {
+    move |text| match text.split_once(joint) {
+        Some((name, value)) if !name.trim().is_empty() => Ok((name.trim().to_owned(), value.trim().to_owned())),
+        _ => bail!("expected NAME{joint}VALUE"),
+    }
+}
