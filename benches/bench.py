@@ -120,13 +120,18 @@ def resident_bytes(pid):
     return 0
 
 
-def support():
-    """The helper that knows the inside, built like the product."""
-    say("Building the benchmarks' helper")
-    command = ["cargo", "bench", "--no-run", "--locked", "-p", "fuuffy", "--bench", "support", "--message-format", "json"]
+def cargo_bench(package, name):
+    """A benchmark of a crate, built like the product."""
+    say(f"Building the benchmark {name} of {package}")
+    command = ["cargo", "bench", "--no-run", "--locked", "-p", package, "--bench", name, "--message-format", "json"]
     output = subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True).stdout
     messages = [json.loads(line) for line in output.splitlines() if line.startswith("{")]
-    return [it["executable"] for it in messages if it.get("executable") and it["target"]["name"] == "support"][-1]
+    return [it["executable"] for it in messages if it.get("executable") and it["target"]["name"] == name][-1]
+
+
+def support():
+    """The helper that knows the inside."""
+    return cargo_bench("fuuffy", "support")
 
 
 def start_ready(command, data, core=None):
