@@ -160,13 +160,16 @@ impl Stage {
         } else {
             writeln!(
                 out,
-                "# Serving until Ctrl-C. To try:\n$ {}\n$ {}\n$ curl http://{}/metrics\n\
+                "# Serving until Ctrl-C. To try, as an integrator:\n{}\n\
+                 $ {fuuffy} request GET /orders\n$ {fuuffy} doctor\n$ {fuuffy} agent\n\
+                 # As an operator:\n$ curl http://{}/metrics\n\
                  $ {fuuffy} clients list --environment testing --config {config}\n\
-                 $ {fuuffy} clients suspend --environment testing --config {config} {}",
-                testing.token_command(),
-                production.token_command(),
+                 $ {fuuffy} clients suspend --environment testing --config {config} {}\n\
+                 # Production has a client of its own:\n$ {}",
+                testing.export_command(),
                 self.addresses.admin,
                 testing.id,
+                production.token_command(),
             )?;
         }
         Ok(out.flush()?)
@@ -186,6 +189,12 @@ impl Registered {
             self.id,
             self.secret.reveal(),
         )
+    }
+
+    /// What gives commands of integrators this client.
+    fn export_command(&self) -> String {
+        let (url, id, secret) = (&self.base_url, &self.id, self.secret.reveal());
+        format!("$ export FUUFFY_BASE_URL={url} FUUFFY_CLIENT_ID={id} \\\n    FUUFFY_CLIENT_SECRET={secret}")
     }
 
     fn get_command(&self, path: &str, token: &AccessToken) -> String {
