@@ -1,11 +1,12 @@
 //! What the product believes: ids, time, clients and the life of their secrets, scopes, plans and
-//! the arithmetic of their limits, routes, and the permit that lets one request through.
+//! the arithmetic of their limits, routes, the permit that lets one request through, and drills.
 //!
 //! Pure: no async, no I/O, no system clock. Proofs are types with private constructors, made here and
 //! only here: [`AuthenticatedClient`], [`ApprovedGrant`], [`VerifiedToken`], [`Permit`].
 
 mod client;
 mod context;
+mod drill;
 mod environment;
 mod grant;
 mod ids;
@@ -14,10 +15,12 @@ mod limit;
 mod permit;
 mod random;
 mod route;
+mod stage;
 mod time;
 
 pub use client::{AuthenticatedClient, AuthenticationFailure, Client, ClientStatus, MAX_LIVE_SECRETS, Secret};
 pub use context::RequestContext;
+pub use drill::{Drill, DrillEffect, DrillFault, DrillKind, MetDrill, PendingDrill};
 pub use environment::EnvironmentName;
 pub use fuuffy_protocol::ScopeSet;
 pub use grant::{ApprovedGrant, GrantRefusal};
@@ -27,4 +30,5 @@ pub use limit::{Limit, LimitFault, LimitState, Plan, Standing, Verdict};
 pub use permit::{InvalidToken, Permit, PermitRefusal, TokenEntry, VerifiedToken};
 pub use random::{Entropy, NoEntropy, SeededEntropy};
 pub use route::{AmbiguousPath, MatchedPath, Route, RouteFault, RouteMatch, RouteTable};
+pub use stage::{Drills, Stage, TooManyDrills};
 pub use time::{Clock, Lifetime, LifetimeFault, ManualTime, SteadyClock, TimeSource, Timestamp};

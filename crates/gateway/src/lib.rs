@@ -3,7 +3,9 @@
 //! configuration's snapshot, the token index and the directory of clients, all in memory.
 
 mod body;
+mod drills;
 mod fields;
+mod findings;
 mod meter;
 mod proxy;
 mod record;

@@ -5,9 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use fuuffy_domain::{
-    EnvironmentName, InvalidToken, Keyring, MatchedPath, Permit, RequestContext, RouteMatch, Verdict, VerifiedToken,
-};
+use fuuffy_domain::{InvalidToken, Keyring, MatchedPath, Permit, RequestContext, RouteMatch, Stage, VerifiedToken};
 use fuuffy_protocol::{AccessToken, Bearer, BodyShape, Refusal, RequestFault, TokenFault};
 use fuuffy_store::Store;
 use http::header::{self, HeaderMap, HeaderValue};
@@ -19,6 +17,7 @@ use hyper::upgrade::OnUpgrade;
 
 use crate::body::{BodyFate, CallerBody, ResponseBody};
 use crate::fields::{self, Assertion, CallerFields};
+use crate::findings::Findings;
 use crate::meter::Meters;
 use crate::record::{Outcome, Traffic};
 use crate::snapshot::{RouteSettings, Snapshot, UpstreamProtocol};
@@ -27,7 +26,7 @@ use crate::upstream::{ConnectFailure, Lease, Pool, Pools, RoutePools};
 
 /// The gateway of one environment, shared by all threads.
 pub struct Gateway {
-    environment: EnvironmentName,
+    stage: Arc<Stage>,
     store: Arc<dyn Store>,
     keyring: Arc<Keyring>,
     snapshot: ArcSwap<Snapshot>,
@@ -70,9 +69,9 @@ struct Answer {
 impl Gateway {
     /// A gateway that reads tokens and clients from `store` and judges by `snapshot`.
     #[must_use]
-    pub fn new(environment: EnvironmentName, store: Arc<dyn Store>, keyring: Arc<Keyring>, snapshot: Snapshot) -> Self {
+    pub fn new(stage: Arc<Stage>, store: Arc<dyn Store>, keyring: Arc<Keyring>, snapshot: Snapshot) -> Self {
         let snapshot = ArcSwap::from_pointee(snapshot);
-        Self { environment, store, keyring, snapshot, meters: Meters::default(), traffic: Traffic::default() }
+        Self { stage, store, keyring, snapshot, meters: Meters::default(), traffic: Traffic::default() }
     }
 
     /// Puts a reloaded configuration in force. Requests under way finish by the one they began with.
@@ -99,9 +98,15 @@ impl Gateway {
         request: Request<Incoming>,
     ) -> Response<ResponseBody> {
         let snapshot = self.snapshot.load_full();
-        let mut standing = None;
-        let result = match self.admit(context, caller, &snapshot, request, &mut standing) {
-            Ok(admitted) => forward(admitted, &pools.of(&snapshot)).await,
+        let mut findings = Findings::default();
+        let result = match self.admit(context, caller, &snapshot, request, &mut findings) {
+            Ok(admitted) => {
+                if let Some(delay) = findings.delay() {
+                    // Boxed, so that no other request carries room for a timer.
+                    Box::pin(tokio::time::sleep(delay)).await;
+                }
+                forward(admitted, &pools.of(&snapshot)).await
+            }
             Err(refusal) => Err(refusal),
         };
         let outcome = match &result {
@@ -114,35 +119,35 @@ impl Gateway {
             tracing::debug!(request_id = %context.id, code = refusal.code(), "A request was refused");
             refusal.to_response(BodyShape::Guide).map(ResponseBody::from)
         });
-        if let Some((verdict, policy)) = standing {
-            fields::set_limits(response.headers_mut(), &verdict, policy, context.now);
-        }
+        findings.tell(response.headers_mut(), context.now);
         self.traffic.record(outcome);
         response
     }
 
-    /// Everything between a request and its forwarding: proofs, limits, and the upstream's request. How the
-    /// client stands in its plan is told as soon as it is known.
+    /// Everything between a request and its forwarding: proofs, limits, the upstream's request, and last the
+    /// drill: only what would be forwarded meets one.
     fn admit<'a>(
         &self,
         context: &'a RequestContext,
         caller: &'a CallerFields,
         snapshot: &'a Snapshot,
         request: Request<Incoming>,
-        standing: &mut Option<(Verdict, Option<&'a HeaderValue>)>,
+        findings: &mut Findings<'a>,
     ) -> Result<Admitted<'a>, Refusal> {
         let permit = self.permit(context, snapshot, request.method(), request.uri(), request.headers())?;
         let plan = snapshot.plan(&permit.client().plan);
         let meter = self.meters.of(&permit);
         let verdict = meter.take(&plan.plan, context.now);
         let wait = verdict.wait;
-        *standing = Some((verdict, plan.policy.as_ref()));
+        findings.standing = Some((verdict, plan.policy.as_ref()));
         if let Some(wait) = wait {
             return Err(Refusal::RateLimitExceeded(whole_seconds(wait)));
         }
         let settings = snapshot.routes.get(permit.route().index).ok_or(Refusal::NotFound)?;
-        let assertion = Assertion { context, permit, meter, caller, environment: self.environment };
+        let client = permit.client().slot;
+        let assertion = Assertion { context, permit, meter, caller, environment: self.stage.name() };
         let request = prepare(request, settings, &assertion)?;
+        findings.meet(self.stage.meet_request(client, context.now))?;
         Ok(Admitted { settings, assertion, request })
     }
 
@@ -156,12 +161,17 @@ impl Gateway {
         headers: &HeaderMap,
     ) -> Result<Permit, Refusal> {
         let route = find_route(snapshot, method, uri)?;
-        let token = match Bearer::parse(headers)? {
-            Bearer::Unverified(token) => token,
-            Bearer::Missing => return Err(Refusal::MissingToken),
-        };
-        let verified = self.verify(context, &token)?;
-        verified.authorise(route).map_err(|refusal| Refusal::InsufficientScope(refusal.needed.to_string()))
+        self.caller(context, headers)?
+            .authorise(route)
+            .map_err(|refusal| Refusal::InsufficientScope(refusal.needed.to_string()))
+    }
+
+    /// Whose request it is, by its token.
+    pub(crate) fn caller(&self, context: &RequestContext, headers: &HeaderMap) -> Result<VerifiedToken, Refusal> {
+        match Bearer::parse(headers)? {
+            Bearer::Unverified(token) => self.verify(context, &token),
+            Bearer::Missing => Err(Refusal::MissingToken),
+        }
     }
 
     fn verify(&self, context: &RequestContext, token: &AccessToken) -> Result<VerifiedToken, Refusal> {

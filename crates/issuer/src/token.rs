@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
 use fuuffy_domain::{
-    ApprovedGrant, AuthenticatedClient, Client, ClientId, Clock, Entropy, EnvironmentName, GrantRefusal, Keyring,
-    Lifetime, RequestContext,
+    ApprovedGrant, AuthenticatedClient, Client, ClientId, Clock, DrillKind, Entropy, GrantRefusal, Keyring, Lifetime,
+    RequestContext, Stage,
 };
 use fuuffy_protocol::{
     AccessToken, BodyShape, Credentials, QueryCredentials, Refusal, RequestFault, TokenRequest, TokenResponse,
@@ -20,11 +20,13 @@ use crate::throttle::{Standing, Throttle};
 
 /// Seconds that a caller is told to wait when the store cannot write.
 const UNWRITABLE_RETRY: u64 = 30;
+/// Seconds that a caller is told to wait by a drill.
+const DRILL_RETRY: u64 = 1;
 
 /// The token service of one environment.
 pub struct Issuer {
-    /// Which environment: decides what a well-formed secret looks like.
-    pub environment: EnvironmentName,
+    /// Which environment: decides what a well-formed secret looks like, and whether there are drills.
+    pub stage: Arc<Stage>,
     /// Where clients are found and tokens last.
     pub store: Arc<dyn Store>,
     /// The keys of the digests.
@@ -55,14 +57,14 @@ impl Issuer {
     /// A token service with nobody throttled.
     #[must_use]
     pub fn new(
-        environment: EnvironmentName,
+        stage: Arc<Stage>,
         store: Arc<dyn Store>,
         keyring: Arc<Keyring>,
         entropy: Arc<dyn Entropy>,
         clock: Arc<dyn Clock>,
     ) -> Self {
         Self {
-            environment,
+            stage,
             store,
             keyring,
             entropy,
@@ -84,7 +86,8 @@ impl Issuer {
         body: Result<Bytes, Refusal>,
         shape: BodyShape,
     ) -> Response<Bytes> {
-        match self.token(context, parts, body).await {
+        let mut drill = None;
+        let mut response = match self.token(context, parts, body, &mut drill).await {
             Ok(response) => {
                 self.issued.fetch_add(1, Ordering::Relaxed);
                 response.to_response(shape)
@@ -94,7 +97,11 @@ impl Issuer {
                 tracing::debug!(request_id = %context.id, code = refusal.code(), "A token request was refused");
                 refusal.to_response(shape)
             }
+        };
+        if let Some(drill) = drill {
+            drill.mark(response.headers_mut());
         }
+        response
     }
 
     /// How many token requests ended how.
@@ -108,6 +115,7 @@ impl Issuer {
         context: &RequestContext,
         parts: &Parts,
         body: Result<Bytes, Refusal>,
+        drill: &mut Option<DrillKind>,
     ) -> Result<TokenResponse, Refusal> {
         if parts.method != Method::POST {
             return Err(Refusal::MethodNotAllowed("POST"));
@@ -119,7 +127,13 @@ impl Issuer {
         }
         let request = TokenRequest::parse(&parts.headers, &body)?;
         let client = self.authenticate(context, &request.credentials)?;
+        let slot = client.client().slot;
         let grant = client.approve(request.scope, self.token_lifetime).map_err(refusal_of_grant)?;
+        // After all proofs, so that nobody but the client itself can meet its drill or use it up.
+        *drill = self.stage.meet_token_request(slot, context.now);
+        if drill.is_some() {
+            return Err(Refusal::ServiceUnavailable(DRILL_RETRY));
+        }
         self.issue(grant).await
     }
 
@@ -128,7 +142,7 @@ impl Issuer {
     fn authenticate(&self, context: &RequestContext, claimed: &Credentials) -> Result<AuthenticatedClient, Refusal> {
         let standing = self.throttle.standing(context, &claimed.client_id);
         if let Standing::Exhausted(wait) = standing
-            && !claimed.secret.is_well_formed(self.environment.secret_kind())
+            && !claimed.secret.is_well_formed(self.stage.name().secret_kind())
         {
             return Err(Refusal::RateLimitExceeded(wait));
         }

@@ -84,6 +84,14 @@ pub enum RequestFault {
     MalformedMessage,
     /// An `Upgrade` on a route that does not allow it.
     UpgradeNotAllowed,
+    /// What sets a drill is not JSON, or has other members.
+    MalformedDrill,
+    /// A drill that there is not.
+    UnknownDrill,
+    /// A drill that nobody or too many would meet.
+    DrillRequests,
+    /// A delay that is too long, or of a drill that has none.
+    DrillDelay,
 }
 
 /// What is wrong with a presented token.
@@ -316,6 +324,15 @@ impl RequestFault {
                 ("The request is not well-formed HTTP", "Check the request line, the fields and the body")
             }
             Self::UpgradeNotAllowed => ("This route does not allow an upgrade", "Leave out the Upgrade field"),
+            Self::MalformedDrill => (
+                "The drill is not a JSON object of the members that a drill has",
+                "Send drill, and if need be requests and delay_ms as whole numbers, and nothing else",
+            ),
+            Self::UnknownDrill => {
+                ("There is no such drill", "The drills are expired, revoked, rate-limited, auth-down, slow and flaky")
+            }
+            Self::DrillRequests => ("So many requests cannot meet a drill", "Send requests from 1 to 1000"),
+            Self::DrillDelay => ("The drill cannot have that delay", "Send delay_ms up to 30000, and for slow alone"),
         }
     }
 }

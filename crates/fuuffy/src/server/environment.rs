@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use arc_swap::ArcSwap;
-use fuuffy_domain::{Entropy, EnvironmentName, KeyId, Keyring, Plan, PlanName, SteadyClock, TimeSource};
+use fuuffy_domain::{Entropy, EnvironmentName, KeyId, Keyring, Plan, PlanName, Stage, SteadyClock, TimeSource};
 use fuuffy_gateway::{Gateway, RouteSettings, Snapshot};
 use fuuffy_issuer::Issuer;
 use fuuffy_store::Store;
@@ -26,6 +26,8 @@ pub(super) type EnvironmentClock = SteadyClock<Arc<dyn TimeSource>>;
 pub struct Environment {
     /// Which.
     pub name: EnvironmentName,
+    /// What it is for; the one thing in which testing has more than production.
+    pub stage: Arc<Stage>,
     /// What was configured; a reload changes only what hangs from the gateway.
     pub settings: EnvironmentConfig,
     /// Its token service.
@@ -76,8 +78,9 @@ impl Environment {
         let store = Arc::new(store);
         let as_store = (sources.store)(Arc::<EmbeddedStore>::clone(&store));
         let entropy = Arc::clone(&sources.entropy);
+        let stage = Arc::new(Stage::of(name));
         let mut issuer = Issuer::new(
-            name,
+            Arc::clone(&stage),
             Arc::clone(&as_store),
             Arc::clone(&keyring),
             Arc::clone(&entropy),
@@ -85,10 +88,12 @@ impl Environment {
         );
         issuer.token_lifetime = settings.token_lifetime;
         issuer.token_bytes = settings.token_bytes;
-        let gateway = Gateway::new(name, as_store, Arc::clone(&keyring), snapshot(settings, &config.plans)?);
+        let snapshot = snapshot(settings, &config.plans)?;
+        let gateway = Gateway::new(Arc::clone(&stage), as_store, Arc::clone(&keyring), snapshot);
         let plans = Arc::new(ArcSwap::from_pointee(config.plans.clone()));
         Ok(Self {
             name,
+            stage,
             settings: settings.clone(),
             issuer,
             gateway,

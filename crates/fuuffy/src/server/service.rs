@@ -1,12 +1,12 @@
 //! One request, from its head to its answer: the stages that every request goes through, and the one
-//! fork between the token endpoints and the gateway.
+//! fork between the token endpoints, the drills of the testing environment, and the gateway.
 
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use fuuffy_domain::RequestContext;
+use fuuffy_domain::{Drills, RequestContext, Stage};
 use fuuffy_gateway::{CallerFields, ResponseBody, Tunnel};
 use fuuffy_protocol::{BodyShape, Refusal, RequestFault};
 use http::header::{self, HeaderName, HeaderValue};
@@ -22,8 +22,18 @@ use super::connection::Caller;
 use crate::config::EnvironmentConfig;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
-/// The largest body of a token request, in bytes.
-const TOKEN_BODY: usize = 8 * 1024;
+/// The largest body that is read whole, in bytes: a token request's, or a drill's.
+const WHOLE_BODY: usize = 8 * 1024;
+
+/// What a path leads to.
+enum Endpoint<'a> {
+    /// A token endpoint, and the shape that it speaks.
+    Token(BodyShape),
+    /// A client's drills, where there are any.
+    Drills(&'a Drills),
+    /// The API behind the gateway.
+    Api,
+}
 
 /// Answers one request. Every answer bears `X-Request-Id`, and the connection counts as busy until its
 /// last byte is taken.
@@ -36,12 +46,14 @@ pub(super) async fn answer(
     let (address, fields) = proxied.as_ref().map_or((caller.peer.ip(), &caller.fields), |(at, fields)| (*at, fields));
     let context = caller.worker.context(address);
     let environment = &caller.worker.environment;
-    let path = request.uri().path();
-    let mut response = match (check_head(&environment.settings, &request), token_shape(path)) {
-        (Err(refusal), shape) => refusal.to_response(shape.unwrap_or(BodyShape::Guide)).map(ResponseBody::from),
+    let endpoint = endpoint(&environment.stage, request.uri().path());
+    let mut response = match (check_head(&environment.settings, &request), endpoint) {
+        (Err(refusal), Endpoint::Token(shape)) => refusal.to_response(shape).map(ResponseBody::from),
+        (Err(refusal), _) => refusal.to_response(BodyShape::Guide).map(ResponseBody::from),
         // Boxed, so that a proxied request does not carry room for a token request.
-        (Ok(()), Some(shape)) => Box::pin(token(environment, &context, shape, request)).await,
-        (Ok(()), None) => environment.gateway.respond(&context, fields, &caller.worker.pools, request).await,
+        (Ok(()), Endpoint::Token(shape)) => Box::pin(token(environment, &context, shape, request)).await,
+        (Ok(()), Endpoint::Drills(drills)) => Box::pin(drill(environment, drills, &context, request)).await,
+        (Ok(()), Endpoint::Api) => environment.gateway.respond(&context, fields, &caller.worker.pools, request).await,
     };
     let mut text = [0; 36];
     if let Ok(id) = HeaderValue::from_str(context.id.encode(&mut text)) {
@@ -65,12 +77,24 @@ async fn token(
     environment.issuer.respond(context, &parts, body, shape).await.map(ResponseBody::from)
 }
 
-/// The token endpoints, and the shape that each speaks.
-fn token_shape(path: &str) -> Option<BodyShape> {
-    match path {
-        "/v1/auth/token" => Some(BodyShape::Guide),
-        "/oauth/token" => Some(BodyShape::Standard),
-        _ => None,
+/// A request for a client's drills.
+async fn drill(
+    environment: &Environment,
+    drills: &Drills,
+    context: &RequestContext,
+    request: Request<Incoming>,
+) -> Response<ResponseBody> {
+    let (parts, body) = request.into_parts();
+    let body = read_whole(body, environment.settings.limits.body_timeout).await;
+    environment.gateway.drill(drills, context, &parts, body).map(ResponseBody::from)
+}
+
+fn endpoint<'a>(stage: &'a Stage, path: &str) -> Endpoint<'a> {
+    match (path, stage) {
+        ("/v1/auth/token", _) => Endpoint::Token(BodyShape::Guide),
+        ("/oauth/token", _) => Endpoint::Token(BodyShape::Standard),
+        ("/v1/auth/drills", Stage::Testing(drills)) => Endpoint::Drills(drills),
+        _ => Endpoint::Api,
     }
 }
 
@@ -107,10 +131,10 @@ fn host_without_port(host: &str) -> &str {
     }
 }
 
-/// Reads a token request's body, at most [`TOKEN_BODY`] bytes of it, and not for longer than `patience`.
+/// Reads a body whole, at most [`WHOLE_BODY`] bytes of it, and not for longer than `patience`.
 async fn read_whole(mut body: Incoming, patience: Duration) -> Result<Bytes, Refusal> {
     let broken = Refusal::InvalidRequest(RequestFault::MalformedMessage);
-    if body.size_hint().lower() > TOKEN_BODY as u64 {
+    if body.size_hint().lower() > WHOLE_BODY as u64 {
         return Err(Refusal::PayloadTooLarge);
     }
     let deadline = Instant::now() + patience;
@@ -120,7 +144,7 @@ async fn read_whole(mut body: Incoming, patience: Duration) -> Result<Bytes, Ref
             Ok(None) => return Ok(whole.freeze()),
             Ok(Some(Ok(frame))) => {
                 let data = frame.into_data().unwrap_or_default();
-                if whole.len() + data.len() > TOKEN_BODY {
+                if whole.len() + data.len() > WHOLE_BODY {
                     return Err(Refusal::PayloadTooLarge);
                 }
                 if whole.is_empty() && body.is_end_stream() {

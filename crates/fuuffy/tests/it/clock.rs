@@ -181,3 +181,20 @@ fn a_secret_with_an_expiry_works_until_then() {
     let late = timed.operate(&path, &format!(r#"{{"expires_at":"{expiry}"}}"#));
     assert_eq!(late["error"]["code"], "invalid_request", "an expiry in the past is a mistake");
 }
+
+#[test]
+fn a_drill_lapses_by_the_environments_clock() {
+    let timed = Timed::start("");
+    let token = timed.token();
+    let drills = |method: &str, body: &str| {
+        request(timed.testing(), method, "/v1/auth/drills", &[("authorization", &format!("Bearer {token}"))], body)
+    };
+    let told = drills("PUT", r#"{"drill":"expired","requests":5}"#).json();
+    assert_eq!(told["data"]["lapses_at"], START.after(Duration::from_secs(600)).to_string());
+    timed.time.step_wall(START.after(10 * HOUR));
+    timed.time.pass(Duration::from_millis(599_999));
+    assert!(!timed.accepts(&token));
+    timed.time.pass(Duration::from_millis(1));
+    assert!(timed.accepts(&token));
+    assert_eq!(drills("GET", "").text(), r#"{"data":null}"#);
+}

@@ -10,6 +10,7 @@ mod configuration;
 mod contract;
 mod crash;
 mod demo;
+mod drills;
 mod faults;
 mod framing;
 mod gateway;

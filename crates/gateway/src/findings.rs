@@ -1,0 +1,50 @@
+//! What is found out about a request on its way, and told in its answer however it ends.
+
+use std::time::Duration;
+
+use fuuffy_domain::{MetDrill, Timestamp, Verdict};
+use fuuffy_protocol::Refusal;
+use http::header::{HeaderMap, HeaderValue};
+
+use crate::{drills, fields};
+
+/// Each is noted as soon as it is known.
+#[derive(Default)]
+pub(crate) struct Findings<'a> {
+    /// How the client stands in its plan.
+    pub(crate) standing: Option<(Verdict, Option<&'a HeaderValue>)>,
+    drill: Option<MetDrill>,
+}
+
+impl Findings<'_> {
+    /// Notes the drill that the request met, if it met one.
+    ///
+    /// # Errors
+    /// The refusal that the drill ends the request with.
+    pub(crate) fn meet(&mut self, drill: Option<MetDrill>) -> Result<(), Refusal> {
+        self.drill = drill;
+        let Some(refusal) = drill.and_then(drills::refusal) else {
+            return Ok(());
+        };
+        if matches!(refusal, Refusal::InvalidToken(_)) {
+            // As without a drill: whose token is refused is told no limits.
+            self.standing = None;
+        }
+        Err(refusal)
+    }
+
+    /// How late the request is to be forwarded, if a drill says so.
+    pub(crate) fn delay(&self) -> Option<Duration> {
+        self.drill.and_then(drills::delay)
+    }
+
+    /// Writes them into the fields of the answer.
+    pub(crate) fn tell(&self, headers: &mut HeaderMap, now: Timestamp) {
+        if let Some((verdict, policy)) = &self.standing {
+            fields::set_limits(headers, verdict, *policy, now);
+        }
+        if let Some(met) = self.drill {
+            met.kind.mark(headers);
+        }
+    }
+}
