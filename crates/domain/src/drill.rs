@@ -99,6 +99,24 @@ impl Drill {
         let requests = u32::try_from(requests).map_err(|_| DrillFault::Requests)?;
         Ok(Self { kind, requests, delay: delay.unwrap_or(Self::USUAL_DELAY) })
     }
+
+    /// What is met.
+    #[must_use]
+    pub const fn kind(&self) -> DrillKind {
+        self.kind
+    }
+
+    /// By how many requests.
+    #[must_use]
+    pub const fn requests(&self) -> u64 {
+        self.requests as u64
+    }
+
+    /// How late a slow one forwards.
+    #[must_use]
+    pub fn delay(&self) -> Option<Duration> {
+        (self.kind == DrillKind::Slow).then_some(self.delay)
+    }
 }
 
 /// A drill under way.
@@ -158,7 +176,7 @@ impl PendingDrill {
     /// How late a slow one forwards.
     #[must_use]
     pub fn delay(&self) -> Option<Duration> {
-        (self.drill.kind == DrillKind::Slow).then_some(self.drill.delay)
+        self.drill.delay()
     }
 
     /// When it ends by itself.

@@ -7,7 +7,7 @@ use clap::{Parser, Subcommand};
 use fuuffy_client::ErrorKind;
 
 use crate::demo::{self, DemoArgs};
-use crate::integrator::{self, DoctorArgs, RequestArgs, TokenArgs};
+use crate::integrator::{self, DoctorArgs, DrillArgs, RequestArgs, TokenArgs};
 use crate::operator::{self, ClientsArgs, SecretsArgs};
 use crate::serve::{self, CheckArgs, ServeArgs};
 use crate::telemetry;
@@ -41,6 +41,8 @@ enum Command {
     Request(RequestArgs),
     /// Find out why calls to the API do not work.
     Doctor(DoctorArgs),
+    /// Meet today, in the testing environment, what production will do some day.
+    Drill(DrillArgs),
     /// Print a generated reference.
     #[command(hide = true)]
     Reference {
@@ -106,6 +108,10 @@ async fn run(command: Command, out: &mut dyn Write, err: &mut dyn Write) -> anyh
         Command::Doctor(args) => {
             telemetry::start_at("error");
             integrator::doctor(args, out).await
+        }
+        Command::Drill(args) => {
+            telemetry::start_at("error");
+            integrator::drill(args, out, err).await
         }
         Command::Reference { .. } => {
             write!(out, "{}", crate::config::reference())?;

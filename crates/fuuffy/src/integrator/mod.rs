@@ -2,6 +2,7 @@
 
 mod cache;
 mod doctor;
+mod drill;
 mod profile;
 mod progress;
 mod request;
@@ -17,6 +18,7 @@ use fuuffy_client::{Client, ClientBuilder, Environment, Error, Variables};
 use crate::settings;
 use cache::DiskCache;
 pub use doctor::{DoctorArgs, doctor};
+pub use drill::{DrillArgs, drill};
 use profile::Profile;
 pub use request::{RequestArgs, request};
 pub use token::{TokenArgs, token};

@@ -10,6 +10,7 @@ mod configuration;
 mod contract;
 mod crash;
 mod demo;
+mod drill_command;
 mod drills;
 mod faults;
 mod framing;
