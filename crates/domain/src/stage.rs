@@ -22,7 +22,11 @@ pub enum Stage {
     Production,
 }
 
-/// The drills of an environment, at most one a client. Made only for [`Stage::Testing`].
+/// The drills of an environment, at most one a client. Made only for [`Stage::Testing`]:
+///
+/// ```compile_fail,E0624
+/// let drills = fuuffy_domain::Drills::none();
+/// ```
 #[derive(Debug)]
 pub struct Drills {
     are_pending: AtomicBool,

@@ -91,8 +91,12 @@ impl Gateway {
 }
 
 fn read(body: &[u8]) -> Result<Drill, Refusal> {
-    let Asked { drill, requests, delay_ms } =
-        serde_json::from_slice(body).map_err(|_| Refusal::InvalidRequest(RequestFault::MalformedDrill))?;
+    let malformed = Refusal::InvalidRequest(RequestFault::MalformedDrill);
+    // serde would take a list of the members' values too.
+    if !body.trim_ascii_start().starts_with(b"{") {
+        return Err(malformed);
+    }
+    let Asked { drill, requests, delay_ms } = serde_json::from_slice(body).map_err(|_| malformed)?;
     let kind = DrillKind::find(&drill).ok_or(Refusal::InvalidRequest(RequestFault::UnknownDrill))?;
     Drill::new(kind, requests, delay_ms.map(Duration::from_millis)).map_err(|fault| {
         Refusal::InvalidRequest(match fault {

@@ -100,13 +100,11 @@ impl Gateway {
         let snapshot = self.snapshot.load_full();
         let mut findings = Findings::default();
         let result = match self.admit(context, caller, &snapshot, request, &mut findings) {
-            Ok(admitted) => {
-                if let Some(delay) = findings.delay() {
-                    // Boxed, so that no other request carries room for a timer.
-                    Box::pin(tokio::time::sleep(delay)).await;
-                }
-                forward(admitted, &pools.of(&snapshot)).await
-            }
+            Ok(admitted) => match findings.delay() {
+                None => forward(admitted, &pools.of(&snapshot)).await,
+                // Boxed, so that no other request carries room for it.
+                Some(delay) => Box::pin(forward_late(delay, admitted, &pools.of(&snapshot))).await,
+            },
             Err(refusal) => Err(refusal),
         };
         let outcome = match &result {
@@ -322,6 +320,16 @@ async fn forward(admitted: Admitted<'_>, pools: &RoutePools) -> Result<Response<
             }
         }
     }
+}
+
+/// Forwards after the delay that a drill asks for.
+async fn forward_late(
+    delay: Duration,
+    admitted: Admitted<'_>,
+    pools: &RoutePools,
+) -> Result<Response<ResponseBody>, Refusal> {
+    tokio::time::sleep(delay).await;
+    forward(admitted, pools).await
 }
 
 /// Addresses a request to one upstream, in the version that it speaks.

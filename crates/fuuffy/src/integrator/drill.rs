@@ -159,11 +159,11 @@ fn announcement(kind: DrillKind, pending: &Pending) -> String {
         },
     };
     let ending = match kind {
-        DrillKind::AuthDown => "as long as it finds a token that lives, for that is refused too",
-        _ => "whenever you like",
+        DrillKind::AuthDown => ", but meets it itself where no token is cached",
+        _ => " sooner",
     };
     text.push_str(&format!(
-        "\nAnswers that met it bear X-Fuuffy-Drill: {}. It lapses at {}; fuuffy drill --end ends it {ending}.",
+        "\nAnswers that met it bear X-Fuuffy-Drill: {}. It lapses at {}; fuuffy drill --end ends it{ending}.",
         pending.drill, pending.lapses_at
     ));
     text

@@ -186,6 +186,7 @@ fn what_is_no_drill_is_refused_in_words() {
         "",
         "{",
         "[]",
+        r#"["expired",1,null]"#,
         "null",
         "nonsense",
         "\u{0}",
