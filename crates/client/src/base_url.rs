@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::str::FromStr;
 
 use http::Uri;
-use http::uri::{Authority, PathAndQuery, Scheme};
+use http::uri::{self, Authority, PathAndQuery, Scheme};
 
 use crate::Error;
 
@@ -91,17 +91,23 @@ impl BaseUrl {
             return Err(Error::configuration("give a path below the base URL, as in /orders, not a URL"));
         }
         let slash = if path.starts_with('/') { "" } else { "/" };
-        self.at(&format!("{}{slash}{path}", self.path))
+        self.at(format!("{}{slash}{path}", self.path))
     }
 
     /// A path and query at this origin, whatever the base URL's own path.
     ///
     /// # Errors
     /// Characters that no URL has.
-    pub fn at(&self, target: &str) -> Result<Uri, Error> {
-        let builder = Uri::builder().scheme(self.scheme.clone()).authority(self.authority.clone());
-        let uri = builder.path_and_query(target).build();
-        uri.map_err(|_| Error::configuration("the path has characters that no URL has; write them as in %20"))
+    pub fn at<T>(&self, target: T) -> Result<Uri, Error>
+    where
+        T: TryInto<PathAndQuery>,
+    {
+        let wrong = || Error::configuration("the path has characters that no URL has; write them as in %20");
+        let mut parts = uri::Parts::default();
+        parts.scheme = Some(self.scheme.clone());
+        parts.authority = Some(self.authority.clone());
+        parts.path_and_query = Some(target.try_into().map_err(|_| wrong())?);
+        Uri::from_parts(parts).map_err(|_| wrong())
     }
 }
 

@@ -141,7 +141,8 @@ impl ClientBuilder {
     }
 
     /// The longest that one attempt of a call may take until the head of its answer, and again until a
-    /// whole answer that is read into memory; 60 seconds each unless said.
+    /// whole answer that is read into memory; 60 seconds each unless said. `Duration::MAX` leaves keeping time
+    /// to the HTTP client beneath.
     #[must_use]
     pub fn timeout(self, timeout: Duration) -> Self {
         Self { timeout, ..self }
@@ -173,13 +174,20 @@ impl ClientBuilder {
         Self { seed: Some(seed), ..self }
     }
 
+    /// Where the API is, as far as it is set up, for whoever must know before there is a client.
+    ///
+    /// # Errors
+    /// The base URL is none that secrets may be sent to.
+    pub fn target(&self) -> Result<BaseUrl, Error> {
+        BaseUrl::parse(self.base_url.as_deref().unwrap_or_else(|| self.environment.default_base_url()))
+    }
+
     /// The client. Nothing is sent yet.
     ///
     /// # Errors
     /// What was set up wrongly, or not at all.
     pub fn build(self) -> Result<Client, Error> {
-        let base_url = self.base_url.as_deref().unwrap_or_else(|| self.environment.default_base_url());
-        let base_url = BaseUrl::parse(base_url)?;
+        let base_url = self.target()?;
         let credentials = self.credentials.ok_or_else(|| {
             Error::configuration("the client has no credentials; give it some, or use Client::from_env()")
         })?;

@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::uri::PathAndQuery;
 use http::{Method, Request, Response};
 use tracing::Instrument as _;
 
@@ -144,7 +145,7 @@ impl Client {
     /// # Errors
     /// There is no token or no response, or the server asked for too much patience.
     pub async fn execute(&self, mut request: Request<Body>) -> Result<Response<Body>, Error> {
-        let target = request.uri().path_and_query().map_or("/", |target| target.as_str());
+        let target = request.uri().path_and_query().cloned().unwrap_or(PathAndQuery::from_static("/"));
         *request.uri_mut() = self.inner.base_url.at(target)?;
         let span = tracing::debug_span!("fuuffy.request", method = %request.method(), path = request.uri().path());
         self.inner.session.call(request, |request| self.send(request)).instrument(span).await
@@ -152,7 +153,7 @@ impl Client {
 
     /// Sends a request as it is. A body that is in memory is sent at once, so its answer is due in time.
     async fn send(&self, request: Request<Body>) -> Result<Response<Body>, TransportError> {
-        if request.body().again().is_none() {
+        if self.inner.timeout == Duration::MAX || request.body().again().is_none() {
             return self.inner.http.send(request).await;
         }
         tokio::select! {

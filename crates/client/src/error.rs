@@ -44,12 +44,22 @@ struct Fault {
     request_id: Option<String>,
     retry_after: Option<Duration>,
     source: Option<Arc<dyn StdError + Send + Sync>>,
+    is_about_token: bool,
 }
 
 impl Fault {
     fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
         let message = message.into();
-        Self { kind, message, status: None, refused: None, request_id: None, retry_after: None, source: None }
+        Self {
+            kind,
+            message,
+            status: None,
+            refused: None,
+            request_id: None,
+            retry_after: None,
+            source: None,
+            is_about_token: false,
+        }
     }
 }
 
@@ -103,11 +113,16 @@ impl Error {
         Fault { status, refused, request_id, retry_after, ..Fault::new(ErrorKind::Refused, message) }.into()
     }
 
-    /// The wait that the server asked for is longer than the caller may wait.
-    pub(crate) fn held(wait: Duration) -> Self {
+    /// The wait that the server asked for by `status` is longer than the caller may wait.
+    pub(crate) fn held(wait: Duration, status: StatusCode) -> Self {
         let seconds = wait.as_secs_f64().ceil();
         let message = format!("the server asked for {seconds} s of patience, which is longer than this call may wait");
-        Fault { retry_after: Some(wait), ..Fault::new(ErrorKind::Held, message) }.into()
+        Fault { status: Some(status), retry_after: Some(wait), ..Fault::new(ErrorKind::Held, message) }.into()
+    }
+
+    /// The same failure, known to have been met on the way to a token.
+    pub(crate) fn about_token(&self) -> Self {
+        Fault { is_about_token: true, ..Fault::clone(&self.0) }.into()
     }
 
     /// The same failure, met again while the back-off after it goes on.
@@ -119,6 +134,12 @@ impl Error {
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
         self.0.kind
+    }
+
+    /// Whether there was no token, so that nothing of the call itself was sent.
+    #[must_use]
+    pub fn is_about_token(&self) -> bool {
+        self.0.is_about_token
     }
 
     /// Whether the same call may succeed later. Those that a server asks to be repeated were repeated
@@ -140,7 +161,7 @@ impl Error {
         self.0.retry_after
     }
 
-    /// The status of the answer, where there was one.
+    /// The status of the answer, where there was one; of an earlier one, where that asked for patience.
     #[must_use]
     pub fn status(&self) -> Option<StatusCode> {
         self.0.status

@@ -26,6 +26,7 @@ pub struct TransportError {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Stage {
     Connect,
+    Stale,
     Exchange,
     TimedOut,
 }
@@ -34,6 +35,12 @@ impl TransportError {
     /// There was no connection: nothing was sent, so sending it again is safe.
     pub fn connect(source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
         Self { stage: Stage::Connect, source: source.into() }
+    }
+
+    /// A connection that had served before was closed as the request set out. Most likely it was closed for
+    /// being idle, so a request that is idempotent is sent again (RFC 9112 §9.3.1).
+    pub fn stale(source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
+        Self { stage: Stage::Stale, source: source.into() }
     }
 
     /// The connection broke off; nobody knows how far the request came.
@@ -52,6 +59,12 @@ impl TransportError {
         self.stage == Stage::Connect
     }
 
+    /// Whether it was a kept connection that had been closed meanwhile.
+    #[must_use]
+    pub fn is_stale(&self) -> bool {
+        self.stage == Stage::Stale
+    }
+
     /// Whether time ran out.
     #[must_use]
     pub fn is_timeout(&self) -> bool {
@@ -63,7 +76,7 @@ impl fmt::Display for TransportError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self.stage {
             Stage::Connect => "no connection",
-            Stage::Exchange => "the connection broke off",
+            Stage::Stale | Stage::Exchange => "the connection broke off",
             Stage::TimedOut => "no answer in time",
         })
     }

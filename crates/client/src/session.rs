@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::request::Parts;
-use http::{Request, Response, header};
+use http::{Request, Response, StatusCode, header};
 use http_body_util::{BodyExt as _, Limited};
 use parking_lot::Mutex;
 
@@ -106,28 +106,28 @@ impl Session {
         let path = self.below_base(parts);
         loop {
             let now = self.clock.now();
-            let wait = {
+            let closed = {
                 let state = &mut *self.state.lock();
                 let chance = state.chance.f64();
-                state.gates.wait(path, now, chance)
+                state.gates.wait(path, now, chance).map(|wait| (wait, state.gates.closed_by(now)))
             };
-            let Some(wait) = wait else {
+            let Some((wait, status)) = closed else {
                 break;
             };
-            self.hold(wait, call).await?;
+            self.hold(wait, status, call).await?;
         }
         if let Some(pace) = &self.pace {
             let wait = pace.lock().reserve(self.clock.now());
             if !wait.is_zero() {
-                self.hold(wait, call).await?;
+                self.hold(wait, StatusCode::TOO_MANY_REQUESTS, call).await?;
             }
         }
         Ok(())
     }
 
-    async fn hold(&self, wait: Duration, call: &mut Call) -> Result<(), Error> {
+    async fn hold(&self, wait: Duration, because: StatusCode, call: &mut Call) -> Result<(), Error> {
         if call.waited + wait > self.patience {
-            return Err(Error::held(wait));
+            return Err(Error::held(wait, because));
         }
         call.waited += wait;
         self.observer.on(&Event::Held { wait });
@@ -194,7 +194,7 @@ impl Session {
         Next::Again(Reason::TokenRefused)
     }
 
-    /// Only a request of which nothing was sent is sent again.
+    /// A request is sent again if nothing of it was sent, or if it is idempotent and its connection was an old one.
     async fn without_response(
         &self,
         error: TransportError,
@@ -202,7 +202,8 @@ impl Session {
         has_body: bool,
         call: &mut Call,
     ) -> Result<Next, Error> {
-        let may_repeat = self.retries && error.is_connect() && has_body && call.retries < RETRIES;
+        let is_safe = error.is_connect() || error.is_stale() && is_repeatable(&parts.method, &parts.headers);
+        let may_repeat = self.retries && is_safe && has_body && call.retries < RETRIES;
         let wait = {
             let state = &mut *self.state.lock();
             let wait = call.connect.fail(state.chance.u64(..));
@@ -212,7 +213,7 @@ impl Session {
             return Err(Error::transport(&format!("{} {}", parts.method, parts.uri.path()), &place(parts), error));
         };
         call.retries += 1;
-        self.hold(wait, call).await?;
+        self.hold(wait, StatusCode::SERVICE_UNAVAILABLE, call).await?;
         Ok(Next::Again(Reason::NoConnection))
     }
 

@@ -211,7 +211,7 @@ struct Flight {
 impl Flight {
     async fn run(mut self, sender: watch::Sender<Landing>) {
         let asked_at = self.shared.clock.now();
-        let outcome = self.shared.fetch().await;
+        let outcome = self.shared.fetch().await.map_err(|error| error.about_token());
         let now = self.shared.clock.now();
         self.has_landed = true;
         let (landing, next) = {

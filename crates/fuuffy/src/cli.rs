@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use fuuffy_client::ErrorKind;
 
+use crate::agent::{self, AgentArgs};
 use crate::demo::{self, DemoArgs};
 use crate::integrator::{self, DoctorArgs, DrillArgs, RequestArgs, TokenArgs};
 use crate::operator::{self, ClientsArgs, SecretsArgs};
@@ -43,6 +44,8 @@ enum Command {
     Doctor(DoctorArgs),
     /// Meet today, in the testing environment, what production will do some day.
     Drill(DrillArgs),
+    /// Serve the API on this machine to programs that have no credentials.
+    Agent(AgentArgs),
     /// Print a generated reference.
     #[command(hide = true)]
     Reference {
@@ -112,6 +115,10 @@ async fn run(command: Command, out: &mut dyn Write, err: &mut dyn Write) -> anyh
         Command::Drill(args) => {
             telemetry::start_at("error");
             integrator::drill(args, out, err).await
+        }
+        Command::Agent(args) => {
+            telemetry::start_at("info");
+            agent::run(args, out, err).await
         }
         Command::Reference { .. } => {
             write!(out, "{}", crate::config::reference())?;

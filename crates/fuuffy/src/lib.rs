@@ -1,6 +1,7 @@
 //! The binary's insides: command line, configuration, wiring, listeners and telemetry. The only crate
 //! that reads arguments, the environment and files, and binds sockets. Nothing depends on it.
 
+pub mod agent;
 pub mod cli;
 pub mod config;
 pub mod demo;

@@ -102,7 +102,8 @@ fn reload(server: &Server, path: &Path, err: &mut dyn Write) -> anyhow::Result<(
     Ok(())
 }
 
-fn notify(states: &[sd_notify::NotifyState<'_>]) {
+/// Tells systemd, if it started us.
+pub(crate) fn notify(states: &[sd_notify::NotifyState<'_>]) {
     if let Err(error) = sd_notify::notify(states) {
         tracing::warn!(%error, "systemd could not be told");
     }

@@ -135,7 +135,7 @@ pub(crate) fn clean_trailers(trailers: &mut HeaderMap) {
 }
 
 /// Removes the fields of one hop, those that `Connection` names among them (RFC 9110 §7.6.1).
-pub(crate) fn remove_hop_by_hop(headers: &mut HeaderMap) {
+pub fn remove_hop_by_hop(headers: &mut HeaderMap) {
     if headers.contains_key(header::CONNECTION) {
         let named: Vec<HeaderName> = headers
             .get_all(header::CONNECTION)
@@ -171,7 +171,8 @@ pub(crate) fn join_cookies(headers: &mut HeaderMap) {
 }
 
 /// Whether the caller takes trailers, as gRPC asks.
-pub(crate) fn takes_trailers(headers: &HeaderMap) -> bool {
+#[must_use]
+pub fn takes_trailers(headers: &HeaderMap) -> bool {
     headers
         .get_all(header::TE)
         .iter()

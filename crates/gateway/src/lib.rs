@@ -14,7 +14,7 @@ mod tunnel;
 mod upstream;
 
 pub use body::{CallerBody, ResponseBody};
-pub use fields::CallerFields;
+pub use fields::{CallerFields, remove_hop_by_hop, takes_trailers};
 pub use meter::Meters;
 pub use proxy::Gateway;
 pub use record::{Outcome, Traffic};

@@ -10,6 +10,8 @@ use crate::{BoxFuture, Error};
 
 /// The largest file that can be a secret's, in bytes.
 const LARGEST: u64 = 64 * 1024;
+/// The bits of a mode that let others in.
+const OTHERS: u32 = 0o077;
 
 /// A secret in a file, and the id that it belongs to. The file is read for every token request, so that a
 /// new secret takes effect by being written there.
@@ -17,20 +19,27 @@ const LARGEST: u64 = 64 * 1024;
 pub struct FileCredentials {
     client_id: String,
     path: PathBuf,
+    others: u32,
 }
 
 impl FileCredentials {
     /// The secret in the file at `path`, which nobody but its owner may be able to read.
     pub fn new(client_id: impl Into<String>, path: impl Into<PathBuf>) -> Self {
-        Self { client_id: client_id.into(), path: path.into() }
+        Self { client_id: client_id.into(), path: path.into(), others: OTHERS }
+    }
+
+    /// The secret in a file that systemd made for this service alone. Where it lets the service's user in by
+    /// an access list, the list's mask shows as the group's mode, though the group cannot read it.
+    pub(super) fn of_systemd(client_id: String, path: PathBuf) -> Self {
+        Self { client_id, path, others: OTHERS & 0o007 }
     }
 }
 
 impl CredentialSource for FileCredentials {
     fn read(&self) -> BoxFuture<'_, Result<Credentials, Error>> {
         Box::pin(async move {
-            let path = self.path.clone();
-            let text = tokio::task::spawn_blocking(move || read_private(&path)).await;
+            let (path, others) = (self.path.clone(), self.others);
+            let text = tokio::task::spawn_blocking(move || read_private(&path, others)).await;
             let text = text.map_err(|_| Error::credentials("the file with the secret could not be read"))??;
             let client_secret = secret_of(&text, &self.path.display().to_string())?;
             Ok(Credentials { client_id: self.client_id.clone(), client_secret })
@@ -38,8 +47,8 @@ impl CredentialSource for FileCredentials {
     }
 }
 
-/// Reads a file that others cannot read. The check is of the file that was opened, not of its name.
-pub(super) fn read_private(path: &Path) -> Result<Zeroizing<Vec<u8>>, Error> {
+/// Reads a file that `others`, by the bits of its mode, cannot read. The check is of the file that was opened, not of its name.
+fn read_private(path: &Path, others: u32) -> Result<Zeroizing<Vec<u8>>, Error> {
     let place = path.display();
     let failed = |error: std::io::Error| Error::credentials(format!("cannot read {place}: {error}"));
     if !std::fs::metadata(path).map_err(failed)?.is_file() {
@@ -47,7 +56,7 @@ pub(super) fn read_private(path: &Path) -> Result<Zeroizing<Vec<u8>>, Error> {
     }
     let mut file = std::fs::File::open(path).map_err(failed)?;
     let metadata = file.metadata().map_err(failed)?;
-    check_private(&metadata, path)?;
+    check_private(&metadata, path, others)?;
     if metadata.len() > LARGEST {
         return Err(Error::credentials(format!("{place} is too large to be a secret's file")));
     }
@@ -57,11 +66,11 @@ pub(super) fn read_private(path: &Path) -> Result<Zeroizing<Vec<u8>>, Error> {
 }
 
 #[cfg(unix)]
-fn check_private(metadata: &std::fs::Metadata, path: &Path) -> Result<(), Error> {
+fn check_private(metadata: &std::fs::Metadata, path: &Path, others: u32) -> Result<(), Error> {
     use std::os::unix::fs::PermissionsExt as _;
 
     let mode = metadata.permissions().mode();
-    if mode & 0o077 == 0 {
+    if mode & others == 0 {
         return Ok(());
     }
     let place = path.display();
@@ -72,6 +81,6 @@ fn check_private(metadata: &std::fs::Metadata, path: &Path) -> Result<(), Error>
 }
 
 #[cfg(not(unix))]
-fn check_private(_: &std::fs::Metadata, _: &Path) -> Result<(), Error> {
+fn check_private(_: &std::fs::Metadata, _: &Path, _: u32) -> Result<(), Error> {
     Ok(())
 }

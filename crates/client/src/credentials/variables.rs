@@ -86,7 +86,7 @@ impl<'a> Variables<'a> {
                 let of_systemd =
                     self.get("CREDENTIALS_DIRECTORY").map(|folder| PathBuf::from(folder).join(SYSTEMD_NAME));
                 match of_systemd.filter(|path| path.exists()) {
-                    Some(path) => Ok(Arc::new(FileCredentials::new(named()?, path))),
+                    Some(path) => Ok(Arc::new(FileCredentials::of_systemd(named()?, path))),
                     None => {
                         named()?;
                         Err(Error::configuration(

@@ -6,6 +6,8 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
+use http::StatusCode;
+
 use super::Escalation;
 
 /// Endpoints that are remembered as unavailable at once.
@@ -49,6 +51,11 @@ impl Gates {
         let endpoint = self.unavailable.get(endpoint(path)).map_or(Duration::ZERO, |gate| gate.open_at);
         let wait = self.limited.open_at.max(endpoint).checked_sub(now).filter(|wait| !wait.is_zero())?;
         Some(wait + (wait.mul_f64(0.1)).min(SPREAD).mul_f64(chance))
+    }
+
+    /// By which status the gate that callers wait at was closed.
+    pub(crate) fn closed_by(&self, now: Duration) -> StatusCode {
+        if self.limited.open_at > now { StatusCode::TOO_MANY_REQUESTS } else { StatusCode::SERVICE_UNAVAILABLE }
     }
 
     /// A request that was sent at `sent_at` was refused: the gate is closed for as long as the server

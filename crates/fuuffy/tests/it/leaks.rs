@@ -20,7 +20,7 @@ fn files(folder: &Path) -> Vec<std::path::PathBuf> {
         .collect()
 }
 
-fn find_leak(bytes: &[u8], secrets: &[String]) -> Option<String> {
+pub(crate) fn find_leak(bytes: &[u8], secrets: &[String]) -> Option<String> {
     let windows: std::collections::HashSet<&[u8]> = secrets
         .iter()
         .flat_map(|secret| {

@@ -1,0 +1,135 @@
+//! What the agent knows of itself: whether it has a token, what failed last, and the numbers that it counts.
+//! Labels are bounded: never a path, an id or a token.
+
+use std::fmt;
+use std::sync::atomic::AtomicU64;
+use std::time::Duration;
+
+use fuuffy_client::{Error, Event, Reason};
+use http::StatusCode;
+use parking_lot::Mutex;
+use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::registry::{Registry, Unit};
+use tokio::sync::Notify;
+use tokio::time::Instant;
+
+/// OpenMetrics 1.0.
+pub(super) const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+type Labels = [(&'static str, &'static str); 1];
+
+const CLASSES: [&str; 5] = ["1xx", "2xx", "3xx", "4xx", "5xx"];
+
+/// The agent's status.
+#[derive(Default)]
+pub(super) struct Status {
+    /// One for each class, so that counting looks nothing up.
+    answers: [Counter; 5],
+    token_requests: Family<Labels, Counter>,
+    retries: Family<Labels, Counter>,
+    held: Counter,
+    held_seconds: Counter<f64, AtomicU64>,
+    known: Mutex<Known>,
+    dropped: Notify,
+}
+
+#[derive(Default)]
+struct Known {
+    expires_at: Option<Instant>,
+    failure: Option<(String, Instant)>,
+}
+
+impl Status {
+    /// An answer goes to a caller.
+    pub(super) fn answered(&self, status: StatusCode) {
+        let class = usize::from(status.as_u16() / 100).clamp(1, 5) - 1;
+        if let Some(counter) = self.answers.get(class) {
+            counter.inc();
+        }
+    }
+
+    /// The client did something on its own.
+    pub(super) fn heard(&self, event: &Event) {
+        match event {
+            Event::TokenGranted { took, life } => {
+                self.token_requests.get_or_create(&[("outcome", "granted")]).inc();
+                self.known.lock().expires_at = Some(Instant::now() + life.saturating_sub(*took));
+            }
+            Event::TokenFailed { code } => {
+                let outcome = if code.is_some() { "refused" } else { "failed" };
+                self.token_requests.get_or_create(&[("outcome", outcome)]).inc();
+            }
+            Event::TokenDropped => {
+                self.known.lock().expires_at = None;
+                self.dropped.notify_one();
+            }
+            Event::Retried { because } => {
+                let reason = match because {
+                    Reason::TokenRefused => "token_refused",
+                    Reason::RateLimited => "rate_limited",
+                    Reason::Unavailable => "unavailable",
+                    Reason::NoConnection => "no_connection",
+                    _ => "other",
+                };
+                self.retries.get_or_create(&[("reason", reason)]).inc();
+            }
+            Event::Held { wait } => {
+                self.held.inc();
+                self.held_seconds.inc_by(wait.as_secs_f64());
+            }
+            _ => {}
+        }
+    }
+
+    /// There was no answer, or no token. Its words never have a secret in them.
+    pub(super) fn failed(&self, error: &Error) {
+        let mut said = error.to_string();
+        let mut source = std::error::Error::source(error);
+        while let Some(cause) = source {
+            said.push_str(": ");
+            said.push_str(&cause.to_string());
+            source = cause.source();
+        }
+        tracing::warn!(error = said, "There is no answer to pass on");
+        self.known.lock().failure = Some((said, Instant::now()));
+    }
+
+    /// What failed last, and how long ago.
+    pub(super) fn last_failure(&self) -> Option<(String, Duration)> {
+        self.known.lock().failure.as_ref().map(|(said, at)| (said.clone(), at.elapsed()))
+    }
+
+    /// How long the token lives; `None` where there is none.
+    pub(super) fn token_life(&self) -> Option<Duration> {
+        let left = self.known.lock().expires_at?.saturating_duration_since(Instant::now());
+        Some(left).filter(|left| !left.is_zero())
+    }
+
+    /// Waits until a token was refused.
+    pub(super) async fn token_dropped(&self) {
+        self.dropped.notified().await;
+    }
+
+    /// The numbers as OpenMetrics text.
+    pub(super) fn text(&self) -> Result<String, fmt::Error> {
+        let mut registry = Registry::with_prefix("fuuffy_agent");
+        let answers = Family::<Labels, Counter>::default();
+        for (class, counter) in CLASSES.iter().zip(&self.answers) {
+            answers.get_or_create(&[("class", class)]).inc_by(counter.get());
+        }
+        let life: Gauge<f64, AtomicU64> = Gauge::default();
+        life.set(self.token_life().unwrap_or_default().as_secs_f64());
+        registry.register("requests", "Requests by the class of the answer's status", answers);
+        registry.register("token_requests", "Token requests by outcome", self.token_requests.clone());
+        registry.register("retries", "Requests that were sent again, by reason", self.retries.clone());
+        registry.register("held", "Waits because the server asked for patience", self.held.clone());
+        registry.register_with_unit("held", "Time spent in such waits", Unit::Seconds, self.held_seconds.clone());
+        registry.register_with_unit("token_expires_in", "Life that is left to the token", Unit::Seconds, life);
+        let mut text = String::new();
+        encode(&mut text, &registry)?;
+        Ok(text)
+    }
+}
