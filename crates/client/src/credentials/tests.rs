@@ -35,6 +35,20 @@ async fn one_variable_names_the_source() {
     }
 }
 
+/// An access list's mask shows as the group's mode. Everybody's mode is everybody's, there too.
+#[tokio::test]
+async fn systemds_credential_may_show_a_groups_mode() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("fuuffy_client_secret");
+    std::fs::write(&path, "from-systemd").unwrap();
+    for (mode, is_read) in [(0o440, true), (0o444, false)] {
+        std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(mode)).unwrap();
+        let folder = ("CREDENTIALS_DIRECTORY", folder.path().to_str().unwrap());
+        let source = said(&[("FUUFFY_CLIENT_ID", "my-id"), folder]).credentials().unwrap();
+        assert_eq!(source.read().await.is_ok(), is_read, "{mode:o}");
+    }
+}
+
 #[test]
 fn what_is_missing_or_doubled_is_named() {
     assert!(error(&[]).contains("FUUFFY_CLIENT_ID is not set"));

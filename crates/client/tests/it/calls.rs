@@ -1,10 +1,12 @@
 //! A call: what a 401 does, what is sent again, and what is read of an answer.
 
+use std::sync::atomic::Ordering::SeqCst;
+
 use bytes::Bytes;
 use futures_util::{StreamExt as _, TryStreamExt as _};
 use fuuffy_client::test_util::{Answer, ScriptedServer};
-use fuuffy_client::{Body, Client, Data, ErrorKind, Event, HttpClient as _, ReqwestClient};
-use http::Request;
+use fuuffy_client::{Body, BoxFuture, Client, Data, ErrorKind, Event, HttpClient, ReqwestClient, TransportError};
+use http::{Request, Response};
 use http_body_util::StreamBody;
 use serde_json::{Value, json};
 use tower::{ServiceBuilder, ServiceExt as _};
@@ -236,4 +238,53 @@ fn a_client_can_be_shared_and_sent() {
     check::<fuuffy_client::Error>();
     check::<fuuffy_client::TokenSource>();
     check::<fuuffy_client::TokenLayer>();
+}
+
+/// Loses as many calls as it is told, as if a kept connection had been closed meanwhile.
+struct Losing(ReqwestClient, std::sync::atomic::AtomicUsize);
+
+impl HttpClient for Losing {
+    fn send(&self, request: Request<Body>) -> BoxFuture<'_, Result<Response<Body>, TransportError>> {
+        let is_lost =
+            request.uri().path() == ORDERS && self.1.fetch_update(SeqCst, SeqCst, |left| left.checked_sub(1)).is_ok();
+        if is_lost {
+            return Box::pin(async { Err(TransportError::stale("closed")) });
+        }
+        self.0.send(request)
+    }
+}
+
+#[tokio::test]
+async fn a_kept_connection_that_was_closed_is_replaced_where_that_is_safe() {
+    let place = Place::new().await;
+    let client = |lost: usize| {
+        let http = ReqwestClient::new(&place.server.base_url().parse().unwrap()).unwrap();
+        let builder = place.builder().http_client(Losing(http, lost.into()));
+        builder.clock(fuuffy_client::SystemClock::default()).build().unwrap()
+    };
+    assert!(client(1).get("/orders").send().await.is_ok());
+    assert!(client(1).post("/orders").header("idempotency-key", "7").send().await.is_ok());
+    let lost = client(1).post("/orders").send().await.unwrap_err();
+    assert_eq!((lost.kind(), lost.is_about_token()), (ErrorKind::Transport, false));
+}
+
+#[tokio::test]
+async fn a_call_that_failed_for_want_of_a_token_says_so() {
+    let place = Place::new().await;
+    place.server.then_tokens([Answer::refusal(401, "invalid_client")]);
+    let refused = place.client().get("/orders").send().await.unwrap_err();
+    assert!(refused.is_about_token() && refused.code() == Some("invalid_client"));
+}
+
+#[tokio::test]
+async fn a_call_that_is_held_for_too_long_says_by_which_status() {
+    for status in [429, 503] {
+        let place = Place::new().await;
+        let code = if status == 429 { "rate_limit_exceeded" } else { "service_unavailable" };
+        place.server.then(ORDERS, [Answer::refusal(status, code).field("retry-after", "100")]);
+        let client = place.client();
+        assert_eq!(client.get("/orders").send().await.unwrap_err().kind(), ErrorKind::Refused);
+        let held = client.get("/orders").send().await.unwrap_err();
+        assert_eq!((held.kind(), held.status().map(|it| it.as_u16())), (ErrorKind::Held, Some(status)));
+    }
 }

@@ -78,8 +78,8 @@ fn check_path(path: &str, base: &str) -> Result<(), Refusal> {
     if segments().any(|segment| matches!(segment.split(';').next(), Some("." | ".."))) {
         return Err(Refusal::DotSegments);
     }
-    let names = |known: &str| segments().eq(known.split('/').filter(|segment| !segment.is_empty()));
-    if segments().next() == Some("oauth") || names(&format!("{base}/auth/token")) {
+    let asks_for_token = || segments().eq(base.split('/').skip(1).chain(["auth", "token"]));
+    if segments().next() == Some("oauth") || asks_for_token() {
         return Err(Refusal::TokenEndpoint);
     }
     match path.strip_prefix(base) {

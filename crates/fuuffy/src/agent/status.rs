@@ -89,8 +89,11 @@ impl Status {
         let mut said = error.to_string();
         let mut source = std::error::Error::source(error);
         while let Some(cause) = source {
-            said.push_str(": ");
-            said.push_str(&cause.to_string());
+            let cause_said = cause.to_string();
+            if !said.ends_with(&cause_said) {
+                said.push_str(": ");
+                said.push_str(&cause_said);
+            }
             source = cause.source();
         }
         tracing::warn!(error = said, "There is no answer to pass on");

@@ -9,6 +9,7 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Mutex, mpsc};
 
 use serde_json::Value;
+use tokio::time::{Duration, Instant};
 
 use crate::app::{BINARY, Place, Registered, Server, config, config_with};
 use crate::http1::{Connection, Reply, exchange, message, request};
@@ -78,7 +79,10 @@ impl Agent {
     }
 
     fn until_it_has_a_token(&self) {
-        while self.get("/-/health").status != 200 {}
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while self.get("/-/health").status != 200 {
+            assert!(Instant::now() < deadline, "there is no token: {}", self.get("/-/health").text());
+        }
     }
 
     fn signal(&self, name: &str) {
@@ -480,6 +484,15 @@ fn wrong_credentials_are_told_with_what_to_do() {
     assert!(text.contains("invalid_client") && text.contains("Check the id, the secret"), "{text}");
     assert!(!text.contains("notthesecret"));
     assert_eq!(agent.get("/-/health").status, 503);
+}
+
+#[test]
+fn a_head_is_bounded() {
+    let (_folder, agent) = behind(&lax_gateway(|_| Act::Answer(ok("{}"))), &[]);
+    let long = "x".repeat(300_000);
+    assert_eq!(agent.ask("GET", "/v1/orders", &[("x-long", &long)], "").status, 431);
+    assert_eq!(agent.ask("GET", "/v1/orders", &[("x-many", "1"); 200], "").status, 431);
+    assert_eq!(agent.get("/v1/orders").status, 200);
 }
 
 #[test]
