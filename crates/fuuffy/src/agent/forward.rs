@@ -34,24 +34,22 @@ pub(super) async fn answer(
     door: Door,
     request: Request<Incoming>,
 ) -> Result<Response<Body>, Infallible> {
-    let response = match respond(&agent, door, request).await {
-        Ok(response) => response,
-        Err(refusal) => {
-            if let Refusal::NoAnswer(error) = &refusal {
-                agent.status.failed(error);
-            }
-            refusal.to_response()
+    if let Some(path) = request.uri().path().strip_prefix("/-/") {
+        let answered = door.check(&request).and_then(|()| local::answer(&agent, request.method(), path));
+        return Ok(answered.unwrap_or_else(|refusal| refusal.to_response()));
+    }
+    let response = respond(&agent, door, request).await.unwrap_or_else(|refusal| {
+        if let Refusal::NoAnswer(error) = &refusal {
+            agent.status.failed(error);
         }
-    };
+        refusal.to_response()
+    });
     agent.status.answered(response.status());
     Ok(response)
 }
 
 async fn respond(agent: &Agent, door: Door, request: Request<Incoming>) -> Result<Response<Body>, Refusal> {
     door.check(&request)?;
-    if let Some(path) = request.uri().path().strip_prefix("/-/") {
-        return local::answer(agent, request.method(), path);
-    }
     if let Some(key) = &agent.key {
         key.check(request.headers())?;
     }

@@ -81,7 +81,8 @@ pub async fn run(args: AgentArgs, out: &mut dyn Write, err: &mut dyn Write) -> a
     writeln!(out, "{}", json!({"ready": listeners.places()}))?;
     out.flush().context("the ready line could not be written")?;
     crate::serve::notify(&[sd_notify::NotifyState::Ready]);
-    tracing::info!(base_url = %agent.client.base_url(), environment = %agent.client.environment(), "Ready");
+    let (base_url, environment) = (agent.client.base_url(), agent.client.environment());
+    tracing::info!(%base_url, %environment, places = %listeners.places(), "Callers need no token: the agent adds it");
     let keeper = tokio::spawn(keep::keep(agent.client.clone(), Arc::clone(&agent.status)));
     let told_to_stop = async move {
         tokio::select! {

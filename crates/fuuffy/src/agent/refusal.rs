@@ -213,11 +213,10 @@ fn is_passing(error: &Error) -> bool {
     error.is_retryable() || error.status().is_some_and(|status| status.is_server_error())
 }
 
-/// Whole seconds, never too few.
+/// Whole seconds, never too few; at least one, where nobody knows.
 fn set_retry_after(headers: &mut HeaderMap, status: StatusCode, wait: Option<Duration>) {
-    let may_help = matches!(status, StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS);
-    if let Some(wait) = wait.filter(|_| may_help) {
-        let seconds = wait.as_millis().div_ceil(1000).max(1);
+    if matches!(status, StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS) {
+        let seconds = wait.unwrap_or_default().as_millis().div_ceil(1000).max(1);
         headers.insert(header::RETRY_AFTER, HeaderValue::from(u64::try_from(seconds).unwrap_or(u64::MAX)));
     }
 }

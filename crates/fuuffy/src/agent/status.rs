@@ -96,7 +96,10 @@ impl Status {
             }
             source = cause.source();
         }
-        tracing::warn!(error = said, "There is no answer to pass on");
+        // What failed on the way to a token is logged where that happens, once for all that wait for it.
+        if !error.is_about_token() {
+            tracing::warn!(error = said, "There is no answer to pass on");
+        }
         self.known.lock().failure = Some((said, Instant::now()));
     }
 

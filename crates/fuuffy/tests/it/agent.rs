@@ -420,6 +420,7 @@ fn it_starts_while_the_token_service_is_down_and_recovers() {
     let reply = agent.get("/v1/orders");
     expect_own(&reply, 503, "service_unavailable");
     assert!(reply.field("retry-after").unwrap().parse::<u64>().unwrap() >= 1);
+    assert!(reply.text().contains("The agent has no access token"), "{}", reply.text());
     let health = agent.get("/-/health").json();
     assert!(health["data"]["last_error"]["message"].as_str().unwrap().contains("no connection"), "{health}");
     let _server = place.serve();
@@ -470,6 +471,19 @@ fn failures_are_told_apart() {
         within(&second, least);
     }
     assert_eq!(gateway.seen().iter().filter(|seen| seen.target == "/v1/busy").count(), 1);
+}
+
+#[test]
+fn calls_slow_down_before_they_are_refused_if_asked_to() {
+    let gateway = lax_gateway(|_| {
+        let standing = "ratelimit: \"minute\";r=0;t=100\r\nratelimit-policy: \"minute\";q=100;w=100";
+        Act::Answer(format!("HTTP/1.1 200 OK\r\n{standing}\r\ncontent-length: 0\r\n\r\n").into_bytes())
+    });
+    for (arguments, status) in [(&["--patience", "0"][..], 200), (&["--patience", "0", "--paced"], 429)] {
+        let (_folder, agent) = behind(&gateway, arguments);
+        assert_eq!(agent.get("/v1/orders").status, 200);
+        assert_eq!(agent.get("/v1/orders").status, status, "{arguments:?}");
+    }
 }
 
 #[test]
