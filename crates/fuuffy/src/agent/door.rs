@@ -15,6 +15,7 @@ use super::refusal::Refusal;
 
 /// The local key, for where programs of other people run on the same machine.
 pub(super) const KEY: HeaderName = HeaderName::from_static("x-fuuffy-agent-key");
+const MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");
 /// Fewer characters than this can be guessed.
 const SHORTEST_KEY: usize = 16;
 
@@ -58,8 +59,7 @@ impl Door {
     /// Refuses what a browser sent, and what the agent does not do.
     pub(super) fn check<B>(self, request: &Request<B>) -> Result<(), Refusal> {
         let headers = request.headers();
-        let by_browser = |name: &&HeaderName| **name == header::ORIGIN || name.as_str().starts_with("sec-fetch-");
-        if let Some(name) = headers.keys().find(by_browser) {
+        if let Some(name) = headers.keys().find(|name| is_of_browsers(name, headers)) {
             return Err(Refusal::FromBrowser(name.clone()));
         }
         if let Self::Port(port) = self
@@ -76,6 +76,15 @@ impl Door {
         }
         Ok(())
     }
+}
+
+/// Whether a browser added a field. Node's `fetch` has one of the same kind, `Sec-Fetch-Mode: cors`; browsers
+/// never send that without `Sec-Fetch-Site` beside it (Fetch Metadata Request Headers §2).
+fn is_of_browsers(name: &HeaderName, headers: &HeaderMap) -> bool {
+    if name == MODE {
+        return headers.get_all(MODE).iter().any(|mode| mode != "cors");
+    }
+    *name == header::ORIGIN || name.as_str().starts_with("sec-fetch-")
 }
 
 /// One `Host`, a loopback name with the agent's own port; a target with a host of its own must agree.

@@ -17,7 +17,7 @@ use crate::leaks::find_leak;
 use crate::upstream::{Act, Seen, Upstream, ok};
 
 /// A running agent.
-struct Agent {
+pub(crate) struct Agent {
     child: Child,
     ready: Value,
     /// `None` where it listens on a socket alone.
@@ -25,12 +25,12 @@ struct Agent {
 }
 
 /// A gateway, its API, and an agent in front of both.
-struct Front {
-    place: Place,
+pub(crate) struct Front {
+    pub(crate) place: Place,
     server: Server,
-    client: Registered,
-    upstream: Upstream,
-    agent: Agent,
+    pub(crate) client: Registered,
+    pub(crate) upstream: Upstream,
+    pub(crate) agent: Agent,
 }
 
 /// What an agent is started with.
@@ -66,7 +66,7 @@ impl Agent {
         Self::start(command.args(["--listen", "127.0.0.1:0"]))
     }
 
-    fn address(&self) -> SocketAddr {
+    pub(crate) fn address(&self) -> SocketAddr {
         self.address.unwrap()
     }
 
@@ -109,7 +109,7 @@ impl Drop for Agent {
 }
 
 impl Front {
-    fn start(upstream: Upstream) -> Self {
+    pub(crate) fn start(upstream: Upstream) -> Self {
         Self::start_with(upstream, "", &[])
     }
 
@@ -252,6 +252,7 @@ fn what_a_browser_sent_is_refused() {
             ("origin", "http://127.0.0.1:7443"),
             ("sec-fetch-site", "cross-site"),
             ("sec-fetch-mode", "no-cors"),
+            ("sec-fetch-mode", "navigate"),
             ("Sec-Fetch-Dest", "image"),
             ("sec-fetch-anything", "new"),
         ] {

@@ -13,6 +13,7 @@ mod crash;
 mod demo;
 mod drill_command;
 mod drills;
+mod examples;
 mod faults;
 mod framing;
 mod gateway;
