@@ -42,6 +42,7 @@ impl Body {
     }
 
     /// The bytes of a body that is whole in memory.
+    #[cfg(feature = "reqwest")]
     pub(crate) fn into_whole(self) -> Result<Bytes, Self> {
         match self.0 {
             Inner::Whole(bytes) => Ok(bytes.unwrap_or_default()),

@@ -223,11 +223,11 @@ impl fmt::Debug for ClientBuilder {
 }
 
 #[cfg(feature = "reqwest")]
-fn default_http_client(base_url: &BaseUrl) -> Result<Arc<dyn HttpClient>, Error> {
+pub(crate) fn default_http_client(base_url: &BaseUrl) -> Result<Arc<dyn HttpClient>, Error> {
     Ok(Arc::new(crate::ReqwestClient::new(base_url)?))
 }
 
 #[cfg(not(feature = "reqwest"))]
-fn default_http_client(_: &BaseUrl) -> Result<Arc<dyn HttpClient>, Error> {
+pub(crate) fn default_http_client(_: &BaseUrl) -> Result<Arc<dyn HttpClient>, Error> {
     Err(Error::configuration("the client was built without reqwest; give it an http_client"))
 }

@@ -44,7 +44,11 @@ pub use body::{Body, BodyError};
 pub use builder::ClientBuilder;
 pub use client::Client;
 pub use clock::{BoxFuture, Clock, SystemClock};
+#[cfg(feature = "keyring")]
+pub use credentials::KeyringCredentials;
 pub use credentials::{CredentialSource, Credentials, ExecCredentials, FileCredentials, Variables};
+#[cfg(feature = "vault")]
+pub use credentials::{VaultCredentials, VaultLogin};
 pub use decide::Grant;
 pub use envelope::{Data, Page, Pagination};
 pub use environment::{Environment, UnknownEnvironment};

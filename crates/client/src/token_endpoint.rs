@@ -122,13 +122,13 @@ impl TokenEndpoint {
     }
 }
 
-enum ReadFault {
+pub(crate) enum ReadFault {
     TooLong,
     Broken(crate::TransportError),
 }
 
 /// Reads a body of at most [`LARGEST`] bytes, and wipes what it came in.
-async fn read(mut body: Body) -> Result<Zeroizing<Vec<u8>>, ReadFault> {
+pub(crate) async fn read(mut body: Body) -> Result<Zeroizing<Vec<u8>>, ReadFault> {
     let mut whole = Zeroizing::new(Vec::with_capacity(1024));
     while let Some(frame) = body.frame().await {
         let frame = frame.map_err(|error| ReadFault::Broken(crate::TransportError::exchange(error)))?;

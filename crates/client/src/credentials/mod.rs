@@ -3,7 +3,11 @@
 
 mod exec;
 mod file;
+#[cfg(feature = "keyring")]
+mod keyring;
 mod variables;
+#[cfg(feature = "vault")]
+mod vault;
 
 use std::sync::Arc;
 
@@ -14,7 +18,11 @@ use crate::{BoxFuture, Error};
 
 pub use exec::ExecCredentials;
 pub use file::FileCredentials;
+#[cfg(feature = "keyring")]
+pub use keyring::KeyringCredentials;
 pub use variables::Variables;
+#[cfg(feature = "vault")]
+pub use vault::{VaultCredentials, VaultLogin};
 
 /// An id and its secret.
 #[derive(Debug)]
@@ -56,15 +64,20 @@ impl<S: CredentialSource + ?Sized> CredentialSource for Arc<S> {
 
 /// A secret as text that somebody wrote: without the line's end that editors and `echo` leave.
 fn secret_of(text: &[u8], place: &str) -> Result<ClientSecret, Error> {
+    line_of(text, place, "the client's secret").map(ClientSecret::presented)
+}
+
+/// The one line that should be there, without its end.
+fn line_of<'a>(text: &'a [u8], place: &str, what: &str) -> Result<&'a str, Error> {
     let text = std::str::from_utf8(text).map_err(|_| Error::credentials(format!("{place} is not text")))?;
     let text = text.trim_end_matches(['\r', '\n']);
     if text.is_empty() {
-        return Err(Error::credentials(format!("{place} is empty; it should hold the client's secret")));
+        return Err(Error::credentials(format!("{place} is empty; it should hold {what}")));
     }
     if text.contains(['\r', '\n', '\0']) {
-        return Err(Error::credentials(format!("{place} has more than one line; it should hold the secret alone")));
+        return Err(Error::credentials(format!("{place} has more than one line; it should hold {what} alone")));
     }
-    Ok(ClientSecret::presented(text))
+    Ok(text)
 }
 
 #[cfg(test)]

@@ -12,12 +12,26 @@ use crate::{BaseUrl, Environment, Error};
 /// The name under which systemd keeps the secret (`LoadCredential=fuuffy_client_secret:…`).
 const SYSTEMD_NAME: &str = "fuuffy_client_secret";
 
+/// The variables that name a source, of which one may be set.
+const SOURCES: [&str; 5] = [
+    "FUUFFY_CLIENT_SECRET",
+    "FUUFFY_CLIENT_SECRET_FILE",
+    "FUUFFY_CREDENTIALS_COMMAND",
+    "FUUFFY_KEYRING",
+    "FUUFFY_VAULT_PATH",
+];
+
 /// Finds a variable by its name.
 type Find<'a> = dyn Fn(&str) -> Option<String> + 'a;
 
 /// The integrator's variables, wherever they are found: `FUUFFY_CLIENT_ID`, and one of `FUUFFY_CLIENT_SECRET`,
-/// `FUUFFY_CLIENT_SECRET_FILE` and `FUUFFY_CREDENTIALS_COMMAND`, or systemd's credential
+/// `FUUFFY_CLIENT_SECRET_FILE`, `FUUFFY_CREDENTIALS_COMMAND`, `FUUFFY_KEYRING` (1, or the service; feature
+/// `keyring`) and `FUUFFY_VAULT_PATH` (as in `secret/fuuffy`; feature `vault`), or systemd's credential
 /// `fuuffy_client_secret`; `FUUFFY_ENVIRONMENT` (testing unless set) and `FUUFFY_BASE_URL`.
+///
+/// Vault is found and logged in to by `VAULT_ADDR`, `VAULT_NAMESPACE` and one of `VAULT_TOKEN`,
+/// `VAULT_TOKEN_FILE` and `~/.vault-token`, or as an AppRole by `FUUFFY_VAULT_ROLE_ID` and
+/// `FUUFFY_VAULT_SECRET_ID_FILE`.
 pub struct Variables<'a> {
     find: Box<Find<'a>>,
 }
@@ -60,47 +74,126 @@ impl<'a> Variables<'a> {
         BaseUrl::parse(&text).map_err(|error| Error::configuration(format!("FUUFFY_BASE_URL: {error}")))
     }
 
+    /// `FUUFFY_CLIENT_ID`, where the source tells none.
+    fn client_id(&self) -> Result<String, Error> {
+        self.get("FUUFFY_CLIENT_ID").ok_or_else(|| {
+            Error::configuration("FUUFFY_CLIENT_ID is not set; set it to the id that came with the secret")
+        })
+    }
+
     /// The one source of credentials that the variables name. Nothing is read yet.
     ///
     /// # Errors
     /// None is named, or more than one, or it lacks something.
     pub fn credentials(&self) -> Result<Arc<dyn CredentialSource>, Error> {
-        let client_id = self.get("FUUFFY_CLIENT_ID");
-        let named = || {
-            client_id.clone().ok_or_else(|| {
-                Error::configuration("FUUFFY_CLIENT_ID is not set; set it to the id that came with the secret")
-            })
+        let mut named = SOURCES.into_iter().filter_map(|name| Some((name, Zeroizing::new(self.get(name)?))));
+        let Some((name, value)) = named.next() else {
+            return self.of_systemd();
         };
-        let secret = self.get("FUUFFY_CLIENT_SECRET").map(Zeroizing::new);
-        let file = self.get("FUUFFY_CLIENT_SECRET_FILE");
-        let command = self.get("FUUFFY_CREDENTIALS_COMMAND");
-        match (secret, file, command) {
-            (Some(client_secret), None, None) => Ok(Arc::new(FixedCredentials { client_id: named()?, client_secret })),
-            (None, Some(path), None) => Ok(Arc::new(FileCredentials::new(named()?, path))),
-            (None, None, Some(command)) => {
-                let words = shlex::split(&command)
+        if named.next().is_some() {
+            let [others @ .., last] = SOURCES;
+            return Err(Error::configuration(format!("set only one of {} and {last}", others.join(", "))));
+        }
+        match name {
+            "FUUFFY_CLIENT_SECRET" => {
+                Ok(Arc::new(FixedCredentials { client_id: self.client_id()?, client_secret: value }))
+            }
+            "FUUFFY_CLIENT_SECRET_FILE" => Ok(Arc::new(FileCredentials::new(self.client_id()?, value.as_str()))),
+            "FUUFFY_CREDENTIALS_COMMAND" => {
+                let words = shlex::split(&value)
                     .ok_or_else(|| Error::configuration("FUUFFY_CREDENTIALS_COMMAND has a quote that does not end"))?;
-                Ok(Arc::new(ExecCredentials::new(words, client_id)?))
+                Ok(Arc::new(ExecCredentials::new(words, self.get("FUUFFY_CLIENT_ID"))?))
             }
-            (None, None, None) => {
-                let of_systemd =
-                    self.get("CREDENTIALS_DIRECTORY").map(|folder| PathBuf::from(folder).join(SYSTEMD_NAME));
-                match of_systemd.filter(|path| path.exists()) {
-                    Some(path) => Ok(Arc::new(FileCredentials::of_systemd(named()?, path))),
-                    None => {
-                        named()?;
-                        Err(Error::configuration(
-                            "there is no secret; set FUUFFY_CLIENT_SECRET_FILE to a file that only you can read, or \
-                             FUUFFY_CLIENT_SECRET, or FUUFFY_CREDENTIALS_COMMAND",
-                        ))
-                    }
-                }
-            }
-            _ => Err(Error::configuration(
-                "set only one of FUUFFY_CLIENT_SECRET, FUUFFY_CLIENT_SECRET_FILE and FUUFFY_CREDENTIALS_COMMAND",
+            "FUUFFY_KEYRING" => self.keyring(&value),
+            _ => self.vault(&value),
+        }
+    }
+
+    /// The credential that systemd passes to a service.
+    fn of_systemd(&self) -> Result<Arc<dyn CredentialSource>, Error> {
+        let client_id = self.client_id()?;
+        let path = self.get("CREDENTIALS_DIRECTORY").map(|folder| PathBuf::from(folder).join(SYSTEMD_NAME));
+        match path.filter(|path| path.exists()) {
+            Some(path) => Ok(Arc::new(FileCredentials::of_systemd(client_id, path))),
+            None => Err(Error::configuration(
+                "there is no secret; set FUUFFY_CLIENT_SECRET_FILE to a file that only you can read, or \
+                 FUUFFY_CLIENT_SECRET, FUUFFY_CREDENTIALS_COMMAND, FUUFFY_KEYRING or FUUFFY_VAULT_PATH",
             )),
         }
     }
+
+    /// `FUUFFY_KEYRING`: 1, or the service that the secret is kept under.
+    #[cfg(feature = "keyring")]
+    fn keyring(&self, service: &str) -> Result<Arc<dyn CredentialSource>, Error> {
+        let service = if service == "1" { super::keyring::SERVICE } else { service };
+        Ok(Arc::new(super::KeyringCredentials::new(self.client_id()?, service)))
+    }
+
+    #[cfg(not(feature = "keyring"))]
+    fn keyring(&self, _: &str) -> Result<Arc<dyn CredentialSource>, Error> {
+        Err(not_built("FUUFFY_KEYRING", "keyring"))
+    }
+
+    /// `FUUFFY_VAULT_PATH`, with the variables that Vault's own command line knows.
+    #[cfg(feature = "vault")]
+    fn vault(&self, path: &str) -> Result<Arc<dyn CredentialSource>, Error> {
+        let address = self.get("VAULT_ADDR").ok_or_else(|| {
+            Error::configuration(
+                "VAULT_ADDR is not set; set it to where Vault is, as in https://vault.example.com:8200",
+            )
+        })?;
+        let mut vault = super::VaultCredentials::new(&address, path, self.vault_login()?)?;
+        if let Some(namespace) = self.get("VAULT_NAMESPACE") {
+            vault = vault.namespace(&namespace)?;
+        }
+        if let Some(client_id) = self.get("FUUFFY_CLIENT_ID") {
+            vault = vault.client_id(client_id);
+        }
+        Ok(Arc::new(vault))
+    }
+
+    #[cfg(not(feature = "vault"))]
+    fn vault(&self, _: &str) -> Result<Arc<dyn CredentialSource>, Error> {
+        Err(not_built("FUUFFY_VAULT_PATH", "vault"))
+    }
+
+    /// How to log in to Vault. What is said for this program alone wins over what is said for all.
+    #[cfg(feature = "vault")]
+    fn vault_login(&self) -> Result<super::VaultLogin, Error> {
+        use super::VaultLogin;
+
+        match (self.get("FUUFFY_VAULT_ROLE_ID"), self.get("FUUFFY_VAULT_SECRET_ID_FILE")) {
+            (Some(role_id), Some(secret_id_file)) => return Ok(VaultLogin::app_role(role_id, secret_id_file)),
+            (None, None) => {}
+            _ => {
+                return Err(Error::configuration(
+                    "an AppRole login to Vault takes both FUUFFY_VAULT_ROLE_ID and FUUFFY_VAULT_SECRET_ID_FILE",
+                ));
+            }
+        }
+        match (self.get("VAULT_TOKEN"), self.get("VAULT_TOKEN_FILE")) {
+            (Some(token), None) => return Ok(VaultLogin::token(token)),
+            (None, Some(path)) => return Ok(VaultLogin::token_file(path)),
+            (None, None) => {}
+            _ => return Err(Error::configuration("set only one of VAULT_TOKEN and VAULT_TOKEN_FILE")),
+        }
+        let by_custom = self.get("HOME").map(|home| PathBuf::from(home).join(".vault-token"));
+        by_custom.filter(|path| path.exists()).map(VaultLogin::token_file).ok_or_else(|| {
+            Error::configuration(
+                "there is no login to Vault; run vault login, or set VAULT_TOKEN_FILE, or VAULT_TOKEN, or \
+                 FUUFFY_VAULT_ROLE_ID and FUUFFY_VAULT_SECRET_ID_FILE",
+            )
+        })
+    }
+}
+
+/// A variable that this build can do nothing with.
+#[cfg(any(test, not(feature = "keyring"), not(feature = "vault")))]
+pub(super) fn not_built(variable: &str, feature: &str) -> Error {
+    Error::configuration(format!(
+        "{variable} is set, but this program was built without it; build it with --features {feature}, or unset \
+         {variable}"
+    ))
 }
 
 #[expect(clippy::disallowed_methods, reason = "this is where the integrator's variables are read")]
