@@ -94,7 +94,7 @@ impl Settings<'_> {
         let base_url = self.variables().base_url(self.environment)?.to_string();
         let scope = self.common.scope.clone().unwrap_or_default();
         // What prints credentials names the client where nothing else does.
-        let names = ["FUUFFY_CLIENT_ID", "FUUFFY_CREDENTIALS_COMMAND"];
+        let names = ["FUUFFY_CLIENT_ID", "FUUFFY_CREDENTIALS_COMMAND", "FUUFFY_VAULT_PATH"];
         let client = names.map(|name| self.find(name).unwrap_or_default()).join("\n");
         let identity = [base_url.as_str(), self.environment.as_str(), &client, &scope];
         Ok(Some(DiskCache::new(folder.join("fuuffy").join("tokens"), &identity)))

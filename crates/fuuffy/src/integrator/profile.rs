@@ -9,7 +9,13 @@ use serde::Deserialize;
 use crate::settings;
 
 /// The variables that say where the secret is. One that is set replaces whatever the profile says of it.
-const SECRETS: [&str; 3] = ["FUUFFY_CLIENT_SECRET", "FUUFFY_CLIENT_SECRET_FILE", "FUUFFY_CREDENTIALS_COMMAND"];
+const SECRETS: [&str; 5] = [
+    "FUUFFY_CLIENT_SECRET",
+    "FUUFFY_CLIENT_SECRET_FILE",
+    "FUUFFY_CREDENTIALS_COMMAND",
+    "FUUFFY_KEYRING",
+    "FUUFFY_VAULT_PATH",
+];
 
 /// One environment's part of the file.
 #[derive(Debug, Default, Clone, Deserialize)]
@@ -19,6 +25,8 @@ pub(super) struct Profile {
     client_id: Option<String>,
     client_secret_file: Option<String>,
     credentials_command: Option<String>,
+    keyring: Option<String>,
+    vault_path: Option<String>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -50,8 +58,8 @@ impl Profile {
                 let at = error.span().map_or(0, |span| span.start).min(text.len());
                 let line = text.as_bytes()[..at].iter().filter(|byte| **byte == b'\n').count() + 1;
                 return Err(Error::configuration(format!(
-                    "{}, line {line}: {}; [testing] and [production] have base_url, client_id, client_secret_file and \
-                     credentials_command, and never the secret itself",
+                    "{}, line {line}: {}; [testing] and [production] have base_url, client_id, client_secret_file, \
+                     credentials_command, keyring and vault_path, and never the secret itself",
                     path.display(),
                     error.message()
                 )));
@@ -71,6 +79,8 @@ impl Profile {
             "FUUFFY_CLIENT_ID" => self.client_id.clone(),
             "FUUFFY_CLIENT_SECRET_FILE" if no_secret_is_set() => self.client_secret_file.clone(),
             "FUUFFY_CREDENTIALS_COMMAND" if no_secret_is_set() => self.credentials_command.clone(),
+            "FUUFFY_KEYRING" if no_secret_is_set() => self.keyring.clone(),
+            "FUUFFY_VAULT_PATH" if no_secret_is_set() => self.vault_path.clone(),
             _ => None,
         }
     }

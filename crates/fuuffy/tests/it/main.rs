@@ -22,6 +22,7 @@ mod http2;
 mod integrator;
 mod leaks;
 mod lifecycle;
+mod secret_sources;
 mod tidy;
 mod tokens;
 mod upstream;
