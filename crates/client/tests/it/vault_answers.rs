@@ -156,4 +156,11 @@ async fn a_login_is_as_careful_as_a_read() {
         }
         assert_eq!(server.received(LOGIN).len(), logins, "{lease}");
     }
+
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o644)).unwrap();
+    let open = error(&source).await.to_string();
+    assert!(open.contains("secret-id can be read by others"), "{open}");
+    std::fs::remove_file(&path).unwrap();
+    let gone = error(&source).await.to_string();
+    assert!(gone.starts_with(&format!("cannot read {}", path.display())), "{gone}");
 }
