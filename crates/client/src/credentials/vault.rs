@@ -240,7 +240,7 @@ impl CredentialSource for VaultCredentials {
             tokio::select! {
                 outcome = self.credentials() => outcome,
                 () = self.clock.sleep(PATIENCE) => {
-                    Err(Error::timeout("reading the secret", &format!("Vault at {}", self.address), PATIENCE))
+                    Err(Error::timeout("the request for the secret", &format!("Vault at {}", self.address), PATIENCE))
                 }
             }
         })

@@ -180,7 +180,10 @@ async fn a_vault_that_is_sealed_or_gone_is_tried_again() {
     let address = bao.address.clone();
     bao.stop().await;
     let gone = error(&source).await;
-    assert!(gone.to_string().starts_with(&format!("the read from Vault to {address}/v1/secret/data/fuuffy")), "{gone}");
+    assert!(
+        gone.to_string().starts_with(&format!("the request for the secret to {address}/v1/secret/data/fuuffy")),
+        "{gone}"
+    );
     assert!(gone.is_retryable(), "{gone}");
     let client = place.builder().credential_source(source).patience(std::time::Duration::ZERO).build().unwrap();
     assert!(client.get("/orders").send().await.is_err());
@@ -199,4 +202,38 @@ async fn a_namespace_is_its_own_world() {
     let kept = json!({"data": {"client_id": "of-team", "client_secret": "s3cret"}});
     bao.done(Method::POST, "team/secret/data/fuuffy", kept).await;
     assert_eq!(of(&source.read().await.unwrap()), ("of-team", "s3cret"));
+}
+
+#[tokio::test]
+async fn variables_lead_to_a_secret() {
+    let (bao, place) = (OpenBao::start().await, Place::new().await);
+    bao.keep(json!({"client_secret": "s3cret"})).await;
+    let (_, secret_id) = role(&bao, "1h").await;
+    let id = bao.done(Method::GET, "auth/approle/role/shop/role-id", json!({})).await;
+    let token = bao.folder().join(".vault-token");
+    private(&token, ROOT);
+    let (home, token, secret_id) = (bao.folder(), token.as_path(), secret_id.as_path());
+    let text = |path: &Path| path.to_str().unwrap().to_owned();
+    let role = ("FUUFFY_VAULT_ROLE_ID", id["data"]["role_id"].as_str().unwrap().to_owned());
+    let logins = [
+        vec![("VAULT_TOKEN", ROOT.to_owned())],
+        vec![("VAULT_TOKEN_FILE", text(token))],
+        vec![("HOME", text(home))],
+        // A role of this program's own wins over a token that stands around.
+        vec![role, ("FUUFFY_VAULT_SECRET_ID_FILE", text(secret_id)), ("VAULT_TOKEN", "nobody's".to_owned())],
+    ];
+    for (number, mut variables) in logins.into_iter().enumerate() {
+        variables.extend([
+            ("FUUFFY_BASE_URL", place.server.base_url()),
+            ("FUUFFY_CLIENT_ID", format!("app_{number}")),
+            ("FUUFFY_VAULT_PATH", "secret/fuuffy".to_owned()),
+            ("VAULT_ADDR", bao.address.clone()),
+        ]);
+        let find = |name: &str| variables.iter().find(|(known, _)| *known == name).map(|(_, value)| value.clone());
+        let client = fuuffy_client::Client::builder_from_lookup(find).unwrap().build().unwrap();
+        client.tokens().token().await.unwrap();
+        let sent = place.server.received("/v1/auth/token").pop().unwrap();
+        let form = format!("grant_type=client_credentials&client_id=app_{number}&client_secret=s3cret");
+        assert_eq!(sent.body, form);
+    }
 }

@@ -93,7 +93,10 @@ async fn an_answer_that_breaks_off_or_drips_ends() {
         let late = waiting.await.unwrap();
         assert_eq!(late.kind(), ErrorKind::Timeout);
         let address = address(&server);
-        assert_eq!(late.to_string(), format!("reading the secret to Vault at {address}: no whole answer within 10 s"));
+        assert_eq!(
+            late.to_string(),
+            format!("the request for the secret to Vault at {address}: no whole answer within 10 s")
+        );
     }
 }
 

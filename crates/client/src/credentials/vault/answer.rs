@@ -22,8 +22,8 @@ pub(super) enum Deed<'a> {
 impl Deed<'_> {
     pub(super) const fn what(&self) -> &'static str {
         match self {
-            Self::LogIn { .. } => "the login to Vault",
-            Self::Read { .. } => "the read from Vault",
+            Self::LogIn { .. } => "the login",
+            Self::Read { .. } => "the request for the secret",
         }
     }
 }
