@@ -11,7 +11,7 @@ use crate::{BoxFuture, Error};
 /// The largest file that can be a secret's, in bytes.
 const LARGEST: u64 = 64 * 1024;
 /// The bits of a mode that let others in.
-const OTHERS: u32 = 0o077;
+pub(super) const OTHERS: u32 = 0o077;
 
 /// A secret in a file, and the id that it belongs to. The file is read for every token request, so that a
 /// new secret takes effect by being written there.
@@ -48,7 +48,7 @@ impl CredentialSource for FileCredentials {
 }
 
 /// Reads a file that `others`, by the bits of its mode, cannot read. The check is of the file that was opened, not of its name.
-fn read_private(path: &Path, others: u32) -> Result<Zeroizing<Vec<u8>>, Error> {
+pub(super) fn read_private(path: &Path, others: u32) -> Result<Zeroizing<Vec<u8>>, Error> {
     let place = path.display();
     let failed = |error: std::io::Error| Error::credentials(format!("cannot read {place}: {error}"));
     if !std::fs::metadata(path).map_err(failed)?.is_file() {

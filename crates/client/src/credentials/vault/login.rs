@@ -112,6 +112,6 @@ impl fmt::Debug for VaultLogin {
 
 async fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, Error> {
     let path = path.to_path_buf();
-    let text = tokio::task::spawn_blocking(move || file::read_private(&path)).await;
+    let text = tokio::task::spawn_blocking(move || file::read_private(&path, file::OTHERS)).await;
     text.map_err(|_| Error::credentials("the file for Vault could not be read"))?
 }
