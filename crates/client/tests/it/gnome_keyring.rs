@@ -110,5 +110,5 @@ impl GnomeKeyring {
 fn started(command: &mut Command) -> Child {
     let child = command.kill_on_drop(true).spawn();
     let program = command.as_std().get_program().display().to_string();
-    child.unwrap_or_else(|error| panic!("{program} cannot be run ({error}); run crates/client/tests/services"))
+    child.unwrap_or_else(|error| panic!("{program} cannot be run ({error}); run ./check-needs"))
 }

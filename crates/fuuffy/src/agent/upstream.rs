@@ -98,9 +98,7 @@ impl Upstream {
                 // It was closed before anything was sent; there is another, or a new one.
                 (Some(unsent), true) => request = unsent,
                 (Some(_), false) => return Err(TransportError::connect(failed.into_error())),
-                (None, true) if failed.error().is_incomplete_message() => {
-                    return Err(TransportError::stale(failed.into_error()));
-                }
+                (None, true) if is_closed(failed.error()) => return Err(TransportError::stale(failed.into_error())),
                 (None, _) => return Err(TransportError::exchange(failed.into_error())),
             }
         }
@@ -143,6 +141,12 @@ impl Upstream {
         tokio::spawn(connection);
         Ok(Connection { sender, watch: Watch::default(), was_used: false })
     }
+}
+
+/// Whether the server closed before it answered, by whatever the two ends' systems make of that; not what it
+/// said wrongly, nor what the caller's body met.
+fn is_closed(error: &hyper::Error) -> bool {
+    !error.is_parse() && !error.is_user()
 }
 
 impl HttpClient for Upstream {
