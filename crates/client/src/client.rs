@@ -9,6 +9,7 @@ use http::{Method, Request, Response};
 use tracing::Instrument as _;
 
 use crate::builder::ClientBuilder;
+use crate::clock::within;
 use crate::credentials::Variables;
 use crate::http_client::{HttpClient, TransportError};
 use crate::request::RequestBuilder;
@@ -147,31 +148,48 @@ impl Client {
     pub async fn execute(&self, mut request: Request<Body>) -> Result<Response<Body>, Error> {
         let target = request.uri().path_and_query().cloned().unwrap_or(PathAndQuery::from_static("/"));
         *request.uri_mut() = self.inner.base_url.at(target)?;
+        self.exchange(request).await
+    }
+
+    /// Sends a request that is for this client's own origin.
+    pub(crate) async fn exchange(&self, request: Request<Body>) -> Result<Response<Body>, Error> {
         let span = tracing::debug_span!("fuuffy.request", method = %request.method(), path = request.uri().path());
         self.inner.session.call(request, |request| self.send(request)).instrument(span).await
     }
 
-    /// Sends a request as it is. A body that is in memory is sent at once, so its answer is due in time.
+    /// Sends a request as it is. Its answer is due in time, which begins anew with each piece of a body that
+    /// streams.
     async fn send(&self, request: Request<Body>) -> Result<Response<Body>, TransportError> {
-        if self.inner.timeout == Duration::MAX || request.body().again().is_none() {
-            return self.inner.http.send(request).await;
+        let Inner { http, session, timeout: limit, .. } = &*self.inner;
+        let late = || Err(TransportError::timed_out(format!("no answer within {} s", limit.as_secs_f64())));
+        if *limit == Duration::MAX {
+            return http.send(request).await;
         }
-        tokio::select! {
-            response = self.inner.http.send(request) => response,
-            () = self.inner.session.clock.sleep(self.inner.timeout) => {
-                Err(TransportError::timed_out(format!("no answer within {} s", self.inner.timeout.as_secs_f64())))
+        if request.body().is_whole() {
+            return within(&*session.clock, *limit, http.send(request)).await.unwrap_or_else(late);
+        }
+        let (parts, body) = request.into_parts();
+        let (body, moves) = body.watched();
+        let mut sent = http.send(Request::from_parts(parts, body));
+        loop {
+            let before = moves.count();
+            match within(&*session.clock, *limit, &mut sent).await {
+                Some(outcome) => return outcome,
+                None if moves.count() == before => return late(),
+                None => {}
             }
         }
     }
 
-    /// Ends a wait for a whole answer.
-    pub(crate) async fn within<T>(&self, what: &str, read: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
-        tokio::select! {
-            outcome = read => outcome,
-            () = self.inner.session.clock.sleep(self.inner.timeout) => {
-                Err(Error::timeout(what, self.inner.base_url.authority().as_str(), self.inner.timeout))
-            }
-        }
+    /// Ends a wait for a whole answer to `what`.
+    pub(crate) async fn within<T>(
+        &self,
+        what: impl FnOnce() -> String,
+        read: impl Future<Output = Result<T, Error>>,
+    ) -> Result<T, Error> {
+        let (limit, place) = (self.inner.timeout, self.inner.base_url.authority());
+        let outcome = within(&*self.inner.session.clock, limit, read).await;
+        outcome.unwrap_or_else(|| Err(Error::timeout(&what(), place.as_str(), limit)))
     }
 
     pub(crate) fn wall(&self) -> std::time::SystemTime {

@@ -1,6 +1,8 @@
 //! Time, as it is passed in: a monotonic clock for decisions, the calendar only to tell skew by.
 
-use std::pin::Pin;
+use std::future::poll_fn;
+use std::pin::{Pin, pin};
+use std::task::Poll;
 use std::time::{Duration, SystemTime};
 
 use tokio::time::Instant;
@@ -18,6 +20,19 @@ pub trait Clock: Send + Sync + 'static {
 
     /// Waits.
     fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()>;
+}
+
+/// Ends a wait after `limit`. What is ready at once costs no timer.
+pub(crate) async fn within<F: Future>(clock: &dyn Clock, limit: Duration, awaited: F) -> Option<F::Output> {
+    let mut awaited = pin!(awaited);
+    let mut timer = None;
+    poll_fn(|cx| {
+        if let Poll::Ready(outcome) = awaited.as_mut().poll(cx) {
+            return Poll::Ready(Some(outcome));
+        }
+        timer.get_or_insert_with(|| clock.sleep(limit)).as_mut().poll(cx).map(|()| None)
+    })
+    .await
 }
 
 /// The machine's own clock; sleeps by tokio's timer.

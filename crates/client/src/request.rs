@@ -4,12 +4,12 @@ use bytes::Bytes;
 use futures_core::Stream;
 use fuuffy_protocol::Refused;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
-use http::{Method, Request, StatusCode};
-use http_body_util::{BodyExt as _, LengthLimitError, Limited};
+use http::{Method, Request, StatusCode, Uri};
 use percent_encoding::utf8_percent_encode;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::body::ReadFault;
 use crate::decide::Head;
 use crate::envelope::{Data, Page};
 use crate::{Body, Client, ESCAPED, Error, TransportError, pages};
@@ -33,7 +33,8 @@ pub struct RequestBuilder {
 #[derive(Debug)]
 pub struct Response {
     client: Client,
-    what: String,
+    method: Method,
+    uri: Uri,
     response: http::Response<Body>,
 }
 
@@ -102,13 +103,13 @@ impl RequestBuilder {
             return Err(fault);
         }
         let uri = self.client.base_url().join(&self.path)?;
-        let what = format!("{} {}", self.method, uri.path());
+        let (method, asked) = (self.method.clone(), uri.clone());
         let mut request = Request::new(self.body);
         (*request.method_mut(), *request.uri_mut(), *request.headers_mut()) = (self.method, uri, self.headers);
         let accept = HeaderValue::from_static("application/json");
         request.headers_mut().entry(header::ACCEPT).or_insert(accept);
-        let response = self.client.execute(request).await?;
-        Ok(Response { client: self.client, what, response })
+        let response = self.client.exchange(request).await?;
+        Ok(Response { client: self.client, method, uri: asked, response })
     }
 
     /// Sends the request and reads the `data` of its answer.
@@ -176,6 +177,11 @@ fn without_page(path: &str) -> String {
     if others.is_empty() { path.to_owned() } else { format!("{path}?{}", others.join("&")) }
 }
 
+/// A call, as errors name it.
+fn what(method: &Method, uri: &Uri) -> String {
+    format!("{method} {}", uri.path())
+}
+
 impl Response {
     /// The status.
     #[must_use]
@@ -206,24 +212,23 @@ impl Response {
     /// # Errors
     /// It is larger, broke off, or took too long.
     pub async fn bytes(self) -> Result<Bytes, Error> {
-        let Self { client, what, response } = self;
+        let Self { client, method, uri, response } = self;
         let (parts, body) = response.into_parts();
+        let what = || what(&method, &uri);
         let read = async {
-            let whole = Limited::new(body, LARGEST).collect().await.map_err(|error| {
-                if error.is::<LengthLimitError>() {
+            body.read(LARGEST).await.map_err(|fault| match fault {
+                ReadFault::TooLong => {
                     let id = Head { status: parts.status, headers: &parts.headers }.request_id();
-                    Error::answer(
-                        format!("{what} was answered with more than 64 MiB; read it as a stream"),
-                        parts.status,
-                        id,
-                    )
-                } else {
-                    Error::transport(&what, client.base_url().authority().as_str(), TransportError::exchange(error))
+                    let why = format!("{} was answered with more than 64 MiB; read it as a stream", what());
+                    Error::answer(why, parts.status, id)
                 }
-            })?;
-            Ok(whole.to_bytes())
+                ReadFault::Broken(error) => {
+                    let place = client.base_url().authority().as_str();
+                    Error::transport(&what(), place, TransportError::exchange(error))
+                }
+            })
         };
-        client.within(&what, read).await
+        client.within(what, read).await
     }
 
     /// The body's `data`.
@@ -247,7 +252,7 @@ impl Response {
     /// # Errors
     /// It is not JSON, or `T` is not what is in it.
     pub async fn json<T: DeserializeOwned>(self) -> Result<T, Error> {
-        let (what, status, id) = (self.what.clone(), self.status(), self.request_id());
+        let (what, status, id) = (what(&self.method, &self.uri), self.status(), self.request_id());
         let bytes = self.bytes().await?;
         serde_json::from_slice(&bytes)
             .map_err(|error| Error::answer(format!("{what} was answered in another shape: {error}"), status, id))
@@ -258,7 +263,7 @@ impl Response {
         if self.status().is_success() || self.status().is_informational() {
             return Ok(self);
         }
-        let (what, status, id) = (self.what.clone(), self.status(), self.request_id());
+        let (what, status, id) = (what(&self.method, &self.uri), self.status(), self.request_id());
         let retry_after = self.head().retry_after(self.client.wall());
         let refused = self.bytes().await.ok().and_then(|bytes| Refused::parse(&bytes));
         Err(Error::refused(&what, status, refused, id, retry_after))

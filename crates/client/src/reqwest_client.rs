@@ -1,15 +1,22 @@
 //! reqwest as the HTTP client beneath: TLS by rustls, HTTP/1.1 and HTTP/2, a pool of connections.
 
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use bytes::Bytes;
 use http::{Request, Response};
+use http_body::{Body as HttpBody, Frame, SizeHint};
+use tokio::time::{Sleep, sleep};
+
+use crate::body::BodyError;
 
 use crate::http_client::{HttpClient, TransportError};
 use crate::{BaseUrl, Body, BoxFuture, Error};
 
 /// The longest wait for a connection, TLS included.
 const CONNECT: Duration = Duration::from_secs(10);
-/// The longest pause between two reads of a response.
+/// The longest pause between two pieces of an answer's body.
 const READ: Duration = Duration::from_secs(60);
 
 /// An HTTP client by reqwest.
@@ -28,11 +35,39 @@ impl ReqwestClient {
             .referer(false)
             .https_only(base_url.is_https())
             .connect_timeout(CONNECT)
-            .read_timeout(READ)
             .user_agent(concat!("fuuffy-client/", env!("CARGO_PKG_VERSION")));
         let builder = if base_url.is_https() { builder } else { builder.no_proxy() };
         let client = builder.build().map_err(|error| Error::configuration(format!("no HTTP client: {error}")))?;
         Ok(Self(client))
+    }
+}
+
+/// A body that breaks off where nothing comes for [`READ`]. What is there already costs no timer.
+struct Watched {
+    body: reqwest::Body,
+    /// There only while a piece is awaited.
+    timer: Option<Pin<Box<Sleep>>>,
+}
+
+impl HttpBody for Watched {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        if let Poll::Ready(frame) = Pin::new(&mut self.body).poll_frame(cx) {
+            self.timer = None;
+            return Poll::Ready(frame.map(|frame| frame.map_err(Into::into)));
+        }
+        ready!(self.timer.get_or_insert_with(|| Box::pin(sleep(READ))).as_mut().poll(cx));
+        Poll::Ready(Some(Err(format!("nothing came for {} s", READ.as_secs()).into())))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
     }
 }
 
@@ -45,13 +80,17 @@ impl From<reqwest::Client> for ReqwestClient {
 
 impl HttpClient for ReqwestClient {
     fn send(&self, request: Request<Body>) -> BoxFuture<'_, Result<Response<Body>, TransportError>> {
+        let sending = match request.map(to_reqwest).try_into() {
+            Ok(request) => self.0.execute(request),
+            Err(error) => return Box::pin(std::future::ready(Err(TransportError::connect(error)))),
+        };
         Box::pin(async move {
-            let request = request.map(to_reqwest).try_into().map_err(TransportError::connect)?;
-            let response = self.0.execute(request).await.map_err(|error| {
+            let response = sending.await.map_err(|error| {
                 let error = error.without_url();
                 if error.is_connect() { TransportError::connect(error) } else { TransportError::exchange(error) }
             })?;
-            Ok(http::Response::<reqwest::Body>::from(response).map(Body::streaming))
+            let watched = |body| Body::streaming(Watched { body, timer: None });
+            Ok(http::Response::<reqwest::Body>::from(response).map(watched))
         })
     }
 }

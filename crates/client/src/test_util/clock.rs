@@ -103,7 +103,7 @@ impl Clock for ManualClock {
         if duration.is_zero() {
             let _ = sender.send(());
         } else {
-            let at = state.now + duration;
+            let at = state.now.saturating_add(duration);
             state.sleepers.push((at, sender));
         }
         drop(state);

@@ -13,6 +13,8 @@ use tower::{ServiceBuilder, ServiceExt as _};
 
 use crate::place::{ORDERS, Place};
 
+const MINUTE: std::time::Duration = std::time::Duration::from_secs(60);
+
 const EXPIRED: &str = r#"{"error":{"code":"invalid_token","message":"The access token expired","details":"Please request a new access token"}}"#;
 
 fn streaming() -> Body {
@@ -190,6 +192,40 @@ async fn a_server_that_says_nothing_is_not_waited_for_for_ever() {
         }
         assert_eq!(call.await.unwrap().unwrap_err().kind(), ErrorKind::Timeout);
     }
+}
+
+#[tokio::test]
+async fn a_body_that_streams_may_take_its_time_and_its_answer_may_not() {
+    let place = Place::new().await;
+    let client = place.client();
+    client.tokens().token().await.unwrap();
+    let (pieces, body) = tokio::sync::mpsc::unbounded_channel::<Result<http_body::Frame<Bytes>, std::io::Error>>();
+    let (taking, mut taken) = tokio::sync::watch::channel(0);
+    let body = futures_util::stream::unfold((body, taking), |(mut body, taking)| async {
+        let piece = body.recv().await?;
+        taking.send_modify(|count| *count += 1);
+        Some((piece, (body, taking)))
+    });
+    let call = tokio::spawn({
+        let body = Body::streaming(StreamBody::new(Box::pin(body)));
+        let client = client.clone();
+        async move { client.post("/orders").body(body).send().await }
+    });
+    place.server.then(ORDERS, [Answer::json(200, "{}").held()]);
+    for sent in 1..=5 {
+        pieces.send(Ok(http_body::Frame::data(Bytes::from_static(b"piece")))).unwrap();
+        taken.wait_for(|count| *count == sent).await.unwrap();
+        place.clock.pass(MINUTE);
+        place.clock.until_idle().await;
+        assert!(!call.is_finished());
+    }
+    drop(pieces);
+    place.server.until(ORDERS, 1).await;
+    while !call.is_finished() {
+        place.clock.pass(MINUTE);
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(call.await.unwrap().unwrap_err().kind(), ErrorKind::Timeout);
 }
 
 #[tokio::test]
