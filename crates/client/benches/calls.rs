@@ -55,8 +55,12 @@ fn failed(error: impl std::error::Error) -> Error {
 /// The same GET by the client and by reqwest alone, in turn: medians of time and CPU for one call.
 async fn overhead(base_url: &str) -> Result<String, Error> {
     let (ours, url) = (client(base_url)?, format!("{}/orders", BaseUrl::parse(base_url)?));
-    let bare =
-        reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).no_proxy().user_agent("bench").build().map_err(failed)?;
+    let bare = reqwest::Client::builder()
+        .redirect(reqwest::redirect::Policy::none())
+        .no_proxy()
+        .user_agent("bench")
+        .build()
+        .map_err(failed)?;
     let token = ours.tokens().token().await?;
     let bearer = format!("Bearer {}", token.reveal());
     let (mut by_ours, mut by_bare) = (Vec::new(), Vec::new());

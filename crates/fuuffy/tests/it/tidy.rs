@@ -241,3 +241,22 @@ fn documents_name_what_there_is() {
         }
     }
 }
+
+/// Whoever sets a variable finds it in a document.
+#[test]
+fn every_variable_is_documented() {
+    let documents = ["README.md", "SECURITY.md", "CONTRIBUTING.md", "docs/integrators.md", "docs/configuration.md"];
+    let text: String = documents.map(|name| std::fs::read_to_string(root().join(name)).unwrap()).concat();
+    let mut found = BTreeSet::new();
+    for source in sources().into_iter().filter(|source| source.path.starts_with("crates/") && !source.is_test()) {
+        for (at, _) in source.text.match_indices("FUUFFY_") {
+            let name: String =
+                source.text[at..].chars().take_while(|it| it.is_ascii_uppercase() || *it == '_').collect();
+            found.insert(name);
+        }
+    }
+    assert!(found.contains("FUUFFY_CLIENT_ID"), "{found:?}");
+    for name in found {
+        assert!(text.contains(&name), "{name} is in no document");
+    }
+}
