@@ -5,15 +5,18 @@ use std::path::Path;
 
 use fuuffy::config;
 use fuuffy::server::{Framing, HeadLimits, Progress};
+use fuuffy_client::BaseUrl;
 use fuuffy_domain::{MatchedPath, Route, RouteTable};
-use fuuffy_protocol::{Bearer, ClientSecret, Credentials, Form, QueryCredentials, ScopeSet, SecretKind, TokenRequest};
+use fuuffy_protocol::{
+    Bearer, ClientSecret, Credentials, Form, QueryCredentials, Refused, ScopeSet, SecretKind, TokenGrant, TokenRequest,
+};
 use http::{HeaderMap, HeaderValue, Method, Request, header};
 
 /// What must hold for an input; panics where it does not.
 pub type Body = fn(&[u8]);
 
 /// All bodies by the names of their targets and corpora.
-pub const ALL: [(&str, Body); 7] = [
+pub const ALL: [(&str, Body); 9] = [
     ("form", form),
     ("authorization", authorization),
     ("token_request", token_request),
@@ -21,6 +24,8 @@ pub const ALL: [(&str, Body); 7] = [
     ("route", route),
     ("framing", framing),
     ("config", config_file),
+    ("token_answer", token_answer),
+    ("base_url", base_url),
 ];
 
 /// A form is read or refused, and tells the same twice.
@@ -167,5 +172,39 @@ pub fn config_file(data: &[u8]) {
             assert!(read == again);
         }
         Err(mistakes) => assert!(!mistakes.is_empty()),
+    }
+}
+
+/// An answer to a token request: what grants can stand in a header field, what refuses can be shown.
+pub fn token_answer(data: &[u8]) {
+    if let Ok(grant) = TokenGrant::parse(data) {
+        let field = HeaderValue::from_str(&format!("Bearer {}", grant.access_token.reveal()));
+        assert!(field.is_ok(), "a granted token fits into Authorization");
+        assert_eq!(format!("{:?}", grant.access_token), "AccessToken");
+        assert_ne!(grant.expires_in, Some(0));
+    }
+    if let Some(refused) = Refused::parse(data) {
+        for words in [refused.code, refused.message, refused.details] {
+            assert!(!words.chars().any(char::is_control), "words never command a terminal");
+        }
+    }
+}
+
+/// A base URL, and on the next line a path: whatever they are, a secret goes in clear to loopback alone, and
+/// the path leads to the same origin.
+pub fn base_url(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else {
+        return;
+    };
+    let (url, path) = text.split_once('\n').unwrap_or((text, "/orders"));
+    let Ok(url) = BaseUrl::parse(url) else {
+        return;
+    };
+    let is_loopback = url.host().eq_ignore_ascii_case("localhost")
+        || url.host().parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback());
+    assert!(url.is_https() || is_loopback);
+    if let Ok(joined) = url.join(path) {
+        assert_eq!(joined.authority(), Some(url.authority()));
+        assert!(joined.path().starts_with(url.path()));
     }
 }
