@@ -56,9 +56,9 @@ struct Cached {
     is_fresh: bool,
 }
 
-/// The right to replace the file, until it is dropped.
+/// The right to replace the file, until it is dropped. Where there can be no file, all have it.
 struct Lock {
-    _file: File,
+    _file: Option<File>,
 }
 
 impl DiskCache {
@@ -88,7 +88,9 @@ impl DiskCache {
         refused: Option<&AccessToken>,
         fetch: BoxFuture<'_, Result<Grant, Error>>,
     ) -> Result<Grant, Error> {
-        self.open_folder()?;
+        if !self.open_folder()? {
+            return fetch.await;
+        }
         let find = || if self.is_anew { Ok(None) } else { self.read(refused) };
         let before = match find()? {
             Some(cached) if cached.is_fresh => return Ok(cached.grant),
@@ -190,25 +192,36 @@ impl DiskCache {
         }
     }
 
-    /// The folder, made if need be, that only its owner can open.
-    fn open_folder(&self) -> Result<(), Error> {
-        let made = DirBuilder::new().recursive(true).mode(0o700).create(&self.folder);
-        made.map_err(|error| unusable(&self.folder, &format!("cannot be made ({error})")))?;
+    /// The folder, made if need be, that only its owner can open. `false` where there can be none, as for a
+    /// service without a home.
+    fn open_folder(&self) -> Result<bool, Error> {
+        match DirBuilder::new().recursive(true).mode(0o700).create(&self.folder) {
+            Ok(()) => {}
+            Err(error) if takes_nothing(&error) => {
+                tracing::warn!(folder = %self.folder.display(), %error, "Tokens are not cached; name a folder by XDG_CACHE_HOME");
+                return Ok(false);
+            }
+            Err(error) => return Err(unusable(&self.folder, &format!("cannot be made ({error})"))),
+        }
         let metadata = std::fs::metadata(&self.folder);
         let metadata = metadata.map_err(|error| unusable(&self.folder, &error.to_string()))?;
-        check_owner(&metadata, &self.folder)
+        check_owner(&metadata, &self.folder)?;
+        Ok(true)
     }
 
-    fn lock_file(&self) -> Result<File, Error> {
-        let path = self.path("lock");
-        let opened = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(&path);
-        opened.map_err(|error| unusable(&path, &format!("cannot be opened ({error})")))
+    fn lock_file(&self) -> io::Result<File> {
+        OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(self.path("lock"))
     }
 
     fn try_lock(&self) -> Result<Option<Lock>, Error> {
-        let file = self.lock_file()?;
+        let file = match self.lock_file() {
+            Ok(file) => file,
+            // Nor can the token be kept, which is told then.
+            Err(error) if takes_nothing(&error) => return Ok(Some(Lock { _file: None })),
+            Err(error) => return Err(unusable(&self.path("lock"), &format!("cannot be opened ({error})"))),
+        };
         match file.try_lock() {
-            Ok(()) => Ok(Some(Lock { _file: file })),
+            Ok(()) => Ok(Some(Lock { _file: Some(file) })),
             Err(TryLockError::WouldBlock) => Ok(None),
             Err(TryLockError::Error(error)) => {
                 Err(unusable(&self.path("lock"), &format!("cannot be locked ({error})")))
@@ -218,11 +231,12 @@ impl DiskCache {
 
     /// Waits for whoever asks for a token now.
     async fn lock(&self) -> Result<Lock, Error> {
-        let (file, path) = (self.lock_file()?, self.path("lock"));
+        let path = self.path("lock");
+        let file = self.lock_file().map_err(|error| unusable(&path, &format!("cannot be opened ({error})")))?;
         let (sender, receiver) = tokio::sync::oneshot::channel();
         // A thread of its own, which the end of this process ends whatever it waits for.
         std::thread::spawn(move || {
-            let locked = file.lock().map(|()| Lock { _file: file });
+            let locked = file.lock().map(|()| Lock { _file: Some(file) });
             // Whoever waited may have lost patience.
             let _ = sender.send(locked);
         });
@@ -258,6 +272,15 @@ fn check_owner(metadata: &Metadata, path: &Path) -> Result<(), Error> {
         return Err(unusable(path, &format!("can be opened by others (mode {:03o})", metadata.mode() & 0o777)));
     }
     Ok(())
+}
+
+/// Whether a disk does not take files here, of which a cache is in no danger.
+fn takes_nothing(error: &io::Error) -> bool {
+    use io::ErrorKind as E;
+    matches!(
+        error.kind(),
+        E::ReadOnlyFilesystem | E::StorageFull | E::QuotaExceeded | E::PermissionDenied | E::NotFound
+    )
 }
 
 fn unusable(path: &Path, why: &str) -> Error {

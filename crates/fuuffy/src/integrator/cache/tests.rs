@@ -158,3 +158,17 @@ async fn what_others_can_open_or_own_is_refused_with_its_place() {
     std::fs::write(place.folder(), "").unwrap();
     assert!(place.ask(&place.cache("")).await.unwrap_err().to_string().contains("cannot be made"));
 }
+
+#[tokio::test]
+async fn a_place_that_takes_no_files_costs_a_token_request_each_time() {
+    let place = Place::new();
+    let nowhere = || DiskCache { folder: PathBuf::from("/proc/self/tokens"), ..place.cache("") };
+    assert_eq!(place.ask(&nowhere()).await.unwrap().access_token.reveal(), "t1");
+    assert_eq!(place.ask(&nowhere()).await.unwrap().access_token.reveal(), "t2");
+    // The same, found out only when it is to be locked: a name that leads to nowhere.
+    place.token().await;
+    std::fs::remove_file(place.file()).unwrap();
+    std::fs::remove_file(place.cache("").path("lock")).unwrap();
+    std::os::unix::fs::symlink("/proc/self/lock", place.cache("").path("lock")).unwrap();
+    assert_eq!(place.token().await, "t4");
+}
