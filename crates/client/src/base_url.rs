@@ -85,10 +85,13 @@ impl BaseUrl {
     /// A path below the base URL, with its query if it has one: `/orders` or `orders?page=2`.
     ///
     /// # Errors
-    /// A URL of its own, or characters that no URL has.
+    /// A URL of its own, a segment `.` or `..` that could lead elsewhere, or characters that no URL has.
     pub fn join(&self, path: &str) -> Result<Uri, Error> {
         if path.contains("://") && !path.starts_with('/') {
             return Err(Error::configuration("give a path below the base URL, as in /orders, not a URL"));
+        }
+        if has_dot_segment(path) {
+            return Err(Error::configuration("the path has a segment . or .., which may lead out of the base URL"));
         }
         let slash = if path.starts_with('/') { "" } else { "/" };
         self.at(format!("{}{slash}{path}", self.path))
@@ -123,6 +126,12 @@ impl fmt::Display for BaseUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}://{}{}", self.scheme, self.authority, self.path)
     }
+}
+
+/// By whatever spelling an HTTP client beneath reads as one (URL Standard §4.4).
+fn has_dot_segment(path: &str) -> bool {
+    let path = path.split(['?', '#']).next().unwrap_or_default().to_ascii_lowercase().replace("%2e", ".");
+    path.split(['/', '\\']).any(|segment| matches!(segment, "." | ".."))
 }
 
 fn is_loopback(host: &str) -> bool {

@@ -26,6 +26,10 @@ fn paths_are_joined_below() {
     }
     assert!(url.join("https://other/orders").is_err());
     assert!(url.join("/a b").is_err());
+    for path in ["/../oauth/token", "..", "/a/./b", "/a/%2E%2e/b", "/a\\.%2e", "/..?page=2"] {
+        assert!(url.join(path).unwrap_err().to_string().contains("segment"), "{path}");
+    }
+    assert!(url.join("/a..b/...?up=../..").is_ok());
 }
 
 proptest! {
