@@ -1,12 +1,13 @@
 //! The command line: which command runs, and what its end means to the shell.
 
-use std::io::Write;
+use std::io::{self, Write};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use fuuffy_client::ErrorKind;
 
 use crate::agent::{self, AgentArgs};
+use crate::causes;
 use crate::demo::{self, DemoArgs};
 use crate::integrator::{self, DoctorArgs, DrillArgs, RequestArgs, TokenArgs};
 use crate::operator::{self, ClientsArgs, SecretsArgs};
@@ -70,7 +71,7 @@ pub fn main() -> ExitCode {
         Err(error) => return failed(&error.into()),
     };
     // Not locked for the whole run: log lines of other threads go to standard error too.
-    let (mut out, mut err) = (std::io::stdout(), std::io::stderr());
+    let (mut out, mut err) = (io::stdout(), io::stderr());
     let outcome = runtime.block_on(run(arguments.command, &mut out, &mut err));
     // Nothing is waited for that still reads standard input.
     runtime.shutdown_background();
@@ -128,8 +129,18 @@ async fn run(command: Command, out: &mut dyn Write, err: &mut dyn Write) -> anyh
 }
 
 fn failed(error: &anyhow::Error) -> ExitCode {
+    // Whoever read the output, as `head` does, has had enough of it.
+    let is_unread = error.chain().len() == 1
+        && error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe);
+    if is_unread {
+        return ExitCode::FAILURE;
+    }
+    let of_client = error.downcast_ref::<fuuffy_client::Error>();
     // A closed standard error leaves nobody to tell.
-    let _ = writeln!(std::io::stderr(), "fuuffy: {error:#}");
-    let kind = error.downcast_ref::<fuuffy_client::Error>().map(fuuffy_client::Error::kind);
+    let _ = writeln!(io::stderr(), "fuuffy: {}", causes::said(error.as_ref()));
+    if let Some(advice) = of_client.and_then(integrator::advice) {
+        let _ = writeln!(io::stderr(), "fuuffy: {advice}");
+    }
+    let kind = of_client.map(fuuffy_client::Error::kind);
     if kind == Some(ErrorKind::Configuration) { ExitCode::from(2) } else { ExitCode::FAILURE }
 }

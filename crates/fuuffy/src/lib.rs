@@ -2,6 +2,7 @@
 //! that reads arguments, the environment and files, and binds sockets. Nothing depends on it.
 
 pub mod agent;
+mod causes;
 pub mod cli;
 pub mod config;
 pub mod demo;

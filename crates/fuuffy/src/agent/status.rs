@@ -16,6 +16,8 @@ use prometheus_client::registry::{Registry, Unit};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
+use crate::causes;
+
 /// OpenMetrics 1.0.
 pub(super) const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
@@ -86,16 +88,7 @@ impl Status {
 
     /// There was no answer, or no token. Its words never have a secret in them.
     pub(super) fn failed(&self, error: &Error) {
-        let mut said = error.to_string();
-        let mut source = std::error::Error::source(error);
-        while let Some(cause) = source {
-            let cause_said = cause.to_string();
-            if !said.ends_with(&cause_said) {
-                said.push_str(": ");
-                said.push_str(&cause_said);
-            }
-            source = cause.source();
-        }
+        let said = causes::said(error);
         // What failed on the way to a token is logged where that happens, once for all that wait for it.
         if !error.is_about_token() {
             tracing::warn!(error = said, "There is no answer to pass on");

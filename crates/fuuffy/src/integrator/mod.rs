@@ -21,6 +21,7 @@ pub use doctor::{DoctorArgs, doctor};
 pub use drill::{DrillArgs, drill};
 use profile::Profile;
 pub use request::{RequestArgs, request};
+pub(crate) use tell::advice;
 pub use token::{TokenArgs, token};
 
 /// What all commands of integrators take. A flag wins over a variable, a variable over the profile.

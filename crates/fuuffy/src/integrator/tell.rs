@@ -3,7 +3,8 @@
 use std::io::Write as _;
 use std::time::Duration;
 
-use fuuffy_client::{Event, Reason};
+use fuuffy_client::{Error, Event, Reason};
+use http::StatusCode;
 
 /// Waits that are too short to be told.
 const SHORT: Duration = Duration::from_millis(400);
@@ -24,4 +25,10 @@ pub(super) fn on_standard_error(event: &Event) {
     };
     // Nobody may be reading any more.
     let _ = writeln!(std::io::stderr(), "fuuffy: {words}");
+}
+
+/// What to do about an error whose own words are the server's.
+pub(crate) fn advice(error: &Error) -> Option<&'static str> {
+    (error.is_about_token() && error.status() == Some(StatusCode::NOT_FOUND))
+        .then_some("is the base URL right? it ends in /v1, as in https://testing-api-gateway.fuuffy.com/v1")
 }

@@ -1,5 +1,7 @@
 //! `fuuffy token`, `fuuffy request` and `fuuffy doctor`, as an integrator types them, against a real gateway.
 
+mod words;
+
 use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::process::{Child, Command, Output, Stdio};
