@@ -7,6 +7,7 @@ mod profile;
 mod progress;
 mod request;
 mod tell;
+mod terminal;
 mod token;
 mod upload;
 

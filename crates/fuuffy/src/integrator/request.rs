@@ -5,15 +5,19 @@ use std::io::{BufRead as _, IsTerminal as _, Write};
 use anyhow::{Context as _, bail};
 use futures_util::TryStreamExt as _;
 use fuuffy_client::{Client, Environment, Error, Refused, RequestBuilder, Response};
-use http::Method;
+use http::{Method, header};
 use http_body_util::BodyExt as _;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
+use super::terminal::Terminal;
 use super::{Common, progress, tell, upload};
 
 /// Bodies that are longer than this get a bar, in bytes.
 const LONG: u64 = 1024 * 1024;
+/// Fields that say where a request begins, ends and goes, which is not for a person to say.
+const FRAMING: [header::HeaderName; 5] =
+    [header::HOST, header::CONTENT_LENGTH, header::TRANSFER_ENCODING, header::CONNECTION, header::UPGRADE];
 
 /// `fuuffy request`
 #[derive(Debug, clap::Args)]
@@ -21,6 +25,7 @@ pub struct RequestArgs {
     #[command(flatten)]
     common: Common,
     /// GET, POST, …
+    #[arg(value_parser = method)]
     method: Method,
     /// A path below the base URL, as in /orders.
     path: String,
@@ -28,13 +33,13 @@ pub struct RequestArgs {
     #[arg(long, short, value_name = "DATA")]
     data: Option<String>,
     /// Adds to the query, escaped.
-    #[arg(long, short, value_name = "NAME=VALUE", value_parser = pair('='))]
+    #[arg(long, short, value_name = "NAME=VALUE", value_parser = parameter)]
     query: Vec<(String, String)>,
     /// Adds a header field.
-    #[arg(long, short = 'H', value_name = "NAME: VALUE", value_parser = pair(':'))]
-    header: Vec<(String, String)>,
-    /// Fetches all pages of a list, and prints them as one.
-    #[arg(long)]
+    #[arg(long, short = 'H', value_name = "NAME: VALUE")]
+    header: Vec<String>,
+    /// Fetches all pages of a list by GET, and prints them as one.
+    #[arg(long, conflicts_with_all = ["data", "include"])]
     page_all: bool,
     /// Tells status and header fields on standard error.
     #[arg(long, short)]
@@ -52,6 +57,9 @@ pub struct RequestArgs {
 /// # Errors
 /// There is no answer, or writing failed.
 pub async fn request(args: RequestArgs, out: &mut dyn Write, err: &mut dyn Write) -> anyhow::Result<u8> {
+    let fields = fields(&args)?;
+    let mut out = Terminal::on(out, std::io::stdout().is_terminal());
+    let out: &mut dyn Write = &mut out;
     let settings = args.common.settings()?;
     let environment = settings.environment;
     let client = settings.builder(settings.cache()?)?.observer(tell::on_standard_error).paced(args.paced).build()?;
@@ -63,11 +71,11 @@ pub async fn request(args: RequestArgs, out: &mut dyn Write, err: &mut dyn Write
     for (name, value) in &args.query {
         request = request.query(name, value);
     }
-    for (name, value) in &args.header {
+    for (name, value) in &fields {
         request = request.header(name, value);
     }
     if let Some(data) = &args.data {
-        if !args.header.iter().any(|(name, _)| name.eq_ignore_ascii_case("content-type")) {
+        if !fields.iter().any(|(name, _)| name.eq_ignore_ascii_case("content-type")) {
             request = request.header("content-type", "application/json");
         }
         request = request.body(upload::body(data).await?);
@@ -78,7 +86,8 @@ pub async fn request(args: RequestArgs, out: &mut dyn Write, err: &mut dyn Write
     let response = request.send_any().await?;
     let outcome = Outcome::of(&response, &args, &client);
     if args.include {
-        outcome.tell_head(&response, err)?;
+        // Another program may read what else is said there, but no other than a person reads this.
+        outcome.tell_head(&response, &mut Terminal::on(err, true))?;
     }
     if args.common.json {
         let shown = outcome.read(response).await?;
@@ -121,7 +130,8 @@ impl Outcome {
         for (name, value) in response.headers() {
             writeln!(err, "{name}: {}", String::from_utf8_lossy(value.as_bytes()))?;
         }
-        Ok(writeln!(err)?)
+        writeln!(err)?;
+        Ok(err.flush()?)
     }
 
     /// The whole answer as one value.
@@ -233,10 +243,45 @@ fn confirm(args: &RequestArgs, client: &Client, err: &mut dyn Write) -> anyhow::
     Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
 }
 
-/// Reads `NAME=VALUE` or `NAME: VALUE`.
-fn pair(joint: char) -> impl Fn(&str) -> anyhow::Result<(String, String)> + Clone {
-    move |text| match text.split_once(joint) {
+/// Methods have no small letters, and people do.
+fn method(text: &str) -> anyhow::Result<Method> {
+    match text.to_ascii_uppercase().parse()? {
+        Method::CONNECT => bail!("CONNECT opens a tunnel, and is no call to the API"),
+        method => Ok(method),
+    }
+}
+
+/// The header fields that were asked for. What is wrong is told without their values, for some are secret.
+fn fields(args: &RequestArgs) -> Result<Vec<(&str, &str)>, Error> {
+    if args.page_all && args.method != Method::GET {
+        let why = format!("--page-all fetches lists by GET; leave it out to send {} once", args.method);
+        return Err(Error::configuration(why));
+    }
+    let mut fields = Vec::with_capacity(args.header.len());
+    for text in &args.header {
+        let Some((name, value)) = text.split_once(':').map(|(name, value)| (name.trim(), value.trim())) else {
+            return Err(Error::configuration("--header takes a field as in \"Accept: text/csv\""));
+        };
+        if name.eq_ignore_ascii_case(header::AUTHORIZATION.as_str()) {
+            return Err(Error::configuration(
+                "leave the field Authorization out: the token is added for you, and others on this machine can read \
+                 what is on a command line",
+            ));
+        }
+        if FRAMING.iter().any(|own| name.eq_ignore_ascii_case(own.as_str())) {
+            return Err(Error::configuration(format!(
+                "leave the field {name} out: it follows from the request itself"
+            )));
+        }
+        fields.push((name, value));
+    }
+    Ok(fields)
+}
+
+/// Reads `NAME=VALUE`.
+fn parameter(text: &str) -> anyhow::Result<(String, String)> {
+    match text.split_once('=') {
         Some((name, value)) if !name.trim().is_empty() => Ok((name.trim().to_owned(), value.trim().to_owned())),
-        _ => bail!("expected NAME{joint}VALUE"),
+        _ => bail!("expected NAME=VALUE"),
     }
 }

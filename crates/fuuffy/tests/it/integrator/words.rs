@@ -1,6 +1,29 @@
 //! What integrators' commands say, and to whom: a terminal, a pipe that nobody reads, a person in doubt.
 
+use std::process::Command;
+
 use super::{Desk, Ran};
+use crate::upstream::{Act, Seen, Upstream};
+
+fn shown(mut command: Command) -> String {
+    String::from_utf8(command.output().unwrap().stdout).unwrap()
+}
+
+#[test]
+fn no_answer_commands_a_terminal() {
+    let hostile = |_: &Seen, _| {
+        let body = "red\u{1b}[31m \u{9b}2J\u{7}€";
+        let head = format!("HTTP/1.1 200 OK\r\nx-evil: a\u{9b}2J\r\ncontent-length: {}\r\n\r\n", body.len());
+        Act::Answer(format!("{head}{body}").into_bytes())
+    };
+    let desk = Desk::with(Upstream::start(hostile));
+    let said = shown(desk.on_a_terminal("request GET /orders --include"));
+    assert!(said.contains("x-evil: a\u{fffd}2J") && said.contains("red\u{fffd}[31m \u{fffd}2J\u{fffd}€"), "{said:?}");
+    assert!(!said.contains(['\u{1b}', '\u{9b}', '\u{7}']), "{said:?}");
+    let ran = desk.run(&["request", "GET", "/orders", "--include"]);
+    assert_eq!(ran.out, "red\u{1b}[31m \u{9b}2J\u{7}€", "a file gets the bytes as they are");
+    assert!(!ran.err.contains('\u{9b}'), "{ran:?}");
+}
 
 #[test]
 fn whoever_stops_reading_is_told_nothing() {
@@ -11,6 +34,13 @@ fn whoever_stops_reading_is_told_nothing() {
         let ran = Ran::of(desk.command(arguments).stdout(writer).output().unwrap());
         assert_eq!((ran.status, ran.err.as_str()), (1, ""));
     }
+}
+
+#[test]
+fn methods_are_understood_in_small_letters() {
+    let desk = Desk::new();
+    assert_eq!(desk.run(&["request", "get", "/orders"]).status, 0);
+    assert_eq!(desk.upstream.last().method, "GET");
 }
 
 #[test]
