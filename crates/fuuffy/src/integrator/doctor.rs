@@ -9,6 +9,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::Common;
+use crate::settings;
 
 /// The longest that a token or a call is waited for when the server asks for patience.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -63,13 +64,13 @@ impl Finding {
     }
 
     /// One line, and one more for the advice.
-    fn tell(&self, out: &mut dyn Write, is_terminal: bool) -> std::io::Result<()> {
+    fn tell(&self, out: &mut dyn Write, is_coloured: bool) -> std::io::Result<()> {
         let (word, colour) = match self.status {
             Status::Ok => ("ok", 32),
             Status::Warning => ("warning", 33),
             Status::Failed => ("failed", 31),
         };
-        let (on, off) = if is_terminal { (format!("\x1b[{colour}m"), "\x1b[0m") } else { (String::new(), "") };
+        let (on, off) = if is_coloured { (format!("\x1b[{colour}m"), "\x1b[0m") } else { (String::new(), "") };
         writeln!(out, "{on}{word:8}{off}{:16}{}", self.check, self.found)?;
         match &self.advice {
             Some(advice) => writeln!(out, "{:24}{advice}", ""),
@@ -82,7 +83,7 @@ impl Finding {
 struct Report<'a> {
     out: &'a mut dyn Write,
     is_json: bool,
-    is_terminal: bool,
+    is_coloured: bool,
     findings: Vec<Finding>,
     /// What became of the telling.
     told: std::io::Result<()>,
@@ -91,7 +92,7 @@ struct Report<'a> {
 impl Report<'_> {
     fn note(&mut self, finding: Finding) {
         if !self.is_json && self.told.is_ok() {
-            self.told = finding.tell(self.out, self.is_terminal).and_then(|()| self.out.flush());
+            self.told = finding.tell(self.out, self.is_coloured).and_then(|()| self.out.flush());
         }
         self.findings.push(finding);
     }
@@ -115,8 +116,9 @@ impl Report<'_> {
 /// # Errors
 /// Writing failed.
 pub async fn doctor(args: DoctorArgs, out: &mut dyn Write) -> anyhow::Result<u8> {
-    let is_terminal = std::io::stdout().is_terminal();
-    let mut report = Report { out, is_json: args.common.json, is_terminal, findings: Vec::new(), told: Ok(()) };
+    // https://no-color.org
+    let is_coloured = std::io::stdout().is_terminal() && settings::variable("NO_COLOR").is_none();
+    let mut report = Report { out, is_json: args.common.json, is_coloured, findings: Vec::new(), told: Ok(()) };
     if let Err(failed) = examine(&args, &mut report).await {
         report.note(failed);
     }
@@ -129,9 +131,11 @@ async fn examine(args: &DoctorArgs, report: &mut Report<'_>) -> Result<(), Findi
     report.note(checks::variables(&settings).await?);
     let base_url = checks::base_url(&settings)?;
     report.note(Finding::ok("base URL", base_url.to_string()));
-    let addresses = checks::name_resolution(&base_url).await?;
+    checks::path(&base_url, &args.path)?;
+    let hop = checks::Hop::towards(&base_url);
+    let addresses = checks::name_resolution(&hop).await?;
     report.note(Finding::ok("name resolution", checks::list(&addresses)));
-    report.note(checks::connection(&base_url, &addresses).await?);
+    report.note(checks::connection(&hop, &addresses).await?);
     let (tls, date) = checks::tls(&base_url).await?;
     report.note(tls);
     report.note(checks::clock(date));

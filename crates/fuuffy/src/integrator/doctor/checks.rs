@@ -7,13 +7,15 @@ use fuuffy_client::{
     BaseUrl, Body, Client, ClientSecret, Environment, Error, ErrorKind, HttpClient as _, ReqwestClient,
 };
 use fuuffy_protocol::SecretKind;
+use http::uri::Scheme;
 use http::{HeaderMap, Request, StatusCode, header};
+use hyper_util::client::proxy::matcher::Matcher;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use super::super::Settings;
 use super::Finding;
-use crate::server;
+use crate::{causes, server};
 
 /// The longest wait for one address to answer.
 const CONNECT: Duration = Duration::from_secs(5);
@@ -71,12 +73,50 @@ pub(super) fn base_url(settings: &Settings<'_>) -> Result<BaseUrl, Finding> {
     })
 }
 
-/// The addresses of the base URL's host.
-pub(super) async fn name_resolution(base_url: &BaseUrl) -> Result<Vec<SocketAddr>, Finding> {
-    let host = base_url.host();
-    let advice = "check the host in the base URL, and this machine's DNS and network";
-    let failed = |why: String| Finding::failed("name resolution", why, advice);
-    let found = tokio::net::lookup_host((host, base_url.port())).await;
+/// Whether the path that is tried is one below the base URL.
+pub(super) fn path(base_url: &BaseUrl, path: &str) -> Result<(), Finding> {
+    let joined = base_url.join(path).map(drop);
+    joined.map_err(|error| {
+        Finding::failed("API call", error.to_string(), "name a path that the API has by --path").of_configuration()
+    })
+}
+
+/// Who is connected to first: the API, or the proxy that stands between.
+pub(super) struct Hop {
+    host: String,
+    port: u16,
+    is_proxy: bool,
+}
+
+impl Hop {
+    /// By the same variables as the HTTP client beneath goes by.
+    pub(super) fn towards(base_url: &BaseUrl) -> Self {
+        let proxy = || Matcher::from_env().intercept(&base_url.join("/").ok()?);
+        if let Some(proxy) = proxy().filter(|_| base_url.is_https())
+            && let Some(host) = proxy.uri().host()
+        {
+            let usual = if proxy.uri().scheme() == Some(&Scheme::HTTPS) { 443 } else { 80 };
+            let port = proxy.uri().port_u16().unwrap_or(usual);
+            return Self { host: host.trim_matches(['[', ']']).to_owned(), port, is_proxy: true };
+        }
+        Self { host: base_url.host().to_owned(), port: base_url.port(), is_proxy: false }
+    }
+
+    fn whose(&self) -> &'static str {
+        if self.is_proxy { " (the proxy that HTTPS_PROXY or ALL_PROXY names)" } else { "" }
+    }
+
+    fn place(&self) -> &'static str {
+        if self.is_proxy { "the host in HTTPS_PROXY or ALL_PROXY" } else { "the host in the base URL" }
+    }
+}
+
+/// The addresses of whoever is connected to first.
+pub(super) async fn name_resolution(hop: &Hop) -> Result<Vec<SocketAddr>, Finding> {
+    let host = &hop.host;
+    let advice = format!("check {}, and this machine's DNS and network", hop.place());
+    let failed = |why: String| Finding::failed("name resolution", why, &*advice);
+    let found = tokio::net::lookup_host((host.as_str(), hop.port)).await;
     let addresses: Vec<SocketAddr> =
         found.map_err(|error| failed(format!("{host} has no address: {error}")))?.collect();
     if addresses.is_empty() { Err(failed(format!("{host} has no address"))) } else { Ok(addresses) }
@@ -88,18 +128,17 @@ pub(super) fn list(addresses: &[SocketAddr]) -> String {
 }
 
 /// Whether one of the addresses takes connections.
-pub(super) async fn connection(base_url: &BaseUrl, addresses: &[SocketAddr]) -> Result<Finding, Finding> {
+pub(super) async fn connection(hop: &Hop, addresses: &[SocketAddr]) -> Result<Finding, Finding> {
     let mut last = String::new();
     for address in addresses {
         match timeout(CONNECT, TcpStream::connect(address)).await {
-            Ok(Ok(_)) => return Ok(Finding::ok("connection", format!("{address} takes connections"))),
+            Ok(Ok(_)) => return Ok(Finding::ok("connection", format!("{address} takes connections{}", hop.whose()))),
             Ok(Err(error)) => last = format!("{address}: {error}"),
             Err(_) => last = format!("{address}: nothing came within {} s", CONNECT.as_secs()),
         }
     }
-    let advice =
-        format!("is the server running, is port {} right, and does a firewall stand between?", base_url.port());
-    Err(Finding::failed("connection", last, advice))
+    let advice = format!("is the server running, is port {} right, and does a firewall stand between?", hop.port);
+    Err(Finding::failed("connection", format!("{last}{}", hop.whose()), advice))
 }
 
 /// Whether an exchange without any token works, certificate and all; and the server's calendar.
@@ -110,7 +149,7 @@ pub(super) async fn tls(base_url: &BaseUrl) -> Result<(Finding, Option<SystemTim
         let request = Request::get(base_url.join("/")?).body(Body::empty());
         let request = request.map_err(|_| Error::configuration("the base URL makes no request"))?;
         let sent = http.send(request).await;
-        Ok::<_, Error>(sent.map_err(|error| chain(&error)))
+        Ok::<_, Error>(sent.map_err(|error| causes::said(&error)))
     };
     let sent = exchange.await.map_err(|error| failed(error.to_string(), "see the base URL"))?;
     let response = sent.map_err(|why| {
@@ -126,17 +165,6 @@ pub(super) async fn tls(base_url: &BaseUrl) -> Result<(Finding, Option<SystemTim
     let found =
         if base_url.is_https() { "the certificate is trusted" } else { "none is needed: http:// to this machine" };
     Ok((Finding::ok("TLS", found), date))
-}
-
-/// An error with all its causes.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut words = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        words = format!("{words}: {error}");
-        cause = error.source();
-    }
-    words
 }
 
 /// Whether this machine's calendar is the server's.
@@ -188,9 +216,10 @@ pub(super) async fn call(client: &Client, path: &str) -> Result<(Finding, Findin
     let sent = client.get(path).send_any().await;
     let response =
         sent.map_err(|error| failed(error.to_string(), "whoever runs the gateway finds the reason by the request id"))?;
-    let (status, id) = (response.status(), response.request_id().unwrap_or_default());
+    let (status, id) = (response.status(), response.request_id());
     let limits = limits(response.headers());
-    let found = format!("GET {path} was answered with {status} (request {id})");
+    let id = id.map(|id| format!(" (request {id})")).unwrap_or_default();
+    let found = format!("GET {path} was answered with {status}{id}");
     let call = match status {
         _ if status.is_success() => Finding::ok("API call", found),
         StatusCode::NOT_FOUND => Finding::warning("API call", found, "name a path that the API has by --path"),

@@ -51,3 +51,37 @@ fn a_base_url_without_its_path_is_told_of() {
     assert_eq!(ran.status, 1);
     assert!(ran.err.contains("404 not_found") && ran.err.contains("it ends in /v1"), "{ran:?}");
 }
+
+#[test]
+fn doctor_goes_the_way_that_calls_go() {
+    let desk = Desk::new();
+    let mut command = desk.command(&["doctor", "--json", "--base-url", "https://nowhere.invalid/v1"]);
+    let ran = Ran::of(command.env("HTTPS_PROXY", "http://127.0.0.1:1").output().unwrap());
+    let findings = ran.json();
+    let last = findings.as_array().unwrap().last().unwrap();
+    assert_eq!((ran.status, last["check"].as_str()), (1, Some("connection")), "{ran:?}");
+    assert!(last["found"].as_str().unwrap().contains("127.0.0.1:1: Connection refused"), "{ran:?}");
+    assert!(last["found"].as_str().unwrap().contains("the proxy that HTTPS_PROXY"), "{ran:?}");
+    let ran = Ran::of(desk.command(&["doctor"]).env("HTTPS_PROXY", "http://127.0.0.1:1").output().unwrap());
+    assert_eq!(ran.status, 0, "{ran:?}");
+}
+
+#[test]
+fn doctor_takes_a_wrong_path_for_wrong_usage() {
+    let desk = Desk::new();
+    for path in ["https://example.com/", "/a b", "/../x"] {
+        let ran = desk.run(&["doctor", "--path", path]);
+        assert_eq!(ran.status, 2, "{ran:?}");
+        assert!(ran.out.contains("name a path that the API has by --path"), "{ran:?}");
+    }
+    assert!(desk.upstream.seen().is_empty());
+}
+
+#[test]
+fn doctor_is_coloured_for_those_who_want_it() {
+    let desk = Desk::new();
+    assert!(shown(desk.on_a_terminal("doctor")).contains("\u{1b}[32mok"));
+    let mut plain = desk.on_a_terminal("doctor");
+    plain.env("NO_COLOR", "1");
+    assert!(!shown(plain).contains('\u{1b}'));
+}
