@@ -4,7 +4,7 @@
 use std::fs::Permissions;
 use std::io;
 use std::net::SocketAddr;
-use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _};
+use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, PermissionsExt as _};
 use std::os::unix::net::UnixStream as StdUnixStream;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -39,7 +39,13 @@ const GRACE: Duration = Duration::from_secs(30);
 /// What the agent listens on.
 pub(super) struct Listeners {
     tcp: Option<(TcpListener, SocketAddr)>,
-    unix: Option<(UnixListener, PathBuf)>,
+    unix: Option<(UnixListener, Socket)>,
+}
+
+/// A socket's name on disk, and which file that was when it got it.
+struct Socket {
+    path: PathBuf,
+    file: (u64, u64),
 }
 
 enum Stream {
@@ -66,7 +72,7 @@ impl Listeners {
             None => None,
         };
         let unix = match socket {
-            Some(path) => Some((bind_unix(path)?, path.to_path_buf())),
+            Some(path) => Some(bind_unix(path)?),
             None => None,
         };
         Ok(Self { tcp, unix })
@@ -78,8 +84,8 @@ impl Listeners {
         if let Some((_, address)) = &self.tcp {
             places["agent"] = address.to_string().into();
         }
-        if let Some((_, path)) = &self.unix {
-            places["unix"] = path.display().to_string().into();
+        if let Some((_, socket)) = &self.unix {
+            places["unix"] = socket.path.display().to_string().into();
         }
         places
     }
@@ -93,16 +99,16 @@ impl Listeners {
             let door = Door::Port(address.port());
             doors.spawn(accept(Arc::clone(&agent), door, Listener::Tcp(listener), Arc::clone(&room), stopped.clone()));
         }
-        let path = self.unix.map(|(listener, path)| {
+        let socket = self.unix.map(|(listener, socket)| {
             doors.spawn(accept(agent, Door::Socket, Listener::Unix(listener), room, stopped));
-            path
+            socket
         });
         stop.await;
-        let _ = stopping.send(true);
-        if let Some(path) = path {
-            // Another agent may have taken the place already; then its socket goes, and it says so when asked.
-            let _ = std::fs::remove_file(path);
+        if let Some(socket) = socket {
+            // While it is listened on, its number is no other file's.
+            socket.remove();
         }
+        let _ = stopping.send(true);
         let drained = async { while doors.join_next().await.is_some() {} };
         if timeout(GRACE, drained).await.is_err() {
             tracing::warn!("The grace period is over; connections were cut off");
@@ -110,9 +116,25 @@ impl Listeners {
     }
 }
 
+impl Socket {
+    /// Removes the name, unless another agent has taken it by now.
+    fn remove(self) {
+        if file(&self.path).is_ok_and(|file| file == self.file) {
+            // Gone is what it is to be.
+            let _ = std::fs::remove_file(self.path);
+        }
+    }
+}
+
+/// Which file a name leads to.
+fn file(path: &Path) -> io::Result<(u64, u64)> {
+    let metadata = std::fs::symlink_metadata(path)?;
+    Ok((metadata.dev(), metadata.ino()))
+}
+
 /// A socket that is never there with another mode than 0600: it gets its name when it is ready. One that a
 /// dead agent left behind is replaced.
-fn bind_unix(path: &Path) -> anyhow::Result<UnixListener> {
+fn bind_unix(path: &Path) -> anyhow::Result<(UnixListener, Socket)> {
     let place = path.display();
     match std::fs::symlink_metadata(path) {
         Ok(metadata) if !metadata.file_type().is_socket() => bail!("{place} is there already and is no socket"),
@@ -125,8 +147,9 @@ fn bind_unix(path: &Path) -> anyhow::Result<UnixListener> {
     let unnamed = private.path().join("s");
     let listener = UnixListener::bind(&unnamed).with_context(failed)?;
     std::fs::set_permissions(&unnamed, Permissions::from_mode(0o600)).with_context(failed)?;
+    let socket = Socket { path: path.to_path_buf(), file: file(&unnamed).with_context(failed)? };
     std::fs::rename(&unnamed, path).with_context(failed)?;
-    Ok(listener)
+    Ok((listener, socket))
 }
 
 impl Listener {

@@ -156,6 +156,11 @@ fn a_unix_socket_is_its_owners_alone() {
     let both = Agent::on_a_port(agent_command(&place.path(""), server.testing, &client).arg("--unix").arg(&socket));
     assert_eq!(both.get("/v1/orders").status, 200);
     assert_eq!(over(&socket, "GET /v1/orders HTTP/1.1\r\nhost: x\r\n\r\n").status, 200);
+    // Another agent has taken the place by the time that this one stops.
+    std::fs::remove_file(&socket).unwrap();
+    let _other = start();
+    assert!(both.stop().success());
+    assert_eq!(over(&socket, "GET /v1/orders HTTP/1.1\r\nhost: x\r\n\r\n").status, 200);
 }
 
 #[test]
