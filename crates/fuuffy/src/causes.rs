@@ -3,7 +3,7 @@
 use std::error::Error;
 
 /// The error and its causes, from the last to the first. Many errors say their cause's words as well as their
-/// own; those are not said again.
+/// own; those are not said again. Words of a server's may be among them, and are not to command a terminal.
 pub(crate) fn said(error: &dyn Error) -> String {
     let mut said = error.to_string();
     let mut source = error.source();
@@ -15,7 +15,7 @@ pub(crate) fn said(error: &dyn Error) -> String {
         }
         source = cause.source();
     }
-    said
+    said.replace(|it: char| it.is_control() && it != '\n', "\u{fffd}")
 }
 
 #[cfg(test)]

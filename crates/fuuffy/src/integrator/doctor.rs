@@ -9,6 +9,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::Common;
+use super::terminal::Terminal;
 use crate::settings;
 
 /// The longest that a token or a call is waited for when the server asks for patience.
@@ -63,7 +64,7 @@ impl Finding {
         Self { is_configuration: true, ..self }
     }
 
-    /// One line, and one more for the advice.
+    /// One line, and one more for the advice. Some of the words are the server's.
     fn tell(&self, out: &mut dyn Write, is_coloured: bool) -> std::io::Result<()> {
         let (word, colour) = match self.status {
             Status::Ok => ("ok", 32),
@@ -71,11 +72,13 @@ impl Finding {
             Status::Failed => ("failed", 31),
         };
         let (on, off) = if is_coloured { (format!("\x1b[{colour}m"), "\x1b[0m") } else { (String::new(), "") };
-        writeln!(out, "{on}{word:8}{off}{:16}{}", self.check, self.found)?;
-        match &self.advice {
-            Some(advice) => writeln!(out, "{:24}{advice}", ""),
-            None => Ok(()),
+        write!(out, "{on}{word:8}{off}")?;
+        let mut out = Terminal::on(out, true);
+        writeln!(out, "{:16}{}", self.check, self.found)?;
+        if let Some(advice) = &self.advice {
+            writeln!(out, "{:24}{advice}", "")?;
         }
+        out.flush()
     }
 }
 

@@ -5,7 +5,7 @@ mod rounds;
 mod turn;
 
 use std::ffi::OsString;
-use std::io::Write;
+use std::io::{IsTerminal as _, Write};
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::Common;
+use super::terminal::Terminal;
 
 /// Where a client's drills are, below the base URL.
 const PATH: &str = "/auth/drills";
@@ -85,6 +86,8 @@ pub async fn drill(args: DrillArgs, out: &mut dyn Write, err: &mut dyn Write) ->
             return Ok(2);
         }
     };
+    let mut out = Terminal::on(out, std::io::stdout().is_terminal());
+    let out: &mut dyn Write = &mut out;
     let desk = Desk { client: settings.builder(settings.cache()?)?.build()? };
     if args.all {
         return rounds::run(&args, (&settings, &desk), out, err).await;
@@ -104,7 +107,9 @@ pub async fn drill(args: DrillArgs, out: &mut dyn Write, err: &mut dyn Write) ->
     };
     writeln!(out, "{}  {} left, until {}", pending.drill, requests(pending.requests_left), pending.lapses_at)?;
     if let Some(drill) = asked {
+        let mut err = Terminal::on(err, true);
         writeln!(err, "{}", announcement(drill.kind(), &pending))?;
+        err.flush()?;
     }
     Ok(0)
 }

@@ -281,7 +281,7 @@ fn fields(args: &RequestArgs) -> Result<Vec<(&str, &str)>, Error> {
 /// Reads `NAME=VALUE`.
 fn parameter(text: &str) -> anyhow::Result<(String, String)> {
     match text.split_once('=') {
-        Some((name, value)) if !name.trim().is_empty() => Ok((name.trim().to_owned(), value.trim().to_owned())),
+        Some((name, value)) if !name.trim().is_empty() => Ok((name.trim().to_owned(), value.to_owned())),
         _ => bail!("expected NAME=VALUE"),
     }
 }

@@ -96,12 +96,12 @@ impl Ran {
 #[test]
 fn a_newcomer_calls_the_api() {
     let desk = Desk::new();
-    let ran = desk.run(&["request", "GET", "/orders", "--query", "q=a b&c"]);
+    let ran = desk.run(&["request", "GET", "/orders", "--query", "q= a b&c"]);
     assert_eq!((ran.status, ran.out.as_str(), ran.err.as_str()), (0, r#"{"data":[]}"#, ""));
     let seen = desk.upstream.last();
     assert_eq!(
         (seen.target.as_str(), seen.field("x-client-id")),
-        ("/v1/orders?q=a%20b%26c", Some(desk.client.id.as_str()))
+        ("/v1/orders?q=%20a%20b%26c", Some(desk.client.id.as_str()))
     );
     assert_eq!(seen.field("authorization"), None);
 }

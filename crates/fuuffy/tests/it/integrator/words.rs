@@ -3,7 +3,7 @@
 use std::process::Command;
 
 use super::{Desk, Ran};
-use crate::upstream::{Act, Seen, Upstream};
+use crate::upstream::{Act, Seen, Upstream, ok};
 
 fn shown(mut command: Command) -> String {
     String::from_utf8(command.output().unwrap().stdout).unwrap()
@@ -23,6 +23,27 @@ fn no_answer_commands_a_terminal() {
     let ran = desk.run(&["request", "GET", "/orders", "--include"]);
     assert_eq!(ran.out, "red\u{1b}[31m \u{9b}2J\u{7}€", "a file gets the bytes as they are");
     assert!(!ran.err.contains('\u{9b}'), "{ran:?}");
+}
+
+#[test]
+fn no_server_commands_a_terminal_by_doctor_or_drill() {
+    let hostile = Upstream::start(|seen: &Seen, _| {
+        Act::Answer(ok(match seen.target.as_str() {
+            "/v1/auth/token" => {
+                r#"{"data":{"access_token":"sk-1","token_type":"Bearer","expires_in":60,"scope":"a\u001b[2J"}}"#
+            }
+            _ => r#"{"data":{"drill":"x\u001b[2J","requests_left":1,"lapses_at":"\u009b31m"}}"#,
+        }))
+    });
+    let desk = Desk::new();
+    for (arguments, shows) in
+        [("doctor", "for a\u{fffd}[2J"), ("drill --status", "x\u{fffd}[2J  1 request left, until \u{fffd}31m")]
+    {
+        let mut command = desk.on_a_terminal(&format!("{arguments} --no-cache"));
+        command.env("FUUFFY_BASE_URL", format!("http://{}/v1", hostile.address)).env("NO_COLOR", "1");
+        let said = shown(command);
+        assert!(said.contains(shows) && !said.contains(['\u{1b}', '\u{9b}']), "{said:?}");
+    }
 }
 
 #[test]
