@@ -237,11 +237,13 @@ fn a_drill_is_ended_where_its_turn_is_cut_short() {
     assert_eq!(missing.status.code(), Some(1));
     assert!(text(&missing.stderr).contains("/nowhere/program could not be run"), "{}", text(&missing.stderr));
     assert_eq!(bench.pending(), Value::Null);
-    // The program interrupts the command and goes on until it is ended.
-    let cut = bench.drill(&["--all", "--", "sh", "-c", "kill -INT $PPID; exec sleep 30"]);
-    assert_eq!(cut.status.code(), Some(1));
-    assert!(text(&cut.stderr).contains("interrupted; the drill was ended"), "{}", text(&cut.stderr));
-    assert_eq!(bench.pending(), Value::Null);
+    // The program stops the command and goes on until it is ended.
+    for signal in ["INT", "TERM"] {
+        let cut = bench.drill(&["--all", "--", "sh", "-c", &format!("kill -{signal} $PPID; exec sleep 30")]);
+        assert_eq!(cut.status.code(), Some(1));
+        assert!(text(&cut.stderr).contains("interrupted; the drill was ended"), "{}", text(&cut.stderr));
+        assert_eq!(bench.pending(), Value::Null);
+    }
 }
 
 #[tokio::test]

@@ -11,6 +11,25 @@ use super::turn::{self, Turn};
 use super::{Desk, DrillArgs};
 use crate::integrator::Settings;
 
+/// What ends the command before its time: a person's Ctrl-C, or a job that takes too long.
+struct Stop {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl Stop {
+    fn listen() -> std::io::Result<Self> {
+        Ok(Self { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
+    }
+
+    async fn comes(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
+    }
+}
+
 /// Whose drills they are, and where they are set.
 type Place<'a> = (&'a Settings<'a>, &'a Desk);
 
@@ -21,13 +40,13 @@ pub(super) async fn run(
     out: &mut dyn Write,
     err: &mut dyn Write,
 ) -> anyhow::Result<u8> {
-    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut stop = Stop::listen()?;
     let mut report = Report::default();
     for kind in DrillKind::ALL {
         if !args.common.json {
             writeln!(err, "{} …", kind.as_str())?;
         }
-        report.add(round(kind, args, place, &mut interrupt).await?);
+        report.add(round(kind, args, place, &mut stop).await?);
     }
     if args.common.json {
         writeln!(out, "{}", report.to_json())?;
@@ -42,7 +61,7 @@ async fn round(
     kind: DrillKind,
     args: &DrillArgs,
     (settings, desk): Place<'_>,
-    interrupt: &mut Signal,
+    stop: &mut Stop,
 ) -> anyhow::Result<Round> {
     let delay = args.delay.filter(|_| kind == DrillKind::Slow);
     let drill = Drill::new(kind, args.requests, delay)?;
@@ -56,7 +75,7 @@ async fn round(
     };
     let turn = tokio::select! {
         turn = turn => turn,
-        _ = interrupt.recv() => Err(anyhow::anyhow!("interrupted; the drill was ended")),
+        () = stop.comes() => Err(anyhow::anyhow!("interrupted; the drill was ended")),
     };
     let took = began.elapsed();
     let pending = desk.pending().await;
