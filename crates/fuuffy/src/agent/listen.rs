@@ -24,6 +24,7 @@ use tokio::time::{sleep, timeout};
 use super::Agent;
 use super::door::Door;
 use super::forward;
+use crate::server::told_to_stop;
 
 /// Connections at once; others wait in the backlog.
 const CONNECTIONS: usize = 1024;
@@ -35,6 +36,9 @@ const BUFFER: usize = 64 * 1024;
 const FIELDS: usize = 100;
 /// The longest that a stop waits for what is in flight.
 const GRACE: Duration = Duration::from_secs(30);
+
+/// The most bytes of a socket's path that the system takes (unix(7)).
+const LONGEST_PATH: usize = 107;
 
 /// What the agent listens on.
 pub(super) struct Listeners {
@@ -136,6 +140,9 @@ fn file(path: &Path) -> io::Result<(u64, u64)> {
 /// dead agent left behind is replaced.
 fn bind_unix(path: &Path) -> anyhow::Result<(UnixListener, Socket)> {
     let place = path.display();
+    if path.as_os_str().len() > LONGEST_PATH {
+        bail!("{place} is longer than {LONGEST_PATH} bytes, and no program can connect to it; give a shorter path");
+    }
     match std::fs::symlink_metadata(path) {
         Ok(metadata) if !metadata.file_type().is_socket() => bail!("{place} is there already and is no socket"),
         Ok(_) if StdUnixStream::connect(path).is_ok() => bail!("another program listens on {place}"),
@@ -228,9 +235,4 @@ async fn serve(
     if let Err(error) = ended {
         tracing::debug!(%error, "A caller's connection ended early");
     }
-}
-
-async fn told_to_stop(stopped: &mut watch::Receiver<bool>) {
-    // A sender that is gone says the same.
-    let _ = stopped.wait_for(|stopped| *stopped).await;
 }

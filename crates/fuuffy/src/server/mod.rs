@@ -121,7 +121,7 @@ impl Environments {
 }
 
 /// Resolves when the server is to stop.
-async fn told_to_stop(stopped: &mut watch::Receiver<bool>) {
+pub(crate) async fn told_to_stop(stopped: &mut watch::Receiver<bool>) {
     // A sender that is gone means the same.
     let _ = stopped.wait_for(|stopped| *stopped).await;
 }

@@ -45,6 +45,8 @@ fn what_cannot_work_is_refused_at_the_start() {
     assert!(status == Some(1) && words.contains("--listen"), "{words}");
     let (status, words) = refused(command().arg("--unix").arg(file("plain", "mine", 0o600)));
     assert!(status == Some(1) && words.contains("no socket"), "{words}");
+    let (status, words) = refused(command().arg("--unix").arg(folder.path().join("s".repeat(107))));
+    assert!(status == Some(1) && words.contains("longer than 107 bytes"), "{words}");
     assert_eq!(std::fs::read_to_string(folder.path().join("plain")).unwrap(), "mine");
 }
 
