@@ -34,22 +34,19 @@ impl Desk {
     /// A command with the client's variables.
     fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(BINARY);
-        command
-            .args(arguments)
-            .env_clear()
-            .env("FUUFFY_CLIENT_ID", &self.client.id)
-            .env("FUUFFY_CLIENT_SECRET", &self.client.secret)
-            .env("FUUFFY_BASE_URL", format!("http://{}/v1", self.server.testing))
-            .env("XDG_CACHE_HOME", self.place.path("cache"))
-            .stdin(Stdio::null());
-        command
+        command.args(arguments);
+        self.with_variables(command)
     }
 
     /// The same on a terminal, which `script` is.
     fn on_a_terminal(&self, arguments: &str) -> Command {
         let mut command = Command::new("script");
+        command.args(["-qec", &format!("{BINARY} {arguments}"), "/dev/null"]);
+        self.with_variables(command)
+    }
+
+    fn with_variables(&self, mut command: Command) -> Command {
         command
-            .args(["-qec", &format!("{BINARY} {arguments}"), "/dev/null"])
             .env_clear()
             .env("FUUFFY_CLIENT_ID", &self.client.id)
             .env("FUUFFY_CLIENT_SECRET", &self.client.secret)
