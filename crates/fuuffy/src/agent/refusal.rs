@@ -165,8 +165,8 @@ fn for_error(error: &Error) -> Words {
                 S::BAD_GATEWAY,
                 "bad_gateway",
                 no_token,
-                "Check the id, the secret, the scope and the environment that the agent was started with; fuuffy token \
-                 tries them out",
+                "Check the base URL, the id, the secret, the scope and the environment that the agent was started with; \
+                 fuuffy token tries them out",
             ),
             ErrorKind::Configuration => {
                 words(S::BAD_GATEWAY, "bad_gateway", no_token, "Correct that, and start the agent again")

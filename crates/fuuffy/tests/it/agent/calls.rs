@@ -147,7 +147,7 @@ fn wrong_credentials_are_told_with_what_to_do() {
     let reply = agent.get("/v1/orders");
     expect_own(&reply, 502, "bad_gateway");
     let text = reply.text();
-    assert!(text.contains("invalid_client") && text.contains("Check the id, the secret"), "{text}");
+    assert!(text.contains("invalid_client") && text.contains("Check the base URL, the id, the secret"), "{text}");
     assert!(!text.contains("notthesecret"));
     assert_eq!(agent.get("/-/health").status, 503);
 }
