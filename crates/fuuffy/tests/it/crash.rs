@@ -103,7 +103,10 @@ impl Load {
     fn ask(&self, address: SocketAddr, client: &Registered, given: &Mutex<Vec<String>>) {
         let form = [("content-type", "application/x-www-form-urlencoded")];
         let bytes = message(address, "POST", "/v1/auth/token", &form, &token_form(client));
-        let mut connection = Connection::open(address);
+        // Others may have been answered often enough for the kill before this one was here.
+        let Some(mut connection) = Connection::open_if_alive(address) else {
+            return;
+        };
         while !self.over.load(Ordering::Acquire) {
             connection.send(&bytes);
             let Some(reply) = connection.reply_if_whole() else {

@@ -56,7 +56,15 @@ impl<T: Read + Write> Stream for T {}
 
 impl Connection {
     pub(crate) fn open(address: SocketAddr) -> Self {
-        let stream = TcpStream::connect(address).unwrap();
+        Self::over_tcp(TcpStream::connect(address).unwrap())
+    }
+
+    /// To a server that may have been killed already.
+    pub(crate) fn open_if_alive(address: SocketAddr) -> Option<Self> {
+        TcpStream::connect(address).ok().map(Self::over_tcp)
+    }
+
+    fn over_tcp(stream: TcpStream) -> Self {
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         stream.set_write_timeout(Some(PATIENCE)).unwrap();
         stream.set_nodelay(true).unwrap();
