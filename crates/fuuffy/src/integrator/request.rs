@@ -199,17 +199,23 @@ fn end_line(last: Option<u8>, out: &mut dyn Write) -> anyhow::Result<()> {
 /// All pages of a list as one, written as they come; each item as it was answered.
 async fn page_all(request: RequestBuilder, out: &mut dyn Write, err: &mut dyn Write) -> anyhow::Result<u8> {
     let mut pages = std::pin::pin!(request.pages::<Box<RawValue>>());
-    let (mut joint, mut total) = ("", None);
+    let (mut start, mut joint, mut before) = (r#"{"data":["#, "", None);
     let is_watched = std::io::stderr().is_terminal() && !std::io::stdout().is_terminal();
     while let Some(page) = pages.try_next().await? {
-        if total.is_none() {
-            out.write_all(br#"{"data":["#)?;
+        let number = page.pagination.map(|pagination| pagination.page);
+        // The stream of pages ends with such a one.
+        if let (Some(before), Some(number)) = (before, number)
+            && number != before + 1
+        {
+            bail!("page {} was asked for and page {number} came, so the list is not whole", before + 1);
         }
+        before = number;
+        out.write_all(start.as_bytes())?;
+        start = "";
         for item in &page.items {
             write!(out, "{joint}{}", item.get())?;
             joint = ",";
         }
-        total = Some(page.pagination.map_or(0, |pagination| pagination.total_pages));
         if let Some(pagination) = page.pagination.filter(|_| is_watched) {
             write!(err, "\rpage {} of {} ", pagination.page, pagination.total_pages)?;
         }

@@ -106,3 +106,13 @@ fn doctor_is_coloured_for_those_who_want_it() {
     plain.env("NO_COLOR", "1");
     assert!(!shown(plain).contains('\u{1b}'));
 }
+
+#[test]
+fn a_list_that_repeats_a_page_is_not_taken_for_whole() {
+    let repeat =
+        |_: &Seen, _| Act::Answer(ok(r#"{"data":[1],"pagination":{"total":9,"page":1,"per_page":1,"total_pages":9}}"#));
+    let desk = Desk::with(Upstream::start(repeat));
+    let ran = desk.run(&["request", "GET", "/orders", "--page-all"]);
+    assert_eq!((ran.status, ran.out.as_str()), (1, r#"{"data":[1"#));
+    assert!(ran.err.contains("page 2 was asked for and page 1 came"), "{ran:?}");
+}
