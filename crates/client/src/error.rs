@@ -25,6 +25,8 @@ pub enum ErrorKind {
     Credentials,
     /// There was no answer.
     Transport,
+    /// The server could not show who it is, or does not speak TLS; nothing was sent.
+    Tls,
     /// The answer did not come in time.
     Timeout,
     /// There was an answer, but not what it should be.
@@ -82,8 +84,13 @@ impl Error {
 
     pub(crate) fn transport(what: &str, target: &str, error: TransportError) -> Self {
         let message = format!("{what} to {target}: {error}");
-        let kind = if error.is_timeout() { ErrorKind::Timeout } else { ErrorKind::Transport };
-        Fault { source: Some(Arc::new(error)), ..Fault::new(kind, message) }.into()
+        let kind = match error.tls_fault() {
+            Some(_) => ErrorKind::Tls,
+            None if error.is_timeout() => ErrorKind::Timeout,
+            None => ErrorKind::Transport,
+        };
+        // Its words are the message's already; its cause says more.
+        Fault { source: Some(error.into_source()), ..Fault::new(kind, message) }.into()
     }
 
     pub(crate) fn timeout(what: &str, target: &str, limit: Duration) -> Self {
@@ -148,7 +155,7 @@ impl Error {
     pub fn is_retryable(&self) -> bool {
         match self.0.kind {
             ErrorKind::Transport | ErrorKind::Timeout | ErrorKind::Held => true,
-            ErrorKind::Configuration | ErrorKind::Credentials => false,
+            ErrorKind::Configuration | ErrorKind::Credentials | ErrorKind::Tls => false,
             ErrorKind::Refused | ErrorKind::Answer => {
                 matches!(self.0.status.map_or(0, |status| status.as_u16()), 429 | 502..=504)
             }

@@ -2,10 +2,11 @@
 
 use std::error::Error as StdError;
 use std::fmt;
+use std::sync::Arc;
 
 use http::{Request, Response};
 
-use crate::{Body, BoxFuture};
+use crate::{Body, BoxFuture, TlsFault};
 
 /// Sends HTTP requests. It must not follow redirects, for a secret or a token would go along.
 pub trait HttpClient: Send + Sync + 'static {
@@ -26,6 +27,7 @@ pub struct TransportError {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Stage {
     Connect,
+    Tls(TlsFault),
     Stale,
     Exchange,
     TimedOut,
@@ -35,6 +37,11 @@ impl TransportError {
     /// There was no connection: nothing was sent, so sending it again is safe.
     pub fn connect(source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
         Self { stage: Stage::Connect, source: source.into() }
+    }
+
+    /// TLS came to nothing: nothing was sent, and sending it again would change nothing.
+    pub fn tls(fault: TlsFault, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
+        Self { stage: Stage::Tls(fault), source: source.into() }
     }
 
     /// A connection that had served before was closed as the request set out. Most likely it was closed for
@@ -53,10 +60,24 @@ impl TransportError {
         Self { stage: Stage::TimedOut, source: source.into() }
     }
 
-    /// Whether nothing was sent.
+    /// What it came from.
+    pub(crate) fn into_source(self) -> Arc<dyn StdError + Send + Sync> {
+        self.source.into()
+    }
+
+    /// Whether there was no connection, though there may be one soon.
     #[must_use]
     pub fn is_connect(&self) -> bool {
         self.stage == Stage::Connect
+    }
+
+    /// What was wrong with the server's end of TLS, if that was it.
+    #[must_use]
+    pub fn tls_fault(&self) -> Option<TlsFault> {
+        match self.stage {
+            Stage::Tls(fault) => Some(fault),
+            _ => None,
+        }
     }
 
     /// Whether it was a kept connection that had been closed meanwhile.
@@ -76,6 +97,7 @@ impl fmt::Display for TransportError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self.stage {
             Stage::Connect => "no connection",
+            Stage::Tls(fault) => return write!(f, "no connection, for {fault}"),
             Stage::Stale | Stage::Exchange => "the connection broke off",
             Stage::TimedOut => "no answer in time",
         })

@@ -36,6 +36,7 @@ mod reqwest_client;
 mod session;
 #[cfg(feature = "test-util")]
 pub mod test_util;
+mod tls_fault;
 mod token_endpoint;
 mod token_source;
 
@@ -60,6 +61,7 @@ pub use observe::{Event, Observer, Reason};
 pub use request::{RequestBuilder, Response};
 #[cfg(feature = "reqwest")]
 pub use reqwest_client::ReqwestClient;
+pub use tls_fault::TlsFault;
 pub use token_source::{Token, TokenCache, TokenSource};
 
 /// What is escaped in forms and queries: all but what never needs it (RFC 3986 §2.3).

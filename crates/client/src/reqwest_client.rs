@@ -12,7 +12,7 @@ use tokio::time::{Sleep, sleep};
 use crate::body::BodyError;
 
 use crate::http_client::{HttpClient, TransportError};
-use crate::{BaseUrl, Body, BoxFuture, Error};
+use crate::{BaseUrl, Body, BoxFuture, Error, TlsFault};
 
 /// The longest wait for a connection, TLS included.
 const CONNECT: Duration = Duration::from_secs(10);
@@ -27,6 +27,10 @@ impl ReqwestClient {
     /// A client for one base URL: never follows a redirect, speaks TLS alone where the URL is `https://`,
     /// and goes through no proxy to loopback. 10 seconds to connect, 60 without a byte.
     ///
+    /// The authorities that it trusts are this machine's. On Linux and the BSDs the variable `SSL_CERT_FILE`
+    /// names a file (PEM) with others in their stead, and `SSL_CERT_DIR` folders, as OpenSSL knows them:
+    /// so a private authority is trusted by one program alone. macOS and Windows have stores of their own.
+    ///
     /// # Errors
     /// The machine's TLS certificates could not be read.
     pub fn new(base_url: &BaseUrl) -> Result<Self, Error> {
@@ -36,8 +40,12 @@ impl ReqwestClient {
             .https_only(base_url.is_https())
             .connect_timeout(CONNECT)
             .user_agent(concat!("fuuffy-client/", env!("CARGO_PKG_VERSION")));
-        let builder = if base_url.is_https() { builder } else { builder.no_proxy() };
-        let client = builder.build().map_err(|error| Error::configuration(format!("no HTTP client: {error}")))?;
+        // In clear there is nobody to trust, so the machine need not have any authorities.
+        let builder = if base_url.is_https() { builder } else { builder.no_proxy().tls_certs_only([]) };
+        let client = builder.build().map_err(|error| {
+            let advice = "are ca-certificates installed, and is SSL_CERT_FILE, if it is set, a file of them?";
+            Error::configuration(format!("no HTTP client: {}; {advice}", root_of(&error)))
+        })?;
         Ok(Self(client))
     }
 }
@@ -87,12 +95,25 @@ impl HttpClient for ReqwestClient {
         Box::pin(async move {
             let response = sending.await.map_err(|error| {
                 let error = error.without_url();
-                if error.is_connect() { TransportError::connect(error) } else { TransportError::exchange(error) }
+                match TlsFault::beneath(&error).filter(|_| error.is_connect()) {
+                    Some(fault) => TransportError::tls(fault, error),
+                    None if error.is_connect() => TransportError::connect(error),
+                    None => TransportError::exchange(error),
+                }
             })?;
             let watched = |body| Body::streaming(Watched { body, timer: None });
             Ok(http::Response::<reqwest::Body>::from(response).map(watched))
         })
     }
+}
+
+/// What is beneath an error, which says more than the error itself.
+fn root_of(error: &dyn std::error::Error) -> String {
+    let mut root = error;
+    while let Some(cause) = root.source() {
+        root = cause;
+    }
+    root.to_string()
 }
 
 fn to_reqwest(body: Body) -> reqwest::Body {

@@ -7,6 +7,7 @@ mod calls;
 mod credentials;
 mod gates;
 mod gnome_keyring;
+mod https;
 mod keyring;
 mod openbao;
 mod place;

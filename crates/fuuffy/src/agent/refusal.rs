@@ -42,6 +42,9 @@ pub(super) enum Refusal {
     NoAnswer(Error),
 }
 
+/// Where the server cannot show who it is.
+const ON_TLS: &str = "Run fuuffy doctor, which says what to do; neither a secret nor a token was sent";
+
 struct Words {
     status: StatusCode,
     code: &'static str,
@@ -168,6 +171,7 @@ fn for_error(error: &Error) -> Words {
                 "Check the base URL, the id, the secret, the scope and the environment that the agent was started with; \
                  fuuffy token tries them out",
             ),
+            ErrorKind::Tls => words(S::BAD_GATEWAY, "bad_gateway", no_token, ON_TLS),
             ErrorKind::Configuration => {
                 words(S::BAD_GATEWAY, "bad_gateway", no_token, "Correct that, and start the agent again")
             }
@@ -187,6 +191,7 @@ fn for_error(error: &Error) -> Words {
             message,
             "It may have done what was asked; look before you send this again",
         ),
+        ErrorKind::Tls => words(S::BAD_GATEWAY, "bad_gateway", message, ON_TLS),
         ErrorKind::Held if error.status() == Some(S::TOO_MANY_REQUESTS) => words(
             S::TOO_MANY_REQUESTS,
             "rate_limit_exceeded",

@@ -3,6 +3,7 @@
 mod calls;
 mod door;
 mod life;
+mod over_tls;
 
 use std::io::{BufRead as _, BufReader};
 use std::net::SocketAddr;
@@ -36,13 +37,17 @@ pub(crate) struct Front {
 
 /// What an agent is started with.
 fn agent_command(folder: &Path, base: SocketAddr, client: &Registered) -> Command {
+    agent_command_to(folder, &format!("http://{base}/v1"), client)
+}
+
+fn agent_command_to(folder: &Path, base_url: &str, client: &Registered) -> Command {
     let secret = folder.join("client-secret");
     std::fs::write(&secret, &client.secret).unwrap();
     std::fs::set_permissions(&secret, PermissionsExt::from_mode(0o600)).unwrap();
     let log = std::fs::OpenOptions::new().create(true).append(true).open(folder.join("agent-log")).unwrap();
     let mut command = Command::new(BINARY);
     command
-        .args(["agent", "--base-url", &format!("http://{base}/v1")])
+        .args(["agent", "--base-url", base_url])
         .env_clear()
         .env("FUUFFY_CLIENT_ID", &client.id)
         .env("FUUFFY_CLIENT_SECRET_FILE", secret)

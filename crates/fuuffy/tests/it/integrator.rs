@@ -12,19 +12,19 @@ use crate::app::{BINARY, Place, Registered, Server, config};
 use crate::upstream::{Act, Seen, Upstream, ok};
 
 /// A gateway, its API, and a client with a home of its own.
-struct Desk {
-    place: Place,
-    server: Server,
-    upstream: Upstream,
-    client: Registered,
+pub(crate) struct Desk {
+    pub(crate) place: Place,
+    pub(crate) server: Server,
+    pub(crate) upstream: Upstream,
+    pub(crate) client: Registered,
 }
 
 impl Desk {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self::with(Upstream::friendly())
     }
 
-    fn with(upstream: Upstream) -> Self {
+    pub(crate) fn with(upstream: Upstream) -> Self {
         let place = Place::new(&config(upstream.address));
         let server = place.serve();
         let client = place.client("testing");
@@ -32,7 +32,7 @@ impl Desk {
     }
 
     /// A command with the client's variables.
-    fn command(&self, arguments: &[&str]) -> Command {
+    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(BINARY);
         command.args(arguments);
         self.with_variables(command)
@@ -65,7 +65,7 @@ impl Desk {
     }
 
     /// Token requests that the client's first secret was good for.
-    fn token_requests(&self) -> u64 {
+    pub(crate) fn token_requests(&self) -> u64 {
         let secrets = self.place.done(&["secrets", "list", "--environment", "testing", "--client", &self.client.id]);
         secrets[0]["use_count"].as_u64().unwrap()
     }
@@ -73,19 +73,19 @@ impl Desk {
 
 /// What a command left behind.
 #[derive(Debug)]
-struct Ran {
-    status: i32,
-    out: String,
-    err: String,
+pub(crate) struct Ran {
+    pub(crate) status: i32,
+    pub(crate) out: String,
+    pub(crate) err: String,
 }
 
 impl Ran {
-    fn of(output: Output) -> Self {
+    pub(crate) fn of(output: Output) -> Self {
         let text = |bytes| String::from_utf8(bytes).unwrap();
         Self { status: output.status.code().unwrap(), out: text(output.stdout), err: text(output.stderr) }
     }
 
-    fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         serde_json::from_str(&self.out).unwrap_or_else(|_| panic!("not JSON: {self:?}"))
     }
 }

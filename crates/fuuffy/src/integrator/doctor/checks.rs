@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::time::{Duration, SystemTime};
 
 use fuuffy_client::{
-    BaseUrl, Body, Client, ClientSecret, Environment, Error, ErrorKind, HttpClient as _, ReqwestClient,
+    BaseUrl, Body, Client, ClientSecret, Environment, Error, ErrorKind, HttpClient as _, ReqwestClient, TlsFault,
 };
 use fuuffy_protocol::SecretKind;
 use http::uri::Scheme;
@@ -149,22 +149,40 @@ pub(super) async fn tls(base_url: &BaseUrl) -> Result<(Finding, Option<SystemTim
         let request = Request::get(base_url.join("/")?).body(Body::empty());
         let request = request.map_err(|_| Error::configuration("the base URL makes no request"))?;
         let sent = http.send(request).await;
-        Ok::<_, Error>(sent.map_err(|error| causes::said(&error)))
+        Ok::<_, Error>(sent.map_err(|error| failed(causes::said(&error), advice_on_tls(error.tls_fault()))))
     };
     let sent = exchange.await.map_err(|error| failed(error.to_string(), "see the base URL"))?;
-    let response = sent.map_err(|why| {
-        let advice = if why.contains("certificate") {
-            "its certificate is not trusted here: is it expired, for another name, or by an authority that this machine does not know?"
-        } else {
-            "does the port speak HTTPS? does a proxy stand between (HTTPS_PROXY)?"
-        };
-        failed(why, advice)
-    })?;
+    let response = sent?;
     let date =
         response.headers().get(header::DATE).and_then(|date| httpdate::parse_http_date(date.to_str().ok()?).ok());
     let found =
         if base_url.is_https() { "the certificate is trusted" } else { "none is needed: http:// to this machine" };
     Ok((Finding::ok("TLS", found), date))
+}
+
+/// What to do, by what was wrong.
+fn advice_on_tls(fault: Option<TlsFault>) -> &'static str {
+    match fault {
+        Some(TlsFault::UnknownAuthority) => {
+            "if the authority is your own, let SSL_CERT_FILE name a file with its certificate (PEM); if not, somebody \
+             may stand between: trust nothing that you cannot name"
+        }
+        Some(TlsFault::Expired) => {
+            "whoever runs the gateway renews it; if it was renewed, is this machine's clock right?"
+        }
+        Some(TlsFault::NotYetValid) => {
+            "is this machine's clock right? if it is, whoever runs the gateway has the wrong one"
+        }
+        Some(TlsFault::WrongName) => {
+            "write the host in the base URL as the certificate has it, or is that another server's address?"
+        }
+        Some(TlsFault::NotTls) => {
+            "is the port that of HTTPS? http:// is for a gateway on this machine alone; does a proxy stand between \
+             (HTTPS_PROXY)?"
+        }
+        Some(_) => "whoever runs the gateway replaces it",
+        None => "does the port speak HTTPS? does a proxy stand between (HTTPS_PROXY)?",
+    }
 }
 
 /// Whether this machine's calendar is the server's.

@@ -1,0 +1,196 @@
+//! TLS in front of a gateway, as a load balancer has it: an authority of the test's own, and a terminator that
+//! tells what arrived.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+
+use http::{HeaderName, Request, Response, Uri, Version, header};
+use hyper::body::Incoming;
+use hyper::client::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use hyper_util::server::conn::auto;
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, date_time_ymd};
+use rustls::ServerConfig;
+use rustls::crypto::aws_lc_rs::default_provider;
+use rustls::pki_types::PrivatePkcs8KeyDer;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::runtime::Runtime;
+use tokio_rustls::TlsAcceptor;
+
+/// What belongs to one hop (RFC 9110 §7.6.1).
+const OF_ONE_HOP: [HeaderName; 2] = [header::CONNECTION, header::TRANSFER_ENCODING];
+
+/// Who signs certificates.
+pub(crate) struct Authority(CertifiedIssuer<'static, KeyPair>);
+
+/// A server's certificate and its key.
+#[derive(Clone)]
+pub(crate) struct Identity(Arc<ServerConfig>);
+
+/// A request as it arrived.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Arrival {
+    pub(crate) target: String,
+    pub(crate) version: Version,
+    /// The name that the client said in its handshake.
+    pub(crate) name: Option<String>,
+    /// The connection's number, from 0.
+    pub(crate) connection: usize,
+}
+
+/// A server that speaks TLS and passes requests on in clear. It ends when it is dropped, connections and all.
+pub(crate) struct Terminator {
+    pub(crate) address: SocketAddr,
+    tally: Arc<Mutex<Tally>>,
+    runtime: Option<Runtime>,
+}
+
+#[derive(Default)]
+struct Tally {
+    connections: usize,
+    failed: usize,
+    arrivals: Vec<Arrival>,
+}
+
+impl Authority {
+    pub(crate) fn new() -> Self {
+        Self::named("The test's authority")
+    }
+
+    pub(crate) fn named(name: &str) -> Self {
+        let mut params = CertificateParams::default();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        params.distinguished_name.push(DnType::CommonName, name);
+        Self(CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap())
+    }
+
+    /// Writes the authority's certificate where `SSL_CERT_FILE` may point to.
+    pub(crate) fn write_to(&self, path: &Path) {
+        std::fs::write(path, self.0.pem()).unwrap();
+    }
+
+    /// A certificate for one name.
+    pub(crate) fn certify(&self, name: &str) -> Identity {
+        self.certify_for(name, (1975, 4096))
+    }
+
+    /// A certificate from the beginning of one year to that of another.
+    pub(crate) fn certify_for(&self, name: &str, (from, to): (i32, i32)) -> Identity {
+        let mut params = CertificateParams::new([name.to_owned()]).unwrap();
+        (params.not_before, params.not_after) = (date_time_ymd(from, 1, 1), date_time_ymd(to, 1, 1));
+        let key = KeyPair::generate().unwrap();
+        let certificate = params.signed_by(&key, &self.0).unwrap();
+        let key = PrivatePkcs8KeyDer::from(key.serialize_der()).into();
+        let mut config = ServerConfig::builder_with_provider(Arc::new(default_provider()))
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(vec![certificate.der().clone()], key)
+            .unwrap();
+        config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+        Identity(Arc::new(config))
+    }
+}
+
+impl Identity {
+    /// The same, without HTTP/2.
+    pub(crate) fn without_http2(&self) -> Self {
+        let mut config = (*self.0).clone();
+        config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        Self(Arc::new(config))
+    }
+}
+
+impl Terminator {
+    /// In front of `behind`, on a free port.
+    pub(crate) fn start(identity: &Identity, behind: SocketAddr) -> Self {
+        Self::start_at(([127, 0, 0, 1], 0).into(), identity, behind)
+    }
+
+    fn start_at(address: SocketAddr, identity: &Identity, behind: SocketAddr) -> Self {
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+        let listener = runtime.block_on(TcpListener::bind(address)).unwrap();
+        let (address, tally) = (listener.local_addr().unwrap(), Arc::default());
+        runtime.spawn(accept(listener, TlsAcceptor::from(Arc::clone(&identity.0)), behind, Arc::clone(&tally)));
+        Self { address, tally, runtime: Some(runtime) }
+    }
+
+    /// Ends it with all its connections, and starts another one in its place.
+    pub(crate) fn restart(mut self, identity: &Identity, behind: SocketAddr) -> Self {
+        let address = self.address;
+        drop(self.runtime.take());
+        Self::start_at(address, identity, behind)
+    }
+
+    /// The base URL that its clients have, by the name that its certificate is for.
+    pub(crate) fn base_url(&self) -> String {
+        format!("https://localhost:{}/v1", self.address.port())
+    }
+
+    /// The requests so far.
+    pub(crate) fn arrivals(&self) -> Vec<Arrival> {
+        self.tally.lock().unwrap().arrivals.clone()
+    }
+
+    /// How many handshakes were made, and how many came to nothing.
+    pub(crate) fn handshakes(&self) -> (usize, usize) {
+        let tally = self.tally.lock().unwrap();
+        (tally.connections, tally.failed)
+    }
+}
+
+impl Drop for Terminator {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+async fn accept(listener: TcpListener, acceptor: TlsAcceptor, behind: SocketAddr, tally: Arc<Mutex<Tally>>) {
+    while let Ok((stream, _)) = listener.accept().await {
+        let _ = stream.set_nodelay(true);
+        let (acceptor, tally) = (acceptor.clone(), Arc::clone(&tally));
+        tokio::spawn(async move {
+            let Ok(stream) = acceptor.accept(stream).await else {
+                tally.lock().unwrap().failed += 1;
+                return;
+            };
+            let name = stream.get_ref().1.server_name().map(str::to_owned);
+            let connection = {
+                let mut tally = tally.lock().unwrap();
+                tally.connections += 1;
+                tally.connections - 1
+            };
+            let service = service_fn(move |request: Request<Incoming>| {
+                let (target, version) = (request.uri().path().to_owned(), request.version());
+                tally.lock().unwrap().arrivals.push(Arrival { target, version, name: name.clone(), connection });
+                pass_on(request, behind)
+            });
+            // A client that has gone is not the terminator's concern.
+            let _ = auto::Builder::new(TokioExecutor::new()).serve_connection(TokioIo::new(stream), service).await;
+        });
+    }
+}
+
+/// Passes a request on, on a connection of its own.
+async fn pass_on(mut request: Request<Incoming>, behind: SocketAddr) -> anyhow::Result<Response<Incoming>> {
+    let stream = TcpStream::connect(behind).await?;
+    stream.set_nodelay(true)?;
+    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
+    tokio::spawn(connection);
+    if let Some(authority) = request.uri().authority() {
+        let host = authority.as_str().parse()?;
+        request.headers_mut().insert(header::HOST, host);
+    }
+    let path = request.uri().path_and_query().cloned();
+    *request.uri_mut() = path.map(Uri::from).unwrap_or_default();
+    *request.version_mut() = Version::HTTP_11;
+    let mut response = sender.send_request(request).await?;
+    for name in OF_ONE_HOP {
+        response.headers_mut().remove(name);
+    }
+    Ok(response)
+}
