@@ -1,6 +1,10 @@
 //! reqwest as the HTTP client beneath: TLS by rustls, HTTP/1.1 and HTTP/2, a pool of connections.
 
+mod broken;
+
 use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -10,7 +14,6 @@ use http_body::{Body as HttpBody, Frame, SizeHint};
 use tokio::time::{Sleep, sleep};
 
 use crate::body::BodyError;
-
 use crate::http_client::{HttpClient, TransportError};
 use crate::{BaseUrl, Body, BoxFuture, Error, TlsFault};
 
@@ -21,7 +24,11 @@ const READ: Duration = Duration::from_secs(60);
 
 /// An HTTP client by reqwest.
 #[derive(Debug, Clone)]
-pub struct ReqwestClient(reqwest::Client);
+pub struct ReqwestClient {
+    client: reqwest::Client,
+    /// Whether there was an answer, so that a connection may have been kept.
+    has_served: Arc<AtomicBool>,
+}
 
 impl ReqwestClient {
     /// A client for one base URL: never follows a redirect, speaks TLS alone where the URL is `https://`,
@@ -46,7 +53,7 @@ impl ReqwestClient {
             let advice = "are ca-certificates installed, and is SSL_CERT_FILE, if it is set, a file of them?";
             Error::configuration(format!("no HTTP client: {}; {advice}", root_of(&error)))
         })?;
-        Ok(Self(client))
+        Ok(Self::from(client))
     }
 }
 
@@ -82,14 +89,14 @@ impl HttpBody for Watched {
 impl From<reqwest::Client> for ReqwestClient {
     /// A client of one's own making. It should follow no redirects.
     fn from(client: reqwest::Client) -> Self {
-        Self(client)
+        Self { client, has_served: Arc::default() }
     }
 }
 
 impl HttpClient for ReqwestClient {
     fn send(&self, request: Request<Body>) -> BoxFuture<'_, Result<Response<Body>, TransportError>> {
         let sending = match request.map(to_reqwest).try_into() {
-            Ok(request) => self.0.execute(request),
+            Ok(request) => self.client.execute(request),
             Err(error) => return Box::pin(std::future::ready(Err(TransportError::connect(error)))),
         };
         Box::pin(async move {
@@ -98,9 +105,14 @@ impl HttpClient for ReqwestClient {
                 match TlsFault::beneath(&error).filter(|_| error.is_connect()) {
                     Some(fault) => TransportError::tls(fault, error),
                     None if error.is_connect() => TransportError::connect(error),
+                    // reqwest does not tell which connection it was; it is known that there can be an old one.
+                    None if self.has_served.load(Ordering::Relaxed) && broken::is_closed(&error) => {
+                        TransportError::stale(error)
+                    }
                     None => TransportError::exchange(error),
                 }
             })?;
+            self.has_served.store(true, Ordering::Relaxed);
             let watched = |body| Body::streaming(Watched { body, timer: None });
             Ok(http::Response::<reqwest::Body>::from(response).map(watched))
         })

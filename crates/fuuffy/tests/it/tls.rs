@@ -17,6 +17,7 @@ use rustls::crypto::aws_lc_rs::default_provider;
 use rustls::pki_types::PrivatePkcs8KeyDer;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Runtime;
+use tokio::sync::Notify;
 use tokio_rustls::TlsAcceptor;
 
 /// What belongs to one hop (RFC 9110 §7.6.1).
@@ -164,13 +165,29 @@ async fn accept(listener: TcpListener, acceptor: TlsAcceptor, behind: SocketAddr
                 tally.connections += 1;
                 tally.connections - 1
             };
+            let broken = Arc::new(Notify::new());
+            let breaks = Arc::clone(&broken);
             let service = service_fn(move |request: Request<Incoming>| {
                 let (target, version) = (request.uri().path().to_owned(), request.version());
                 tally.lock().unwrap().arrivals.push(Arrival { target, version, name: name.clone(), connection });
-                pass_on(request, behind)
+                let breaks = Arc::clone(&breaks);
+                async move {
+                    match pass_on(request, behind).await {
+                        Err(_) => {
+                            breaks.notify_one();
+                            std::future::pending().await
+                        }
+                        passed => passed,
+                    }
+                }
             });
             // A client that has gone is not the terminator's concern.
-            let _ = auto::Builder::new(TokioExecutor::new()).serve_connection(TokioIo::new(stream), service).await;
+            let builder = auto::Builder::new(TokioExecutor::new());
+            tokio::select! {
+                _ = builder.serve_connection(TokioIo::new(stream), service) => {}
+                // Where there is no answer behind it, the connection breaks off.
+                () = broken.notified() => {}
+            }
         });
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Barrier};
 
 use http::Version;
@@ -117,6 +118,40 @@ fn trailers_pass_over_tls() {
     let secured = Secured::lax(&gateway, &[]);
     let reply = secured.agent.ask("GET", "/v1/orders", &[("te", "trailers")], "");
     assert_eq!(reply.text(), "hi[grpc-status: 0]");
+}
+
+#[test]
+fn a_server_that_was_started_anew_is_found_again() {
+    let gateway = lax_gateway(|_| Act::Answer(ok("{}")));
+    let mut secured = Secured::lax(&gateway, &[]);
+    for method in ["GET", "PUT", "GET"] {
+        assert_eq!(secured.agent.ask(method, "/v1/orders", &[], "").status, 200);
+        secured.tls = secured.tls.restart(&secured.identity, gateway.address);
+        let reply = secured.agent.ask(method, "/v1/orders", &[], "");
+        assert_eq!(reply.status, 200, "{method}: {}", reply.text());
+        assert_eq!(secured.tls.handshakes(), (1, 0));
+    }
+}
+
+/// As with connections in clear: what is idempotent is sent again, and nothing else.
+#[test]
+fn a_kept_connection_that_ends_over_tls_is_replaced_where_that_is_safe() {
+    for with_http2 in [true, false] {
+        for (method, status) in [("PUT", 200), ("POST", 502)] {
+            let calls = AtomicUsize::new(0);
+            let gateway = lax_gateway(move |_| match calls.fetch_add(1, Ordering::Relaxed) {
+                1 => Act::AnswerAndClose(Vec::new()),
+                _ => Act::Answer(ok("{}")),
+            });
+            let mut secured = Secured::lax(&gateway, &[]);
+            if !with_http2 {
+                secured.tls = secured.tls.restart(&secured.identity.without_http2(), gateway.address);
+            }
+            assert_eq!(secured.agent.get("/v1/orders").status, 200);
+            let reply = secured.agent.ask(method, "/v1/orders", &[], "{}");
+            assert_eq!(reply.status, status, "{method} {with_http2}: {}", reply.text());
+        }
+    }
 }
 
 #[test]
