@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::AtomicI64;
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -205,6 +206,7 @@ impl ClientBuilder {
             timeout: self.token_timeout,
             clock: Arc::clone(&clock),
             observer: Arc::clone(&observer),
+            told_skew: AtomicI64::new(0),
         };
         let tokens = TokenSource::new(endpoint, self.cache, self.patience, self.seed);
         let base_path = base_url.path().to_owned();

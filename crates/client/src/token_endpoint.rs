@@ -1,6 +1,7 @@
 //! One token request (RFC 6749 §4.4.2), from reading the secret to the grant in its answer.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -33,6 +34,8 @@ pub(crate) struct TokenEndpoint {
     pub(crate) timeout: Duration,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) observer: Arc<dyn Observer>,
+    /// How far the server's calendar was ahead when that was last told, in seconds.
+    pub(crate) told_skew: AtomicI64,
 }
 
 impl TokenEndpoint {
@@ -68,9 +71,8 @@ impl TokenEndpoint {
         let (parts, body) = response.into_parts();
         let head = Head { status: parts.status, headers: &parts.headers };
         let wall = self.clock.wall();
-        if let Some(seconds) = head.skew(wall).filter(|seconds| seconds.abs() > SKEW) {
-            tracing::warn!(seconds, "This machine's clock and the server's differ; tokens work all the same");
-            self.observer.on(&Event::ClockSkew { seconds });
+        if let Some(seconds) = head.skew(wall) {
+            self.tell_skew(seconds);
         }
         let wrong = |why: &str| {
             let kind = parts.headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or("none");
@@ -93,6 +95,20 @@ impl TokenEndpoint {
         let granted = TokenGrant::parse(&body).map_err(|fault| wrong(&fault.to_string()))?;
         let life = granted.expires_in.map(Duration::from_secs);
         Ok(Grant { access_token: granted.access_token, life, refresh_after: None, scope: granted.scope })
+    }
+
+    /// Reports a calendar that is off: when it is found, and again when it is off by something else.
+    fn tell_skew(&self, seconds: i64) {
+        let is_off = seconds.saturating_abs() > SKEW;
+        let told = self.told_skew.load(Ordering::Relaxed);
+        if is_off && seconds.saturating_sub(told).saturating_abs() <= SKEW {
+            return;
+        }
+        self.told_skew.store(if is_off { seconds } else { 0 }, Ordering::Relaxed);
+        if is_off {
+            tracing::warn!(seconds, "This machine's clock and the server's differ; tokens work all the same");
+            self.observer.on(&Event::ClockSkew { seconds });
+        }
     }
 
     /// The form, wiped when it was sent.

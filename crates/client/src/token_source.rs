@@ -8,7 +8,7 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use fuuffy_protocol::AccessToken;
-use parking_lot::Mutex;
+use parking_lot::{Mutex, MutexGuard};
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tracing::Instrument as _;
@@ -72,6 +72,8 @@ struct Shared {
     observer: Arc<dyn Observer>,
     /// The longest that a caller waits for a back-off to end.
     patience: Duration,
+    /// How many token requests have ended.
+    landings: watch::Sender<u64>,
 }
 
 #[derive(Default)]
@@ -102,7 +104,8 @@ impl TokenSource {
         let (clock, observer) = (Arc::clone(&endpoint.clock), Arc::clone(&endpoint.observer));
         let chance = seed.map_or_else(fastrand::Rng::new, fastrand::Rng::with_seed);
         let state = Mutex::new(State { chance, ..State::default() });
-        Self { shared: Arc::new(Shared { state, endpoint, cache, clock, observer, patience }) }
+        let landings = watch::Sender::default();
+        Self { shared: Arc::new(Shared { state, endpoint, cache, clock, observer, patience, landings }) }
     }
 
     /// A token that lives. While there is one nobody waits: it is refreshed in the background, and used to
@@ -117,13 +120,18 @@ impl TokenSource {
     }
 
     pub(crate) async fn held(&self) -> Result<Arc<HeldToken>, Error> {
-        let (mut waited, mut failures) = (Duration::ZERO, 0);
+        let (mut waited, mut failures, mut lost) = (Duration::ZERO, 0, 0);
         let mut last = None;
         loop {
             match self.shared.step() {
                 Step::Done(outcome) => return outcome,
                 Step::Join(mut flight) => {
                     let Ok(landing) = flight.wait_for(Option::is_some).await.map(|landing| landing.clone()) else {
+                        // It may have been another runtime's, which was shut down.
+                        lost += 1;
+                        if lost > RETRIES {
+                            return Err(given_up());
+                        }
                         continue;
                     };
                     match landing {
@@ -152,7 +160,10 @@ impl TokenSource {
     pub(crate) fn refused(&self, token: &Arc<HeldToken>) {
         let mut state = self.shared.state.lock();
         let dropped = state.token.refused(token.serial);
-        state.refused = Some(Arc::clone(token));
+        // A refusal of an older one may come late.
+        if state.refused.as_ref().is_none_or(|known| known.serial < token.serial) {
+            state.refused = Some(Arc::clone(token));
+        }
         drop(state);
         if dropped {
             self.shared.observer.on(&Event::TokenDropped);
@@ -168,10 +179,10 @@ impl Shared {
             Ask::Use(token) => Step::Done(Ok(token)),
             Ask::UseAndFetch(token) => {
                 // Without a runtime the token is used as long as it lives.
-                let _ = self.fly(&mut state);
+                let _ = self.fly(state);
                 Step::Done(Ok(token))
             }
-            Ask::Fetch => self.fly(&mut state).map_or_else(|error| Step::Done(Err(error)), Step::Join),
+            Ask::Fetch => self.fly(state).map_or_else(|error| Step::Done(Err(error)), Step::Join),
             Ask::Join => match &state.flight {
                 Some(flight) => Step::Join(flight.clone()),
                 None => Step::Done(Err(no_runtime())),
@@ -181,13 +192,15 @@ impl Shared {
     }
 
     /// Starts a token request in a task of its own. The state says already that one is under way.
-    fn fly(self: &Arc<Self>, state: &mut State) -> Result<watch::Receiver<Landing>, Error> {
+    fn fly(self: &Arc<Self>, mut state: MutexGuard<'_, State>) -> Result<watch::Receiver<Landing>, Error> {
         let Ok(runtime) = Handle::try_current() else {
             state.token.abandoned();
             return Err(no_runtime());
         };
         let (sender, receiver) = watch::channel(None);
         state.flight = Some(receiver.clone());
+        // A runtime that is being shut down drops the task at once, which takes the lock again.
+        drop(state);
         let flight = Flight { shared: Arc::clone(self), has_landed: false };
         runtime.spawn(flight.run(sender).instrument(tracing::debug_span!("fuuffy.token")));
         Ok(receiver)
@@ -214,31 +227,42 @@ impl Flight {
         let outcome = self.shared.fetch().await.map_err(|error| error.about_token());
         let now = self.shared.clock.now();
         self.has_landed = true;
-        let (landing, next) = {
+        let (landing, next, later) = {
             let mut state = self.shared.state.lock();
             state.flight = None;
+            self.shared.landings.send_modify(|count| *count += 1);
+            let later = self.shared.landings.subscribe();
             match outcome {
                 Ok(grant) => {
                     let chance = state.chance.f64();
                     let (token, next) = state.token.granted(grant, asked_at, chance);
-                    let life = token.expires_at - asked_at;
-                    self.shared.observer.on(&Event::TokenGranted { took: now.saturating_sub(asked_at), life });
-                    (Ok(token), next)
+                    (Ok(token), next, later)
                 }
                 Err(error) => {
                     let chance = state.chance.u64(..);
                     let next = state.token.failed(&error, now, chance);
-                    tracing::warn!(%error, "No token was granted");
-                    self.shared.observer.on(&Event::TokenFailed { code: error.code().map(str::to_owned) });
-                    (Err(error), next)
+                    (Err(error), next, later)
                 }
             }
         };
+        // Told without the lock, which all callers take.
+        self.tell(&landing, asked_at, now);
         // Nobody may be waiting any more.
         let _ = sender.send(Some(landing));
         let (shared, clock) = (Arc::downgrade(&self.shared), Arc::clone(&self.shared.clock));
         drop(self);
-        refresh(shared, &*clock, next).await;
+        refresh(shared, later, &*clock, next).await;
+    }
+
+    fn tell(&self, landing: &Result<Arc<HeldToken>, Error>, asked_at: Duration, now: Duration) {
+        let event = match landing {
+            Ok(token) => Event::TokenGranted { took: now.saturating_sub(asked_at), life: token.expires_at - asked_at },
+            Err(error) => {
+                tracing::warn!(%error, "No token was granted");
+                Event::TokenFailed { code: error.code().map(str::to_owned) }
+            }
+        };
+        self.shared.observer.on(&event);
     }
 }
 
@@ -252,20 +276,31 @@ impl Drop for Flight {
     }
 }
 
-/// Waits for the time to refresh, and starts a token request if the token was used. Ends with the client.
-async fn refresh(shared: Weak<Shared>, clock: &dyn Clock, next: Next) {
+/// Waits for the time to refresh, and starts a token request if the token was used. Ends with the client, and
+/// when a later token request ends, which waits on its own.
+async fn refresh(shared: Weak<Shared>, mut later: watch::Receiver<u64>, clock: &dyn Clock, next: Next) {
     let Next::At(at) = next else {
         return;
     };
-    clock.sleep(at.saturating_sub(clock.now())).await;
+    tokio::select! {
+        () = clock.sleep(at.saturating_sub(clock.now())) => {}
+        _ = later.changed() => return,
+    }
     let Some(shared) = shared.upgrade() else {
         return;
     };
     let mut state = shared.state.lock();
     if state.token.is_due(clock.now()) {
         // Started from within a task, and so within a runtime.
-        let _ = shared.fly(&mut state);
+        let _ = shared.fly(state);
     }
+}
+
+fn given_up() -> Error {
+    Error::configuration(
+        "token requests end before they have an answer, because the tokio runtime is being shut down or what reads \
+         the secret panics; call the client from a runtime that lives on",
+    )
 }
 
 fn no_runtime() -> Error {

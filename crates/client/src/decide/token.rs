@@ -141,7 +141,7 @@ impl TokenState {
             expires_at: asked_at + life,
             scope: grant.scope,
         });
-        let refresh_at = asked_at + refresh_after;
+        let refresh_at = asked_at.saturating_add(refresh_after);
         self.held = Some(Held { token: Arc::clone(&token), refresh_at, was_used: false });
         (token, Next::At(refresh_at))
     }
@@ -150,7 +150,8 @@ impl TokenState {
     pub(crate) fn failed(&mut self, error: &Error, now: Duration, chance: u64) -> Next {
         self.is_fetching = false;
         let back_off = self.escalation.fail(chance);
-        let wait = error.retry_after().map_or(back_off, |told| told.max(Duration::from_millis(1)));
+        // No patience at all, asked for again and again, would be a loop.
+        let wait = error.retry_after().filter(|told| !told.is_zero()).unwrap_or(back_off);
         self.quiet = Some((now + wait, error.clone()));
         match &self.held {
             Some(held) if now + wait < held.token.expires_at => Next::At(now + wait),

@@ -1,5 +1,6 @@
 //! Time that a test moves.
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -79,12 +80,18 @@ impl ManualClock {
                 let mut state = self.inner.state.lock();
                 state.sleepers.retain(|(_, sleeper)| !sleeper.is_closed());
                 let now = state.now;
-                state.sleepers.iter().filter(|(at, _)| *at > now + at_least).count()
+                state.sleepers.iter().filter(|(at, _)| *at > now.saturating_add(at_least)).count()
             };
             if found >= sleepers || changes.changed().await.is_err() {
                 return;
             }
         }
+    }
+}
+
+impl fmt::Debug for ManualClock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ManualClock").field("now", &self.now()).finish_non_exhaustive()
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::convert::Infallible;
+use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -25,7 +26,7 @@ pub struct ScriptedServer {
 }
 
 /// What a test wants to be answered.
-#[derive(Clone)]
+#[derive(Debug, Clone)]
 pub struct Answer {
     status: StatusCode,
     headers: HeaderMap,
@@ -34,7 +35,7 @@ pub struct Answer {
     held: bool,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Ending {
     Whole,
     /// The connection breaks off after the body, which claims to be longer.
@@ -223,6 +224,12 @@ impl ScriptedServer {
                 return;
             }
         }
+    }
+}
+
+impl fmt::Debug for ScriptedServer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ScriptedServer").field("address", &self.address).finish_non_exhaustive()
     }
 }
 

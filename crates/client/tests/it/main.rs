@@ -11,6 +11,7 @@ mod https;
 mod keyring;
 mod openbao;
 mod place;
+mod refresh;
 mod tokens;
 mod vault;
 mod vault_answers;

@@ -75,15 +75,17 @@ async fn a_runtime_that_ends_takes_no_later_caller_along() {
 #[tokio::test]
 async fn it_is_refreshed_in_the_background_at_about_80_percent_of_its_life() {
     let mut moments = Vec::new();
-    for seed in 0..8 {
+    for (seed, life) in [3600, 3600, 3600, 3600, 60, 60, 20, 20].into_iter().enumerate() {
         let place = Place::new().await;
+        place.server.grant_tokens(life);
+        let (seed, life) = (seed as u64, Duration::from_secs(life));
         let client = place.builder().seed(seed).build().unwrap();
         assert_eq!(text(client.tokens()).await, "1");
         assert_eq!(text(client.tokens()).await, "1");
-        place.clock.until_sleeping(1, HOUR / 2).await;
+        place.clock.until_sleeping(1, life / 2).await;
         let moment = place.clock.next_wake().unwrap();
-        assert!(moment >= HOUR.mul_f64(0.75) && moment <= HOUR.mul_f64(0.85), "{moment:?}");
-        moments.push(moment);
+        assert!(moment >= life.mul_f64(0.75) && moment <= life.mul_f64(0.85), "{moment:?} of {life:?}");
+        moments.push(moment.as_secs_f64() / life.as_secs_f64());
         place.clock.pass(moment - Duration::from_millis(1));
         place.clock.until_idle().await;
         assert_eq!(place.server.token_requests(), 1, "too early");
@@ -91,6 +93,8 @@ async fn it_is_refreshed_in_the_background_at_about_80_percent_of_its_life() {
         place.clock.pass(Duration::from_millis(1));
         place.server.until_token_requests(2).await;
     }
+    moments.sort_by(f64::total_cmp);
+    assert!(moments[7] - moments[0] > 0.01, "jitter in proportion: {moments:?}");
     moments.dedup();
     assert_eq!(moments.len(), 8, "jitter");
 }
@@ -170,6 +174,12 @@ async fn a_life_that_is_not_told_is_short_and_never_for_ever() {
         r#"{"data":{"access_token":"sk-1","token_type":"Bearer"}}"#,
         r#"{"data":{"access_token":"sk-1","token_type":"Bearer","expires_in":0}}"#,
         r#"{"data":{"access_token":"sk-1","token_type":"Bearer","expires_in":null}}"#,
+        r#"{"data":{"access_token":"sk-1","token_type":"Bearer","expires_in":-5}}"#,
+        r#"{"data":{"access_token":"sk-1","token_type":"Bearer","expires_in":"-5"}}"#,
+        r#"{"data":{"access_token":"sk-1","token_type":"Bearer","expires_in":"soon"}}"#,
+        r#"{"data":{"access_token":"sk-1","token_type":"Bearer","expires_in":{"seconds":5}}}"#,
+        r#"{"data":{"access_token":"sk-1","token_type":"Bearer","expires_in":60.9}}"#,
+        r#"{"data":{"access_token":"sk-1","token_type":"Bearer","expires_in":"60"}}"#,
     ] {
         let place = Place::new().await;
         place.server.then_tokens([Answer::json(200, answer)]);
@@ -217,7 +227,7 @@ async fn a_token_request_has_a_time_limit_of_its_own() {
 #[tokio::test]
 async fn a_failure_is_backed_off_from_and_told_meanwhile() {
     let place = Place::new().await;
-    place.server.then_tokens([Answer::refusal(401, "invalid_client")]);
+    place.server.then_tokens([Answer::refusal(401, "invalid_client"), Answer::refusal(401, "invalid_client")]);
     let client = place.client();
     let error = client.tokens().token().await.unwrap_err();
     assert_eq!((error.code(), error.is_retryable()), (Some("invalid_client"), false));
@@ -227,8 +237,13 @@ async fn a_failure_is_backed_off_from_and_told_meanwhile() {
         assert!(again.retry_after().unwrap() >= Duration::from_millis(1));
     }
     assert_eq!(place.server.token_requests(), 1, "nobody asks during the back-off");
-    place.clock.pass(Duration::from_secs(2));
-    assert_eq!(text(client.tokens()).await, "2");
+    place.clock.pass(SECOND);
+    assert!(client.tokens().token().await.is_err());
+    let again = client.tokens().token().await.unwrap_err();
+    assert!(again.retry_after().unwrap() >= SECOND, "it grows");
+    assert_eq!(place.server.token_requests(), 2);
+    place.clock.pass(4 * SECOND);
+    assert_eq!(text(client.tokens()).await, "3");
 }
 
 #[tokio::test]
