@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use http::uri::PathAndQuery;
 use http::{Method, Request, Response};
-use tracing::Instrument as _;
 
 use crate::builder::ClientBuilder;
 use crate::clock::within;
@@ -153,8 +152,7 @@ impl Client {
 
     /// Sends a request that is for this client's own origin.
     pub(crate) async fn exchange(&self, request: Request<Body>) -> Result<Response<Body>, Error> {
-        let span = tracing::debug_span!("fuuffy.request", method = %request.method(), path = request.uri().path());
-        self.inner.session.call(request, |request| self.send(request)).instrument(span).await
+        self.inner.session.call(request, |request| self.send(request)).await
     }
 
     /// Sends a request as it is. Its answer is due in time, which begins anew with each piece of a body that

@@ -43,7 +43,7 @@ pub struct TokenLayer {
 }
 
 /// A service beneath a [`TokenLayer`].
-#[derive(Clone)]
+#[derive(Debug, Clone)]
 pub struct TokenService<S> {
     inner: S,
     layer: TokenLayer,

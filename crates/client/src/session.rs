@@ -8,10 +8,11 @@ use http::request::Parts;
 use http::{Request, Response, StatusCode, header};
 use http_body_util::{BodyExt as _, Limited};
 use parking_lot::Mutex;
+use tracing::Instrument as _;
 
 use crate::clock::Clock;
 use crate::decide::{
-    Budget, Escalation, Gates, Head, HeldToken, Hold, Pace, RETRIES, Verdict, is_repeatable, names_invalid_token,
+    Budget, Escalation, Gates, Head, HeldToken, Hold, Pace, RETRIES, Turn, Verdict, is_repeatable, names_invalid_token,
 };
 use crate::http_client::TransportError;
 use crate::observe::{Event, Observer, Reason};
@@ -51,6 +52,13 @@ struct Call {
     connect: Escalation,
 }
 
+/// A turn of a call that is paced. A call that ends before it is sent gives it back.
+struct TakenTurn<'a> {
+    pace: &'a Mutex<Pace>,
+    turn: Turn,
+    is_used: bool,
+}
+
 /// What to do after a response, or after none.
 enum Next {
     Done(Response<Body>),
@@ -71,7 +79,20 @@ impl Session {
     }
 
     /// Sends a request with a token, and again where that helps and is safe. A refusal is a response.
-    pub(crate) async fn call<F, Fut>(&self, request: Request<Body>, mut send: F) -> Result<Response<Body>, Error>
+    pub(crate) fn call<F, Fut>(
+        &self,
+        request: Request<Body>,
+        send: F,
+    ) -> impl Future<Output = Result<Response<Body>, Error>>
+    where
+        F: FnMut(Request<Body>) -> Fut,
+        Fut: Future<Output = Result<Response<Body>, TransportError>>,
+    {
+        let span = tracing::debug_span!("fuuffy.request", method = %request.method(), path = request.uri().path());
+        self.attempts(request, send).instrument(span)
+    }
+
+    async fn attempts<F, Fut>(&self, request: Request<Body>, mut send: F) -> Result<Response<Body>, Error>
     where
         F: FnMut(Request<Body>) -> Fut,
         Fut: Future<Output = Result<Response<Body>, TransportError>>,
@@ -81,14 +102,23 @@ impl Session {
         let mut call = Call::new();
         self.state.lock().budget.deposit();
         loop {
-            self.wait_for_gates(&parts, &mut call).await?;
-            let token = self.tokens.held().await?;
+            let turn = self.wait_for_turn(&mut call).await?;
+            // A gate may have been closed while a token was waited for, and a token may end at a gate.
+            let token = loop {
+                let token = self.tokens.held().await?;
+                if !self.wait_for_gates(&parts, &mut call).await? {
+                    break token;
+                }
+            };
             parts.headers.insert(header::AUTHORIZATION, token.authorization.clone());
             let Some(now_sent) = body.take().or_else(|| spare.take()) else {
                 return Err(Error::configuration("a body was to be sent twice"));
             };
             spare = now_sent.again();
             let sent_at = self.clock.now();
+            if let Some(turn) = turn {
+                turn.used();
+            }
             let outcome = send(Request::from_parts(parts.clone(), now_sent)).await;
             let next = match outcome {
                 Ok(response) => self.judge(response, &parts, &token, sent_at, spare.is_some(), &mut call).await?,
@@ -101,9 +131,24 @@ impl Session {
         }
     }
 
-    /// Waits while the gate of the request's endpoint is closed, and for its turn if calls are paced.
-    async fn wait_for_gates(&self, parts: &Parts, call: &mut Call) -> Result<(), Error> {
+    /// Waits for the call's turn if calls are paced.
+    async fn wait_for_turn(&self, call: &mut Call) -> Result<Option<TakenTurn<'_>>, Error> {
+        let Some(pace) = &self.pace else {
+            return Ok(None);
+        };
+        let because = StatusCode::TOO_MANY_REQUESTS;
+        let reserved = pace.lock().reserve(self.clock.now(), self.patience.saturating_sub(call.waited));
+        let turn = TakenTurn { pace, turn: reserved.map_err(|wait| Error::held(wait, because))?, is_used: false };
+        if !turn.turn.wait.is_zero() {
+            self.hold(turn.turn.wait, because, call).await?;
+        }
+        Ok(Some(turn))
+    }
+
+    /// Waits while the gate of the request's endpoint is closed. True: it was.
+    async fn wait_for_gates(&self, parts: &Parts, call: &mut Call) -> Result<bool, Error> {
         let path = self.below_base(parts);
+        let mut was_closed = false;
         loop {
             let now = self.clock.now();
             let closed = {
@@ -112,21 +157,15 @@ impl Session {
                 state.gates.wait(path, now, chance).map(|wait| (wait, state.gates.closed_by(now)))
             };
             let Some((wait, status)) = closed else {
-                break;
+                return Ok(was_closed);
             };
+            was_closed = true;
             self.hold(wait, status, call).await?;
         }
-        if let Some(pace) = &self.pace {
-            let wait = pace.lock().reserve(self.clock.now());
-            if !wait.is_zero() {
-                self.hold(wait, StatusCode::TOO_MANY_REQUESTS, call).await?;
-            }
-        }
-        Ok(())
     }
 
     async fn hold(&self, wait: Duration, because: StatusCode, call: &mut Call) -> Result<(), Error> {
-        if call.waited + wait > self.patience {
+        if call.waited.saturating_add(wait) > self.patience {
             return Err(Error::held(wait, because));
         }
         call.waited += wait;
@@ -155,7 +194,7 @@ impl Session {
         match head.verdict(|| self.clock.wall()) {
             Verdict::Pass => {
                 if head.status.is_success() {
-                    self.state.lock().gates.passed(self.below_base(parts));
+                    self.state.lock().gates.passed(self.below_base(parts), sent_at);
                 }
                 Ok(Next::Done(response))
             }
@@ -220,11 +259,14 @@ impl Session {
     /// Reads a refusal's body to learn whether the token is meant; it is whole in memory then. One that is
     /// no refusal of an API, too long or too slow, is left out.
     async fn read_refusal(&self, response: Response<Body>) -> (Response<Body>, bool) {
-        let (parts, body) = response.into_parts();
+        let (mut parts, body) = response.into_parts();
         let whole = tokio::select! {
             whole = Limited::new(body, LARGEST_REFUSAL).collect() => whole.ok(),
             () = self.clock.sleep(REFUSAL_PATIENCE) => None,
         };
+        if whole.is_none() {
+            parts.headers.remove(header::CONTENT_LENGTH);
+        }
         let bytes = whole.map(|whole| whole.to_bytes()).unwrap_or_default();
         let is_about_token = names_invalid_token(&bytes);
         (Response::from_parts(parts, Body::from(bytes)), is_about_token)
@@ -240,6 +282,20 @@ impl Call {
     const fn new() -> Self {
         let connect = Escalation::new(Duration::from_millis(100), Duration::from_secs(5));
         Self { retries: 0, waited: Duration::ZERO, was_refreshed: false, connect }
+    }
+}
+
+impl TakenTurn<'_> {
+    fn used(mut self) {
+        self.is_used = true;
+    }
+}
+
+impl Drop for TakenTurn<'_> {
+    fn drop(&mut self) {
+        if !self.is_used {
+            self.pace.lock().give_back(&self.turn);
+        }
     }
 }
 

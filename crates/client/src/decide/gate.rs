@@ -91,11 +91,17 @@ impl Gates {
         gate.open_at = gate.open_at.max(now + wait);
     }
 
-    /// A request went through.
-    pub(crate) fn passed(&mut self, path: &str) {
-        self.limited.escalation.succeed();
+    /// A request that was sent at `sent_at` went through. One that was under way when a gate was closed says
+    /// nothing of how it will be after.
+    pub(crate) fn passed(&mut self, path: &str, sent_at: Duration) {
+        if self.limited.open_at <= sent_at {
+            self.limited.escalation.succeed();
+        }
         if !self.unavailable.is_empty() {
-            self.unavailable.remove(endpoint(path));
+            let endpoint = endpoint(path);
+            if self.unavailable.get(endpoint).is_some_and(|gate| gate.open_at <= sent_at) {
+                self.unavailable.remove(endpoint);
+            }
         }
     }
 }

@@ -9,7 +9,7 @@ mod token;
 
 pub(crate) use backoff::{Budget, Escalation, RETRIES};
 pub(crate) use gate::{Gates, Hold};
-pub(crate) use pace::Pace;
+pub(crate) use pace::{Pace, Turn};
 pub(crate) use response::{Head, Verdict, is_repeatable, names_invalid_token};
 pub use token::Grant;
 pub(crate) use token::{Ask, HeldToken, Next, TokenState};

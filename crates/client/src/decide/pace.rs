@@ -12,6 +12,14 @@ pub(crate) struct Pace {
     next_at: Duration,
 }
 
+/// When a request may go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Turn {
+    pub(crate) wait: Duration,
+    /// By how much it moved those after it.
+    step: Duration,
+}
+
 /// A window of a limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Window {
@@ -29,23 +37,37 @@ impl Pace {
         self.window = Some(Window { resets_in: now + window.resets_in, ..window });
     }
 
-    /// How long the request that is about to be made should wait. It counts as made.
-    pub(crate) fn reserve(&mut self, now: Duration) -> Duration {
+    /// A turn for the request that is about to be made, which counts as made. Where it would come after more
+    /// than `patience`, none is taken, for whoever does not wait must not keep others waiting: that wait.
+    pub(crate) fn reserve(&mut self, now: Duration, patience: Duration) -> Result<Turn, Duration> {
         let Some(window) = self.window.as_mut().filter(|window| window.resets_in > now) else {
-            return Duration::ZERO;
+            return Ok(Turn { wait: Duration::ZERO, step: Duration::ZERO });
         };
-        let left = window.resets_in - now;
-        let remaining = window.remaining;
-        window.remaining = remaining.saturating_sub(1);
-        if window.limit.is_some_and(|limit| remaining.saturating_mul(2) > limit) {
-            return Duration::ZERO;
+        let is_ample = window.limit.is_some_and(|limit| window.remaining.saturating_mul(2) > limit);
+        let (wait, step) = if is_ample {
+            (Duration::ZERO, Duration::ZERO)
+        } else if window.remaining == 0 {
+            (window.resets_in - now, Duration::ZERO)
+        } else {
+            // What is left after the turns that are taken is shared by the time that is left after them.
+            let at = self.next_at.max(now).min(window.resets_in);
+            (at - now, (window.resets_in - at) / u32::try_from(window.remaining).unwrap_or(u32::MAX))
+        };
+        if wait > patience {
+            return Err(wait);
         }
-        if remaining == 0 {
-            return left;
+        window.remaining = window.remaining.saturating_sub(1);
+        if !step.is_zero() {
+            self.next_at = now + wait + step;
         }
-        let step = left / u32::try_from(remaining).unwrap_or(u32::MAX);
-        let at = self.next_at.max(now).min(window.resets_in);
-        self.next_at = at + step;
-        at - now
+        Ok(Turn { wait, step })
+    }
+
+    /// A turn that was not used. Turns after it stay where they are; the next one comes that much earlier.
+    pub(crate) fn give_back(&mut self, turn: &Turn) {
+        self.next_at = self.next_at.saturating_sub(turn.step);
+        if let Some(window) = self.window.as_mut().filter(|_| !turn.step.is_zero()) {
+            window.remaining = window.remaining.saturating_add(1);
+        }
     }
 }

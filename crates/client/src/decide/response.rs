@@ -1,5 +1,6 @@
 //! What a response means for the client, by its head and, where the head leaves it open, its body.
 
+use std::num::IntErrorKind;
 use std::time::{Duration, SystemTime};
 
 use fuuffy_protocol::Refused;
@@ -19,6 +20,8 @@ const RESET: HeaderName = HeaderName::from_static("x-ratelimit-reset");
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
+/// A window that lasts longer is as good as none.
+const LONGEST_WINDOW: Duration = Duration::from_secs(366 * 24 * 3600);
 /// No server is believed that asks for more patience.
 const LONGEST_WAIT: Duration = Duration::from_secs(24 * 3600);
 
@@ -79,6 +82,8 @@ impl Head<'_> {
         let text = self.text(&header::RETRY_AFTER)?;
         let wait = match text.parse::<u64>() {
             Ok(seconds) => Duration::from_secs(seconds),
+            // More seconds than fit.
+            Err(error) if *error.kind() == IntErrorKind::PosOverflow => LONGEST_WAIT,
             Err(_) => {
                 let now = self.date().unwrap_or(wall);
                 httpdate::parse_http_date(text).ok()?.duration_since(now).unwrap_or_default()
@@ -110,12 +115,13 @@ impl Head<'_> {
     /// How the client stands in its tightest window, by `RateLimit` (draft-ietf-httpapi-ratelimit-headers)
     /// or by `X-RateLimit-*`.
     pub(crate) fn window(&self, wall: SystemTime) -> Option<Window> {
-        self.standard_window().or_else(|| {
+        let window = self.standard_window().or_else(|| {
             let number = |name: &HeaderName| self.text(name)?.parse::<u64>().ok();
             let now = self.date().unwrap_or(wall).duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
             let resets_in = Duration::from_secs(number(&RESET)?).saturating_sub(now);
             Some(Window { limit: number(&LIMIT), remaining: number(&REMAINING)?, resets_in })
-        })
+        })?;
+        Some(Window { resets_in: window.resets_in.min(LONGEST_WINDOW), ..window })
     }
 
     fn standard_window(&self) -> Option<Window> {

@@ -38,6 +38,10 @@ async fn a_429_holds_all_callers_for_as_long_as_the_server_says() {
     place.clock.until_idle().await;
     assert_eq!(place.server.received(ORDERS).len(), 1, "not a millisecond early");
     // They are spread over a tenth of the wait, at most a second.
+    let mut waits: Vec<_> =
+        place.events.lock().iter().filter(|event| matches!(event, Event::Held { .. })).cloned().collect();
+    waits.dedup();
+    assert_eq!(waits.len(), 21, "spread");
     place.clock.pass(SECOND + Duration::from_millis(1));
     assert!(first.await.unwrap().is_ok());
     assert!(join_all(others).await.into_iter().all(|answer| answer.unwrap().is_ok()));
@@ -58,6 +62,64 @@ async fn a_503_holds_the_callers_of_that_endpoint_alone() {
     place.server.answer("/v1/orders/7", r#"{"data":[]}"#);
     place.clock.pass(21 * SECOND);
     assert!(held.await.unwrap().is_ok() && other.await.unwrap().is_ok());
+}
+
+#[tokio::test]
+async fn an_answer_that_was_under_way_opens_no_gate() {
+    let place = Place::new().await;
+    let patience = Answer::refusal(503, "service_unavailable").field("retry-after", "20");
+    place.server.then(ORDERS, [patience.held(), Answer::json(200, r#"{"data":[]}"#).held()]);
+    let client = place.client();
+    let first = call(&client, "/orders");
+    place.server.until(ORDERS, 1).await;
+    let second = call(&client, "/orders");
+    place.server.until(ORDERS, 2).await;
+    place.clock.pass(SECOND);
+    place.server.release();
+    place.until_held(1).await;
+    place.server.release();
+    assert!(second.await.unwrap().is_ok());
+    let third = call(&client, "/orders");
+    place.until_held(2).await;
+    assert_eq!(place.server.received(ORDERS).len(), 2);
+    place.clock.pass(21 * SECOND);
+    assert!(first.await.unwrap().is_ok() && third.await.unwrap().is_ok());
+}
+
+#[tokio::test]
+async fn a_gate_that_closes_while_a_token_is_waited_for_holds_too() {
+    let place = Place::new().await;
+    place.server.then_tokens([Answer::token("sk-1", 30), Answer::token("sk-2", 3600).held()]);
+    place.server.then(ORDERS, [limited("20").held()]);
+    let client = place.client();
+    let first = call(&client, "/orders");
+    place.server.until(ORDERS, 1).await;
+    place.clock.pass(30 * SECOND);
+    let second = call(&client, "/orders");
+    place.server.until_token_requests(2).await;
+    place.server.release();
+    while place.heard(|event| matches!(event, Event::Retried { .. })) == 0 {
+        tokio::task::yield_now().await;
+    }
+    place.server.release();
+    place.until_held(2).await;
+    assert_eq!(place.server.received(ORDERS).len(), 1);
+    place.clock.pass(21 * SECOND);
+    assert!(first.await.unwrap().is_ok() && second.await.unwrap().is_ok());
+}
+
+#[tokio::test]
+async fn a_429_of_the_api_holds_no_token_request() {
+    let place = Place::new().await;
+    place.server.then(ORDERS, [limited("300")]);
+    let client = place.client();
+    assert!(client.get("/orders").send().await.is_err());
+    place.clock.pass(Duration::from_secs(3600));
+    place.server.then(ORDERS, [limited("300")]);
+    assert!(client.get("/orders").send().await.is_err());
+    client.tokens().token().await.unwrap();
+    assert_eq!(place.server.token_requests(), 2);
+    assert_eq!(place.heard(|event| matches!(event, Event::Held { .. })), 0);
 }
 
 #[tokio::test]

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod answers;
+mod beneath;
 mod calls;
 mod credentials;
 mod gates;
@@ -10,6 +11,7 @@ mod gnome_keyring;
 mod https;
 mod keyring;
 mod openbao;
+mod pace;
 mod place;
 mod refresh;
 mod tokens;

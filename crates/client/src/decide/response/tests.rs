@@ -43,6 +43,7 @@ fn patience_is_read_in_seconds_or_as_a_date() {
     assert_eq!(wait("7"), Some(Duration::from_secs(7)));
     assert_eq!(wait("Thu, 01 Jan 1970 00:00:09 GMT"), Some(Duration::from_secs(9)));
     assert_eq!(wait("99999999999"), Some(LONGEST_WAIT));
+    assert_eq!(wait("99999999999999999999999"), Some(LONGEST_WAIT), "more than any number holds");
     for nonsense in ["-1", "soon", "1.5", ""] {
         assert_eq!(wait(nonsense), None, "{nonsense}");
     }
