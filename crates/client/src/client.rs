@@ -151,32 +151,41 @@ impl Client {
     }
 
     /// Sends a request that is for this client's own origin.
-    pub(crate) async fn exchange(&self, request: Request<Body>) -> Result<Response<Body>, Error> {
-        self.inner.session.call(request, |request| self.send(request)).await
+    pub(crate) fn exchange(&self, request: Request<Body>) -> impl Future<Output = Result<Response<Body>, Error>> {
+        self.inner.session.call(request, |request| self.send(request))
     }
 
-    /// Sends a request as it is. Its answer is due in time, which begins anew with each piece of a body that
-    /// streams.
+    /// Sends a request as it is. Its answer is due in time.
     async fn send(&self, request: Request<Body>) -> Result<Response<Body>, TransportError> {
-        let Inner { http, session, timeout: limit, .. } = &*self.inner;
-        let late = || Err(TransportError::timed_out(format!("no answer within {} s", limit.as_secs_f64())));
-        if *limit == Duration::MAX {
+        let Inner { http, session, timeout, .. } = &*self.inner;
+        if *timeout == Duration::MAX {
             return http.send(request).await;
         }
-        if request.body().is_whole() {
-            return within(&*session.clock, *limit, http.send(request)).await.unwrap_or_else(late);
+        if !request.body().is_whole() {
+            return Box::pin(self.send_streaming(request)).await;
         }
+        let sent = within(&*session.clock, *timeout, http.send(request)).await;
+        sent.unwrap_or_else(|| Err(self.late()))
+    }
+
+    /// The same for a body that streams: with each piece of it the time begins anew.
+    async fn send_streaming(&self, request: Request<Body>) -> Result<Response<Body>, TransportError> {
+        let Inner { http, session, timeout, .. } = &*self.inner;
         let (parts, body) = request.into_parts();
         let (body, moves) = body.watched();
         let mut sent = http.send(Request::from_parts(parts, body));
         loop {
             let before = moves.count();
-            match within(&*session.clock, *limit, &mut sent).await {
+            match within(&*session.clock, *timeout, &mut sent).await {
                 Some(outcome) => return outcome,
-                None if moves.count() == before => return late(),
+                None if moves.count() == before => return Err(self.late()),
                 None => {}
             }
         }
+    }
+
+    fn late(&self) -> TransportError {
+        TransportError::timed_out(format!("no answer within {} s", self.inner.timeout.as_secs_f64()))
     }
 
     /// Ends a wait for a whole answer to `what`.

@@ -122,7 +122,8 @@ impl Session {
             let outcome = send(Request::from_parts(parts.clone(), now_sent)).await;
             let next = match outcome {
                 Ok(response) => self.judge(response, &parts, &token, sent_at, spare.is_some(), &mut call).await?,
-                Err(error) => self.without_response(error, &parts, spare.is_some(), &mut call).await?,
+                // Boxed, as all that few calls come to: its size is paid by every call.
+                Err(error) => Box::pin(self.without_response(error, &parts, spare.is_some(), &mut call)).await?,
             };
             match next {
                 Next::Done(response) => return Ok(response),
@@ -140,7 +141,7 @@ impl Session {
         let reserved = pace.lock().reserve(self.clock.now(), self.patience.saturating_sub(call.waited));
         let turn = TakenTurn { pace, turn: reserved.map_err(|wait| Error::held(wait, because))?, is_used: false };
         if !turn.turn.wait.is_zero() {
-            self.hold(turn.turn.wait, because, call).await?;
+            Box::pin(self.hold(turn.turn.wait, because, call)).await?;
         }
         Ok(Some(turn))
     }
@@ -160,7 +161,7 @@ impl Session {
                 return Ok(was_closed);
             };
             was_closed = true;
-            self.hold(wait, status, call).await?;
+            Box::pin(self.hold(wait, status, call)).await?;
         }
     }
 
@@ -200,7 +201,7 @@ impl Session {
             }
             Verdict::TokenRefused => Ok(self.token_refused(response, token, has_body, call)),
             Verdict::ReadBody => {
-                let (response, is_about_token) = self.read_refusal(response).await;
+                let (response, is_about_token) = Box::pin(self.read_refusal(response)).await;
                 if is_about_token {
                     return Ok(self.token_refused(response, token, has_body, call));
                 }
