@@ -15,6 +15,46 @@
 //! # Ok(())
 //! # }
 //! ```
+//!
+//! # When something goes wrong
+//!
+//! What the server asks to be repeated was repeated already, as far as patience and the retry budget went. An
+//! [`Error`] tells the rest: in words what to do next, and to a program whether and when to try again.
+//!
+//! ```no_run
+//! # async fn run(client: fuuffy_client::Client) -> Result<(), fuuffy_client::Error> {
+//! match client.post("/orders").idempotency_key("order-7").json(&[7]).send().await {
+//!     Ok(answer) => println!("{}", answer.status()),
+//!     Err(error) if error.is_retryable() => println!("{error}; again after {:?}", error.retry_after()),
+//!     Err(error) => println!("{error}: {:?}, request {:?}", error.code(), error.request_id()),
+//! }
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # What the client does on its own
+//!
+//! An [`Observer`] hears of each token, retry and wait, to count them; a call is a `tracing` span,
+//! `fuuffy.request`, and a token request is `fuuffy.token`.
+//!
+//! ```
+//! use fuuffy_client::{Client, Event};
+//!
+//! let client = Client::builder().credentials("my-id", "my-secret").paced(true).observer(|event: &Event| match event {
+//!     Event::Retried { because } => println!("once more: {because:?}"),
+//!     Event::Held { wait } => println!("held up for {wait:?}"),
+//!     _ => {}
+//! });
+//! # client.build()?;
+//! # Ok::<(), fuuffy_client::Error>(())
+//! ```
+//!
+//! # Features
+//!
+//! - `reqwest`, by default: the HTTP client that is used unless [`ClientBuilder::http_client`] is given one.
+//! - `keyring`: a secret in the desktop's keyring.
+//! - `vault`: a secret that HashiCorp Vault or OpenBao keeps.
+//! - `test-util`: a server on a real socket that answers as a test says, and a clock that a test moves.
 
 mod base_url;
 mod body;

@@ -137,11 +137,9 @@ impl Session {
         let Some(pace) = &self.pace else {
             return Ok(None);
         };
-        let because = StatusCode::TOO_MANY_REQUESTS;
-        let reserved = pace.lock().reserve(self.clock.now(), self.patience.saturating_sub(call.waited));
-        let turn = TakenTurn { pace, turn: reserved.map_err(|wait| Error::held(wait, because))?, is_used: false };
+        let turn = TakenTurn { pace, turn: pace.lock().reserve(self.clock.now()), is_used: false };
         if !turn.turn.wait.is_zero() {
-            Box::pin(self.hold(turn.turn.wait, because, call)).await?;
+            Box::pin(self.hold(turn.turn.wait, StatusCode::TOO_MANY_REQUESTS, call)).await?;
         }
         Ok(Some(turn))
     }

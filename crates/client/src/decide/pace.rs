@@ -37,11 +37,10 @@ impl Pace {
         self.window = Some(Window { resets_in: now + window.resets_in, ..window });
     }
 
-    /// A turn for the request that is about to be made, which counts as made. Where it would come after more
-    /// than `patience`, none is taken, for whoever does not wait must not keep others waiting: that wait.
-    pub(crate) fn reserve(&mut self, now: Duration, patience: Duration) -> Result<Turn, Duration> {
+    /// A turn for the request that is about to be made, which counts as made until it is given back.
+    pub(crate) fn reserve(&mut self, now: Duration) -> Turn {
         let Some(window) = self.window.as_mut().filter(|window| window.resets_in > now) else {
-            return Ok(Turn { wait: Duration::ZERO, step: Duration::ZERO });
+            return Turn { wait: Duration::ZERO, step: Duration::ZERO };
         };
         let is_ample = window.limit.is_some_and(|limit| window.remaining.saturating_mul(2) > limit);
         let (wait, step) = if is_ample {
@@ -53,17 +52,14 @@ impl Pace {
             let at = self.next_at.max(now).min(window.resets_in);
             (at - now, (window.resets_in - at) / u32::try_from(window.remaining).unwrap_or(u32::MAX))
         };
-        if wait > patience {
-            return Err(wait);
-        }
         window.remaining = window.remaining.saturating_sub(1);
         if !step.is_zero() {
             self.next_at = now + wait + step;
         }
-        Ok(Turn { wait, step })
+        Turn { wait, step }
     }
 
-    /// A turn that was not used. Turns after it stay where they are; the next one comes that much earlier.
+    /// A turn that was not used, for whoever does not wait must not keep others waiting. Turns after it stay where they are; the next one comes that much earlier.
     pub(crate) fn give_back(&mut self, turn: &Turn) {
         self.next_at = self.next_at.saturating_sub(turn.step);
         if let Some(window) = self.window.as_mut().filter(|_| !turn.step.is_zero()) {

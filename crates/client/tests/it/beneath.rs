@@ -83,6 +83,8 @@ impl tracing::Subscriber for Spans {
 #[tokio::test]
 async fn a_call_is_one_span_by_the_client_and_by_the_layer() {
     let spans = Arc::new(AtomicUsize::new(0));
+    // While there is but one subscriber, a span that another test's thread meets first is off everywhere.
+    let _second = tracing::Dispatch::new(Spans(Arc::default()));
     let _watched = tracing::subscriber::set_default(Spans(Arc::clone(&spans)));
     let place = Place::new().await;
     let client = place.client();
