@@ -9,8 +9,10 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{Request, Response};
+use http::uri::{Authority, Scheme};
+use http::{Request, Response, Uri};
 use http_body::{Body as HttpBody, Frame, SizeHint};
+use reqwest::Url;
 use tokio::time::{Sleep, sleep};
 
 use crate::body::BodyError;
@@ -28,6 +30,15 @@ pub struct ReqwestClient {
     client: reqwest::Client,
     /// Whether there was an answer, so that a connection may have been kept.
     has_served: Arc<AtomicBool>,
+    origin: Option<Arc<Origin>>,
+}
+
+/// Where nearly all requests go. Parsing a whole URL each time would cost more than all else that is done here.
+#[derive(Debug)]
+struct Origin {
+    scheme: Scheme,
+    authority: Authority,
+    url: Url,
 }
 
 impl ReqwestClient {
@@ -53,7 +64,39 @@ impl ReqwestClient {
             let advice = "are ca-certificates installed, and is SSL_CERT_FILE, if it is set, a file of them?";
             Error::configuration(format!("no HTTP client: {}; {advice}", root_of(&error)))
         })?;
-        Ok(Self::from(client))
+        Ok(Self { origin: Origin::of(base_url).map(Arc::new), ..Self::from(client) })
+    }
+
+    fn request(&self, request: Request<Body>) -> Result<reqwest::Request, TransportError> {
+        let (parts, body) = request.into_parts();
+        let known = self.origin.as_ref().and_then(|origin| origin.join(&parts.uri));
+        let url = match known {
+            Some(url) => url,
+            None => Url::parse(&parts.uri.to_string()).map_err(TransportError::connect)?,
+        };
+        let mut request = reqwest::Request::new(parts.method, url);
+        *request.headers_mut() = parts.headers;
+        *request.body_mut() = Some(to_reqwest(body));
+        Ok(request)
+    }
+}
+
+impl Origin {
+    fn of(base_url: &BaseUrl) -> Option<Self> {
+        let parts = base_url.at("/").ok()?.into_parts();
+        let (scheme, authority) = parts.scheme.zip(parts.authority)?;
+        Some(Self { scheme, authority, url: Url::parse(&base_url.to_string()).ok()? })
+    }
+
+    /// The URL of a target at this origin; `None` where it is elsewhere.
+    fn join(&self, uri: &Uri) -> Option<Url> {
+        if uri.scheme() != Some(&self.scheme) || uri.authority() != Some(&self.authority) {
+            return None;
+        }
+        let mut url = self.url.clone();
+        url.set_path(uri.path());
+        url.set_query(uri.query());
+        Some(url)
     }
 }
 
@@ -89,15 +132,15 @@ impl HttpBody for Watched {
 impl From<reqwest::Client> for ReqwestClient {
     /// A client of one's own making. It should follow no redirects.
     fn from(client: reqwest::Client) -> Self {
-        Self { client, has_served: Arc::default() }
+        Self { client, has_served: Arc::default(), origin: None }
     }
 }
 
 impl HttpClient for ReqwestClient {
     fn send(&self, request: Request<Body>) -> BoxFuture<'_, Result<Response<Body>, TransportError>> {
-        let sending = match request.map(to_reqwest).try_into() {
+        let sending = match self.request(request) {
             Ok(request) => self.client.execute(request),
-            Err(error) => return Box::pin(std::future::ready(Err(TransportError::connect(error)))),
+            Err(error) => return Box::pin(std::future::ready(Err(error))),
         };
         Box::pin(async move {
             let response = sending.await.map_err(|error| {
