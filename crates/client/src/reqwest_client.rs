@@ -9,6 +9,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures_util::FutureExt as _;
 use http::uri::{Authority, Scheme};
 use http::{Request, Response, Uri};
 use http_body::{Body as HttpBody, Frame, SizeHint};
@@ -65,6 +66,25 @@ impl ReqwestClient {
             Error::configuration(format!("no HTTP client: {}; {advice}", root_of(&error)))
         })?;
         Ok(Self { origin: Origin::of(base_url).map(Arc::new), ..Self::from(client) })
+    }
+
+    /// What became of a request, in the words of this crate.
+    fn outcome(&self, sent: reqwest::Result<reqwest::Response>) -> Result<Response<Body>, TransportError> {
+        let response = sent.map_err(|error| {
+            let error = error.without_url();
+            match TlsFault::beneath(&error).filter(|_| error.is_connect()) {
+                Some(fault) => TransportError::tls(fault, error),
+                None if error.is_connect() => TransportError::connect(error),
+                // reqwest does not tell which connection it was; it is known that there can be an old one.
+                None if self.has_served.load(Ordering::Relaxed) && broken::is_closed(&error) => {
+                    TransportError::stale(error)
+                }
+                None => TransportError::exchange(error),
+            }
+        })?;
+        self.has_served.store(true, Ordering::Relaxed);
+        let watched = |body| Body::streaming(Watched { body, timer: None });
+        Ok(http::Response::<reqwest::Body>::from(response).map(watched))
     }
 
     fn request(&self, request: Request<Body>) -> Result<reqwest::Request, TransportError> {
@@ -142,23 +162,8 @@ impl HttpClient for ReqwestClient {
             Ok(request) => self.client.execute(request),
             Err(error) => return Box::pin(std::future::ready(Err(error))),
         };
-        Box::pin(async move {
-            let response = sending.await.map_err(|error| {
-                let error = error.without_url();
-                match TlsFault::beneath(&error).filter(|_| error.is_connect()) {
-                    Some(fault) => TransportError::tls(fault, error),
-                    None if error.is_connect() => TransportError::connect(error),
-                    // reqwest does not tell which connection it was; it is known that there can be an old one.
-                    None if self.has_served.load(Ordering::Relaxed) && broken::is_closed(&error) => {
-                        TransportError::stale(error)
-                    }
-                    None => TransportError::exchange(error),
-                }
-            })?;
-            self.has_served.store(true, Ordering::Relaxed);
-            let watched = |body| Body::streaming(Watched { body, timer: None });
-            Ok(http::Response::<reqwest::Body>::from(response).map(watched))
-        })
+        // Mapped, for a block that awaits it would hold it twice.
+        Box::pin(sending.map(|sent| self.outcome(sent)))
     }
 }
 
