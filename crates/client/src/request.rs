@@ -91,7 +91,11 @@ impl RequestBuilder {
     /// # Errors
     /// [`Error`]: what to do is in its words, whether to try again in [`Error::is_retryable`].
     pub async fn send(self) -> Result<Response, Error> {
-        self.send_any().await?.check().await
+        let response = self.send_any().await?;
+        if response.status().is_success() || response.status().is_informational() {
+            return Ok(response);
+        }
+        Err(Box::pin(response.into_error()).await)
     }
 
     /// Sends the request; a refusal is an answer like any other.
@@ -259,14 +263,11 @@ impl Response {
     }
 
     /// A refusal becomes an error.
-    async fn check(self) -> Result<Self, Error> {
-        if self.status().is_success() || self.status().is_informational() {
-            return Ok(self);
-        }
+    async fn into_error(self) -> Error {
         let (what, status, id) = (what(&self.method, &self.uri), self.status(), self.request_id());
         let retry_after = self.head().retry_after(self.client.wall());
         let refused = self.bytes().await.ok().and_then(|bytes| Refused::parse(&bytes));
-        Err(Error::refused(&what, status, refused, id, retry_after))
+        Error::refused(&what, status, refused, id, retry_after)
     }
 
     fn head(&self) -> Head<'_> {

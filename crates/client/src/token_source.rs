@@ -120,29 +120,30 @@ impl TokenSource {
     }
 
     pub(crate) async fn held(&self) -> Result<Arc<HeldToken>, Error> {
+        match self.shared.step() {
+            Step::Done(outcome) => outcome,
+            // Boxed, for few calls come to wait and all would pay its size.
+            step => Box::pin(self.wait_for_token(step)).await,
+        }
+    }
+
+    async fn wait_for_token(&self, mut step: Step) -> Result<Arc<HeldToken>, Error> {
         let (mut waited, mut failures, mut lost) = (Duration::ZERO, 0, 0);
         let mut last = None;
         loop {
-            match self.shared.step() {
+            match step {
                 Step::Done(outcome) => return outcome,
-                Step::Join(mut flight) => {
-                    let Ok(landing) = flight.wait_for(Option::is_some).await.map(|landing| landing.clone()) else {
-                        // It may have been another runtime's, which was shut down.
-                        lost += 1;
-                        if lost > RETRIES {
-                            return Err(given_up());
-                        }
-                        continue;
-                    };
-                    match landing {
-                        Some(Err(error)) if error.is_retryable() && failures < RETRIES => {
-                            failures += 1;
-                            last = Some(error);
-                        }
-                        Some(outcome) => return outcome,
-                        None => {}
+                Step::Join(mut flight) => match flight.wait_for(Option::is_some).await.map(|landing| landing.clone()) {
+                    Ok(Some(Err(error))) if error.is_retryable() && failures < RETRIES => {
+                        failures += 1;
+                        last = Some(error);
                     }
-                }
+                    Ok(Some(outcome)) => return outcome,
+                    Ok(None) => {}
+                    // It may have been another runtime's, which was shut down.
+                    Err(_) if lost < RETRIES => lost += 1,
+                    Err(_) => return Err(given_up()),
+                },
                 Step::Hold(wait, error) => {
                     // A failure that a caller has not seen yet may have been another one's to wait out.
                     if !error.is_retryable() || waited + wait > self.shared.patience {
@@ -153,6 +154,7 @@ impl TokenSource {
                     self.shared.clock.sleep(wait).await;
                 }
             }
+            step = self.shared.step();
         }
     }
 
