@@ -87,14 +87,18 @@ impl BaseUrl {
     /// # Errors
     /// A URL of its own, a segment `.` or `..` that could lead elsewhere, or characters that no URL has.
     pub fn join(&self, path: &str) -> Result<Uri, Error> {
-        if path.contains("://") && !path.starts_with('/') {
+        let is_rooted = path.starts_with('/');
+        if !is_rooted && path.contains("://") {
             return Err(Error::configuration("give a path below the base URL, as in /orders, not a URL"));
         }
         if has_dot_segment(path) {
             return Err(Error::configuration("the path has a segment . or .., which may lead out of the base URL"));
         }
-        let slash = if path.starts_with('/') { "" } else { "/" };
-        self.at(format!("{}{slash}{path}", self.path))
+        let mut target = String::with_capacity(self.path.len() + 1 + path.len());
+        target.push_str(&self.path);
+        target.push_str(if is_rooted { "" } else { "/" });
+        target.push_str(path);
+        self.at(target)
     }
 
     /// A path and query at this origin, whatever the base URL's own path.
@@ -130,6 +134,9 @@ impl fmt::Display for BaseUrl {
 
 /// By whatever spelling an HTTP client beneath reads as one (URL Standard §4.4).
 fn has_dot_segment(path: &str) -> bool {
+    if !path.contains(['.', '%']) {
+        return false;
+    }
     let path = path.split(['?', '#']).next().unwrap_or_default().to_ascii_lowercase().replace("%2e", ".");
     path.split(['/', '\\']).any(|segment| matches!(segment, "." | ".."))
 }

@@ -119,7 +119,10 @@ impl Session {
             if let Some(turn) = turn {
                 turn.used();
             }
-            let outcome = send(Request::from_parts(parts.clone(), now_sent)).await;
+            // The copy is the one that is kept: it has no room for the fields that are added further down.
+            let kept = parts.clone();
+            let outcome = send(Request::from_parts(parts, now_sent)).await;
+            parts = kept;
             let next = match outcome {
                 Ok(response) => self.judge(response, &parts, &token, sent_at, spare.is_some(), &mut call).await?,
                 // Boxed, as all that few calls come to: its size is paid by every call.
