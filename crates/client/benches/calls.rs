@@ -52,50 +52,79 @@ fn failed(error: impl std::error::Error) -> Error {
     Error::configuration(error.to_string())
 }
 
-/// The same GET by the client and by reqwest alone, in turn: medians of time and CPU for one call.
+/// Who calls, in turn.
+#[derive(Clone)]
+enum Caller {
+    Ours(Client),
+    Bare { http: reqwest::Client, url: String, bearer: String },
+}
+
+impl Caller {
+    /// The same GET: the same fields, and the whole answer read.
+    async fn call(&self) -> Result<(), Error> {
+        match self {
+            Self::Ours(client) => drop(client.get("/orders").send().await?.bytes().await?),
+            Self::Bare { http, url, bearer } => {
+                let request = http.get(url).header("authorization", bearer).header("accept", "application/json");
+                let response = request.send().await.map_err(failed)?.error_for_status().map_err(failed)?;
+                drop(response.bytes().await.map_err(failed)?);
+            }
+        }
+        Ok(())
+    }
+
+    /// Time and CPU of one call, in microseconds, with so many at once.
+    async fn measure(&self, at_once: u32) -> Result<(f64, f64), Error> {
+        let (began, cpu) = (Instant::now(), spent());
+        let tasks: Vec<_> = (0..at_once)
+            .map(|_| {
+                let caller = self.clone();
+                tokio::spawn(async move {
+                    for _ in 0..CALLS / at_once {
+                        caller.call().await?;
+                    }
+                    Ok::<(), Error>(())
+                })
+            })
+            .collect();
+        for task in tasks {
+            task.await.map_err(failed)??;
+        }
+        let micros = |time: Duration| time.as_secs_f64() * 1e6 / f64::from(CALLS);
+        Ok((micros(began.elapsed()), micros(spent() - cpu)))
+    }
+}
+
+/// The client and reqwest alone, in turn, one call after the other and sixteen at once: medians.
 async fn overhead(base_url: &str) -> Result<String, Error> {
     let (ours, url) = (client(base_url)?, format!("{}/orders", BaseUrl::parse(base_url)?));
-    let bare = reqwest::Client::builder()
-        .redirect(reqwest::redirect::Policy::none())
-        .no_proxy()
-        .user_agent("bench")
-        .build()
-        .map_err(failed)?;
-    let token = ours.tokens().token().await?;
-    let bearer = format!("Bearer {}", token.reveal());
-    let (mut by_ours, mut by_bare) = (Vec::new(), Vec::new());
-    for round in 0..=ROUNDS {
-        let (began, cpu) = (Instant::now(), spent());
-        for _ in 0..CALLS {
-            ours.get("/orders").send().await?.bytes().await?;
+    let bearer = format!("Bearer {}", ours.tokens().token().await?.reveal());
+    let bare = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).no_proxy().user_agent("bench");
+    let bare = Caller::Bare { http: bare.build().map_err(failed)?, url, bearer };
+    let callers = [("fuuffy-client", Caller::Ours(ours)), ("reqwest", bare)];
+    let mut shown = serde_json::json!({});
+    for (how, at_once) in [("one", 1), ("sixteen", 16)] {
+        let mut times: [Vec<f64>; 4] = Default::default();
+        for round in 0..=ROUNDS {
+            for (number, (_, caller)) in callers.iter().enumerate() {
+                let (elapsed, cpu) = caller.measure(at_once).await?;
+                // The first round warms both up.
+                if round > 0 {
+                    times[number].push(elapsed);
+                    times[number + 2].push(cpu);
+                }
+            }
         }
-        let of_ours = (began.elapsed() / CALLS, (spent() - cpu) / CALLS);
-        let (began, cpu) = (Instant::now(), spent());
-        for _ in 0..CALLS {
-            let request = bare.get(&url).header("authorization", &bearer).header("accept", "application/json");
-            let response = request.send().await.map_err(failed)?.error_for_status().map_err(failed)?;
-            response.bytes().await.map_err(failed)?;
-        }
-        let of_bare = (began.elapsed() / CALLS, (spent() - cpu) / CALLS);
-        // The first round warms both up.
-        if round > 0 {
-            by_ours.push(of_ours);
-            by_bare.push(of_bare);
-        }
+        let [ours, bare, ours_cpu, bare_cpu] = times.map(|mut times| {
+            times.sort_by(f64::total_cmp);
+            times[times.len() / 2]
+        });
+        let names = (callers[0].0, callers[1].0);
+        shown[how] = serde_json::json!({
+            "us": {names.0: ours, names.1: bare},
+            "cpu_us": {names.0: ours_cpu, names.1: bare_cpu},
+        });
     }
-    let median = |mut times: Vec<(Duration, Duration)>| {
-        let middle = |times: &mut Vec<Duration>| {
-            times.sort();
-            times[times.len() / 2].as_secs_f64() * 1e6
-        };
-        let (mut elapsed, mut cpu): (Vec<_>, Vec<_>) = times.drain(..).unzip();
-        (middle(&mut elapsed), middle(&mut cpu))
-    };
-    let ((ours_us, ours_cpu), (bare_us, bare_cpu)) = (median(by_ours), median(by_bare));
-    let shown = serde_json::json!({
-        "us": {"fuuffy-client": ours_us, "reqwest": bare_us},
-        "cpu_us": {"fuuffy-client": ours_cpu, "reqwest": bare_cpu},
-    });
     Ok(shown.to_string())
 }
 
