@@ -4,11 +4,13 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::header::{self, HeaderValue};
+use http::request::Parts;
 use http::uri::PathAndQuery;
 use http::{Method, Request, Response};
 
 use crate::builder::ClientBuilder;
-use crate::clock::within;
+use crate::clock::{BoxFuture, within};
 use crate::credentials::Variables;
 use crate::http_client::{HttpClient, TransportError};
 use crate::request::RequestBuilder;
@@ -147,41 +149,45 @@ impl Client {
     pub async fn execute(&self, mut request: Request<Body>) -> Result<Response<Body>, Error> {
         let target = request.uri().path_and_query().cloned().unwrap_or(PathAndQuery::from_static("/"));
         *request.uri_mut() = self.inner.base_url.at(target)?;
-        self.exchange(request).await
+        let (parts, body) = request.into_parts();
+        self.inner.session.call(&parts, body, |request| self.send(request)).await
     }
 
-    /// Sends a request that is for this client's own origin.
-    pub(crate) fn exchange(&self, request: Request<Body>) -> impl Future<Output = Result<Response<Body>, Error>> {
-        self.inner.session.call(request, |request| self.send(request))
+    /// Asks this client's own origin for JSON, unless the request says otherwise.
+    pub(crate) fn ask(&self, parts: &Parts, body: Body) -> impl Future<Output = Result<Response<Body>, Error>> {
+        self.inner.session.call(parts, body, |mut request| {
+            request.headers_mut().entry(header::ACCEPT).or_insert(HeaderValue::from_static("application/json"));
+            self.send(request)
+        })
     }
 
     /// Sends a request as it is. Its answer is due in time.
-    async fn send(&self, request: Request<Body>) -> Result<Response<Body>, TransportError> {
+    fn send(&self, request: Request<Body>) -> impl Future<Output = Result<Response<Body>, TransportError>> {
         let Inner { http, session, timeout, .. } = &*self.inner;
-        if *timeout == Duration::MAX {
-            return http.send(request).await;
-        }
-        if !request.body().is_whole() {
-            return Box::pin(self.send_streaming(request)).await;
-        }
-        let sent = within(&*session.clock, *timeout, http.send(request)).await;
-        sent.unwrap_or_else(|| Err(self.late()))
+        let (sent, limit) = match request.body().is_whole() {
+            true => (http.send(request), *timeout),
+            false => (self.send_streaming(request), Duration::MAX),
+        };
+        let sent = within(&*session.clock, limit, sent);
+        async move { sent.await.unwrap_or_else(|| Err(self.late())) }
     }
 
     /// The same for a body that streams: with each piece of it the time begins anew.
-    async fn send_streaming(&self, request: Request<Body>) -> Result<Response<Body>, TransportError> {
+    fn send_streaming(&self, request: Request<Body>) -> BoxFuture<'_, Result<Response<Body>, TransportError>> {
         let Inner { http, session, timeout, .. } = &*self.inner;
         let (parts, body) = request.into_parts();
         let (body, moves) = body.watched();
         let mut sent = http.send(Request::from_parts(parts, body));
-        loop {
-            let before = moves.count();
-            match within(&*session.clock, *timeout, &mut sent).await {
-                Some(outcome) => return outcome,
-                None if moves.count() == before => return Err(self.late()),
-                None => {}
+        Box::pin(async move {
+            loop {
+                let before = moves.count();
+                match within(&*session.clock, *timeout, &mut sent).await {
+                    Some(outcome) => return outcome,
+                    None if moves.count() == before => return Err(self.late()),
+                    None => {}
+                }
             }
-        }
+        })
     }
 
     fn late(&self) -> TransportError {
@@ -192,7 +198,7 @@ impl Client {
     pub(crate) async fn within<T>(
         &self,
         what: impl FnOnce() -> String,
-        read: impl Future<Output = Result<T, Error>>,
+        read: impl Future<Output = Result<T, Error>> + Unpin,
     ) -> Result<T, Error> {
         let (limit, place) = (self.inner.timeout, self.inner.base_url.authority());
         let outcome = within(&*self.inner.session.clock, limit, read).await;

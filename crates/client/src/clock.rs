@@ -1,7 +1,7 @@
 //! Time, as it is passed in: a monotonic clock for decisions, the calendar only to tell skew by.
 
 use std::future::poll_fn;
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::task::Poll;
 use std::time::{Duration, SystemTime};
 
@@ -22,13 +22,15 @@ pub trait Clock: Send + Sync + 'static {
     fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()>;
 }
 
-/// Ends a wait after `limit`. What is ready at once costs no timer.
-pub(crate) async fn within<F: Future>(clock: &dyn Clock, limit: Duration, awaited: F) -> Option<F::Output> {
-    let mut awaited = pin!(awaited);
+/// Ends a wait after `limit`, and never if that is [`Duration::MAX`]. What is ready at once costs no timer.
+pub(crate) async fn within<F: Future + Unpin>(clock: &dyn Clock, limit: Duration, mut awaited: F) -> Option<F::Output> {
     let mut timer = None;
     poll_fn(|cx| {
-        if let Poll::Ready(outcome) = awaited.as_mut().poll(cx) {
+        if let Poll::Ready(outcome) = Pin::new(&mut awaited).poll(cx) {
             return Poll::Ready(Some(outcome));
+        }
+        if limit == Duration::MAX {
+            return Poll::Pending;
         }
         timer.get_or_insert_with(|| clock.sleep(limit)).as_mut().poll(cx).map(|()| None)
     })

@@ -97,7 +97,8 @@ where
                     sent.map(|response| response.map(Body::streaming)).map_err(TransportError::exchange)
                 }
             };
-            session.call(request, send).await
+            let (parts, body) = request.into_parts();
+            session.call(&parts, body, send).await
         })
     }
 }

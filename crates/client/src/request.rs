@@ -1,9 +1,12 @@
 //! One call: what is asked, and what was answered.
 
+use std::pin::pin;
+
 use bytes::Bytes;
 use futures_core::Stream;
 use fuuffy_protocol::Refused;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use http::request::Parts;
 use http::{Method, Request, StatusCode, Uri};
 use percent_encoding::utf8_percent_encode;
 use serde::Serialize;
@@ -103,17 +106,19 @@ impl RequestBuilder {
     /// # Errors
     /// There is no token or no answer, or the server asked for too much patience.
     pub async fn send_any(self) -> Result<Response, Error> {
+        let (client, parts, body) = self.ready()?;
+        let response = client.ask(&parts, body).await?;
+        Ok(Response { client, method: parts.method, uri: parts.uri, response })
+    }
+
+    fn ready(self) -> Result<(Client, Parts, Body), Error> {
         if let Some(fault) = self.fault {
             return Err(fault);
         }
         let uri = self.client.base_url().join(&self.path)?;
-        let (method, asked) = (self.method.clone(), uri.clone());
-        let mut request = Request::new(self.body);
-        (*request.method_mut(), *request.uri_mut(), *request.headers_mut()) = (self.method, uri, self.headers);
-        let accept = HeaderValue::from_static("application/json");
-        request.headers_mut().entry(header::ACCEPT).or_insert(accept);
-        let response = self.client.exchange(request).await?;
-        Ok(Response { client: self.client, method, uri: asked, response })
+        let (mut parts, ()) = Request::new(()).into_parts();
+        (parts.method, parts.uri, parts.headers) = (self.method, uri, self.headers);
+        Ok((self.client, parts, self.body))
     }
 
     /// Sends the request and reads the `data` of its answer.
@@ -219,7 +224,7 @@ impl Response {
         let Self { client, method, uri, response } = self;
         let (parts, body) = response.into_parts();
         let what = || what(&method, &uri);
-        let read = async {
+        let read = pin!(async {
             body.read(LARGEST).await.map_err(|fault| match fault {
                 ReadFault::TooLong => {
                     let id = Head { status: parts.status, headers: &parts.headers }.request_id();
@@ -231,7 +236,7 @@ impl Response {
                     Error::transport(&what(), place, TransportError::exchange(error))
                 }
             })
-        };
+        });
         client.within(what, read).await
     }
 

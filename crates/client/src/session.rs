@@ -61,7 +61,10 @@ struct TakenTurn<'a> {
 
 /// What to do after a response, or after none.
 enum Next {
-    Done(Response<Body>),
+    Done,
+    /// The response's body says whether the token was refused.
+    ReadBody,
+    TokenRefused,
     Again(Reason),
 }
 
@@ -81,89 +84,84 @@ impl Session {
     /// Sends a request with a token, and again where that helps and is safe. A refusal is a response.
     pub(crate) fn call<F, Fut>(
         &self,
-        request: Request<Body>,
+        parts: &Parts,
+        body: Body,
         send: F,
     ) -> impl Future<Output = Result<Response<Body>, Error>>
     where
         F: FnMut(Request<Body>) -> Fut,
         Fut: Future<Output = Result<Response<Body>, TransportError>>,
     {
-        let span = tracing::debug_span!("fuuffy.request", method = %request.method(), path = request.uri().path());
-        self.attempts(request, send).instrument(span)
+        let span = tracing::debug_span!("fuuffy.request", method = %parts.method, path = parts.uri.path());
+        self.attempts(parts, body, send).instrument(span)
     }
 
-    async fn attempts<F, Fut>(&self, request: Request<Body>, mut send: F) -> Result<Response<Body>, Error>
+    /// Every call pays for this future's size, and few come to wait: those waits are boxed.
+    async fn attempts<F, Fut>(&self, parts: &Parts, body: Body, mut send: F) -> Result<Response<Body>, Error>
     where
         F: FnMut(Request<Body>) -> Fut,
         Fut: Future<Output = Result<Response<Body>, TransportError>>,
     {
-        let (mut parts, body) = request.into_parts();
-        let (mut body, mut spare) = (Some(body), None);
-        let mut call = Call::new();
+        let (mut body, mut call) = (Some(body), Call::new());
         self.state.lock().budget.deposit();
         loop {
-            let turn = self.wait_for_turn(&mut call).await?;
+            let turn = match &self.pace {
+                Some(pace) => Some(Box::pin(self.wait_for_turn(pace, &mut call)).await?),
+                None => None,
+            };
             // A gate may have been closed while a token was waited for, and a token may end at a gate.
-            let token = loop {
+            let (token, sent_at) = loop {
                 let token = self.tokens.held().await?;
-                if !self.wait_for_gates(&parts, &mut call).await? {
-                    break token;
+                let now = self.clock.now();
+                match self.closed_gate(parts, now) {
+                    Some((wait, status)) => Box::pin(self.hold(wait, status, &mut call)).await?,
+                    None => break (token, now),
                 }
             };
-            parts.headers.insert(header::AUTHORIZATION, token.authorization.clone());
-            let Some(now_sent) = body.take().or_else(|| spare.take()) else {
+            let Some(now_sent) = body.take() else {
                 return Err(Error::configuration("a body was to be sent twice"));
             };
-            spare = now_sent.again();
-            let sent_at = self.clock.now();
+            body = now_sent.again();
             if let Some(turn) = turn {
                 turn.used();
             }
-            // The copy is the one that is kept: it has no room for the fields that are added further down.
-            let kept = parts.clone();
-            let outcome = send(Request::from_parts(parts, now_sent)).await;
-            parts = kept;
-            let next = match outcome {
-                Ok(response) => self.judge(response, &parts, &token, sent_at, spare.is_some(), &mut call).await?,
-                // Boxed, as all that few calls come to: its size is paid by every call.
-                Err(error) => Box::pin(self.without_response(error, &parts, spare.is_some(), &mut call)).await?,
+            let mut request = Request::from_parts(parts.clone(), now_sent);
+            request.headers_mut().insert(header::AUTHORIZATION, token.authorization.clone());
+            let because = match send(request).await {
+                Ok(mut response) => {
+                    let mut next = self.judge(&response, parts, sent_at, body.is_some(), &mut call);
+                    if matches!(next, Next::ReadBody) && Box::pin(self.is_about_token(&mut response)).await {
+                        next = Next::TokenRefused;
+                    }
+                    if matches!(next, Next::TokenRefused) {
+                        next = self.token_refused(&token, body.is_some(), &mut call);
+                    }
+                    match next {
+                        Next::Again(because) => because,
+                        _ => return Ok(response),
+                    }
+                }
+                Err(error) => Box::pin(self.without_response(error, parts, body.is_some(), &mut call)).await?,
             };
-            match next {
-                Next::Done(response) => return Ok(response),
-                Next::Again(because) => self.observer.on(&Event::Retried { because }),
-            }
+            self.observer.on(&Event::Retried { because });
         }
     }
 
-    /// Waits for the call's turn if calls are paced.
-    async fn wait_for_turn(&self, call: &mut Call) -> Result<Option<TakenTurn<'_>>, Error> {
-        let Some(pace) = &self.pace else {
-            return Ok(None);
-        };
+    /// Waits for the call's turn.
+    async fn wait_for_turn<'a>(&'a self, pace: &'a Mutex<Pace>, call: &mut Call) -> Result<TakenTurn<'a>, Error> {
         let turn = TakenTurn { pace, turn: pace.lock().reserve(self.clock.now()), is_used: false };
         if !turn.turn.wait.is_zero() {
-            Box::pin(self.hold(turn.turn.wait, StatusCode::TOO_MANY_REQUESTS, call)).await?;
+            self.hold(turn.turn.wait, StatusCode::TOO_MANY_REQUESTS, call).await?;
         }
-        Ok(Some(turn))
+        Ok(turn)
     }
 
-    /// Waits while the gate of the request's endpoint is closed. True: it was.
-    async fn wait_for_gates(&self, parts: &Parts, call: &mut Call) -> Result<bool, Error> {
-        let path = self.below_base(parts);
-        let mut was_closed = false;
-        loop {
-            let now = self.clock.now();
-            let closed = {
-                let state = &mut *self.state.lock();
-                let chance = state.chance.f64();
-                state.gates.wait(path, now, chance).map(|wait| (wait, state.gates.closed_by(now)))
-            };
-            let Some((wait, status)) = closed else {
-                return Ok(was_closed);
-            };
-            was_closed = true;
-            Box::pin(self.hold(wait, status, call)).await?;
-        }
+    /// How long the gate of the request's endpoint is still closed, if it is, and by which status.
+    fn closed_gate(&self, parts: &Parts, now: Duration) -> Option<(Duration, StatusCode)> {
+        let state = &mut *self.state.lock();
+        let chance = state.chance.f64();
+        let wait = state.gates.wait(self.below_base(parts), now, chance)?;
+        Some((wait, state.gates.closed_by(now)))
     }
 
     async fn hold(&self, wait: Duration, because: StatusCode, call: &mut Call) -> Result<(), Error> {
@@ -177,39 +175,31 @@ impl Session {
     }
 
     /// What a response means, and what follows from it for everybody else.
-    async fn judge(
+    fn judge(
         &self,
-        response: Response<Body>,
+        response: &Response<Body>,
         parts: &Parts,
-        token: &Arc<HeldToken>,
         sent_at: Duration,
         has_body: bool,
         call: &mut Call,
-    ) -> Result<Next, Error> {
-        let now = self.clock.now();
+    ) -> Next {
         let head = Head { status: response.status(), headers: response.headers() };
         if let Some(pace) = &self.pace
             && let Some(window) = head.window(self.clock.wall())
         {
-            pace.lock().told(window, now);
+            pace.lock().told(window, self.clock.now());
         }
         match head.verdict(|| self.clock.wall()) {
             Verdict::Pass => {
                 if head.status.is_success() {
                     self.state.lock().gates.passed(self.below_base(parts), sent_at);
                 }
-                Ok(Next::Done(response))
+                Next::Done
             }
-            Verdict::TokenRefused => Ok(self.token_refused(response, token, has_body, call)),
-            Verdict::ReadBody => {
-                let (response, is_about_token) = Box::pin(self.read_refusal(response)).await;
-                if is_about_token {
-                    return Ok(self.token_refused(response, token, has_body, call));
-                }
-                Ok(Next::Done(response))
-            }
+            Verdict::TokenRefused => Next::TokenRefused,
+            Verdict::ReadBody => Next::ReadBody,
             Verdict::Hold(hold, retry_after) => {
-                let path = self.below_base(parts);
+                let (path, now) = (self.below_base(parts), self.clock.now());
                 let is_safe = hold == Hold::Limited || is_repeatable(&parts.method, &parts.headers);
                 let may_repeat = self.retries && has_body && is_safe && call.retries < RETRIES;
                 let state = &mut *self.state.lock();
@@ -217,20 +207,20 @@ impl Session {
                 state.gates.refused(hold, path, (sent_at, now), retry_after, chance);
                 let wait = state.gates.wait(path, now, 1.0).unwrap_or_default();
                 if !may_repeat || call.waited + wait > self.patience || !state.budget.withdraw() {
-                    return Ok(Next::Done(response));
+                    return Next::Done;
                 }
                 call.retries += 1;
-                Ok(Next::Again(if hold == Hold::Limited { Reason::RateLimited } else { Reason::Unavailable }))
+                Next::Again(if hold == Hold::Limited { Reason::RateLimited } else { Reason::Unavailable })
             }
         }
     }
 
     /// The token is dropped, and the request sent once more with another if it can be. A second refusal is
     /// final.
-    fn token_refused(&self, response: Response<Body>, token: &Arc<HeldToken>, has_body: bool, call: &mut Call) -> Next {
+    fn token_refused(&self, token: &Arc<HeldToken>, has_body: bool, call: &mut Call) -> Next {
         self.tokens.refused(token);
         if !has_body || std::mem::replace(&mut call.was_refreshed, true) {
-            return Next::Done(response);
+            return Next::Done;
         }
         Next::Again(Reason::TokenRefused)
     }
@@ -242,7 +232,7 @@ impl Session {
         parts: &Parts,
         has_body: bool,
         call: &mut Call,
-    ) -> Result<Next, Error> {
+    ) -> Result<Reason, Error> {
         let is_safe = error.is_connect() || error.is_stale() && is_repeatable(&parts.method, &parts.headers);
         let may_repeat = self.retries && is_safe && has_body && call.retries < RETRIES;
         let wait = {
@@ -255,23 +245,24 @@ impl Session {
         };
         call.retries += 1;
         self.hold(wait, StatusCode::SERVICE_UNAVAILABLE, call).await?;
-        Ok(Next::Again(Reason::NoConnection))
+        Ok(Reason::NoConnection)
     }
 
     /// Reads a refusal's body to learn whether the token is meant; it is whole in memory then. One that is
     /// no refusal of an API, too long or too slow, is left out.
-    async fn read_refusal(&self, response: Response<Body>) -> (Response<Body>, bool) {
-        let (mut parts, body) = response.into_parts();
+    async fn is_about_token(&self, response: &mut Response<Body>) -> bool {
+        let body = std::mem::replace(response.body_mut(), Body::empty());
         let whole = tokio::select! {
             whole = Limited::new(body, LARGEST_REFUSAL).collect() => whole.ok(),
             () = self.clock.sleep(REFUSAL_PATIENCE) => None,
         };
         if whole.is_none() {
-            parts.headers.remove(header::CONTENT_LENGTH);
+            response.headers_mut().remove(header::CONTENT_LENGTH);
         }
         let bytes = whole.map(|whole| whole.to_bytes()).unwrap_or_default();
         let is_about_token = names_invalid_token(&bytes);
-        (Response::from_parts(parts, Body::from(bytes)), is_about_token)
+        *response.body_mut() = Body::from(bytes);
+        is_about_token
     }
 
     fn below_base<'a>(&self, parts: &'a Parts) -> &'a str {

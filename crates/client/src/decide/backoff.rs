@@ -17,7 +17,8 @@ const DEPOSIT: f32 = 0.1;
 pub(crate) struct Escalation {
     first: Duration,
     most: Duration,
-    waits: Option<ExponentialBackoff>,
+    /// Boxed, for mostly there is none.
+    waits: Option<Box<ExponentialBackoff>>,
 }
 
 impl Escalation {
@@ -28,13 +29,8 @@ impl Escalation {
     /// The wait after one more failure; `chance` is what its jitter comes from.
     pub(crate) fn fail(&mut self, chance: u64) -> Duration {
         let build = || {
-            ExponentialBuilder::new()
-                .with_min_delay(self.first)
-                .with_max_delay(self.most)
-                .without_max_times()
-                .with_jitter()
-                .with_jitter_seed(chance)
-                .build()
+            let builder = ExponentialBuilder::new().with_min_delay(self.first).with_max_delay(self.most);
+            Box::new(builder.without_max_times().with_jitter().with_jitter_seed(chance).build())
         };
         self.waits.get_or_insert_with(build).next().unwrap_or(self.most)
     }
