@@ -2,8 +2,11 @@
 
 use std::sync::Arc;
 
-use fuuffy_domain::{Client, ClientStatus, EnvironmentName, Lifetime, PlanName, ScopeSet, Timestamp};
-use fuuffy_store::NewClient;
+use fuuffy_domain::{
+    Cause, Client, ClientChange, ClientPatch, ClientStatus, EnvironmentName, Lifetime, PlanName, Revision, ScopeSet,
+    Timestamp,
+};
+use fuuffy_store::{Changed, Creation, NewClient, Part, PartOf};
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
@@ -20,6 +23,26 @@ pub(crate) struct Create {
     scope: Option<String>,
     plan: Option<String>,
     token_lifetime: Option<String>,
+    #[serde(default)]
+    may_rotate: bool,
+}
+
+/// What to change of a client; a member that is not there stays.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Patch {
+    name: Option<String>,
+    scope: Option<String>,
+    plan: Option<String>,
+    /// `null` for the environment's own.
+    #[serde(default, deserialize_with = "present")]
+    token_lifetime: Option<Option<String>>,
+    may_rotate: Option<bool>,
+}
+
+/// A member that is there, be it `null`.
+fn present<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Option<String>>, D::Error> {
+    Option::deserialize(deserializer).map(Some)
 }
 
 /// A client just made. Its secret is shown here and never again.
@@ -41,8 +64,12 @@ pub(crate) struct Shown {
     scope: String,
     plan: String,
     token_lifetime: Option<String>,
+    may_rotate: bool,
     created_at: Timestamp,
     live_secrets: usize,
+    /// Goes with the answer as its `ETag`.
+    #[serde(skip)]
+    pub(crate) revision: Revision,
 }
 
 impl Shown {
@@ -55,23 +82,26 @@ impl Shown {
             scope: client.scopes.to_string(),
             plan: client.plan.to_string(),
             token_lifetime: client.token_lifetime.map(|life| life.to_string()),
+            may_rotate: client.may_rotate,
             created_at: client.created_at,
             live_secrets: client.live_secrets(environment.clock.now()),
+            revision: client.revision,
         }
     }
 }
 
-pub(crate) async fn create(environment: &Environment, wanted: Create) -> Result<Created, DeedError> {
+pub(crate) async fn create(environment: &Environment, cause: Cause, wanted: Create) -> Result<Created, DeedError> {
     let name = checked_name(&wanted.name)?;
-    let scopes = ScopeSet::parse(wanted.scope.as_deref().unwrap_or_default())
-        .map_err(|fault| DeedError::Invalid(format!("scope: {fault}")))?;
+    let scopes = checked_scope(wanted.scope.as_deref().unwrap_or_default())?;
     let plan = checked_plan(environment, wanted.plan.as_deref().unwrap_or("standard"))?;
     let token_lifetime =
         wanted.token_lifetime.as_deref().map(|text| checked_lifetime(environment, text)).transpose()?;
     let id = environment.new_client_id()?;
     let (clear, secret) = environment.new_secret(None)?;
-    let new = NewClient { id, name, scopes, plan, token_lifetime, secret };
-    let client = environment.store.create_client(new).await?;
+    let new = NewClient { id, name, scopes, plan, token_lifetime, may_rotate: wanted.may_rotate, secret };
+    let Creation::Done(client) = environment.store.create_client(cause, new, None).await? else {
+        return Err(DeedError::NotFound("client"));
+    };
     tracing::info!(environment = %environment.name, client_id = %client.id, "A client was made");
     Ok(Created {
         client_id: client.id.to_string(),
@@ -81,45 +111,61 @@ pub(crate) async fn create(environment: &Environment, wanted: Create) -> Result<
     })
 }
 
-/// One page of all clients, oldest first, and how many there are.
-pub(crate) fn list(environment: &Environment, page: usize, per_page: usize) -> (Vec<Shown>, usize) {
-    let all = environment.store.directory().list();
-    let skipped = page.saturating_sub(1).saturating_mul(per_page);
-    let shown = all.iter().skip(skipped).take(per_page).map(|client| Shown::new(environment, client));
-    (shown.collect(), all.len())
+/// A part of all clients, oldest first.
+pub(crate) fn list(environment: &Environment, part: PartOf) -> Part<Shown> {
+    let Part { items, total } = environment.store.directory().list(part);
+    Part { items: items.iter().map(|client| Shown::new(environment, client)).collect(), total }
 }
 
 pub(crate) fn show(environment: &Environment, id: &str) -> Result<Shown, DeedError> {
     Ok(Shown::new(environment, &*find(environment, id)?))
 }
 
-/// From the acknowledgement on, no token of the client is accepted.
-pub(crate) async fn suspend(environment: &Environment, id: &str) -> Result<Shown, DeedError> {
-    let now = environment.clock.now();
-    let changed = environment.store.suspend_client(client_id(id)?, now).await?;
-    told(environment, changed, "A client was suspended")
+/// From the answer on, no token of the client that the change revokes is accepted.
+pub(crate) async fn change(
+    environment: &Environment,
+    cause: Cause,
+    id: &str,
+    seen: Option<Revision>,
+    change: ClientChange,
+) -> Result<Shown, DeedError> {
+    let what = match &change {
+        ClientChange::Suspend => "A client was suspended",
+        ClientChange::Resume => "A client was resumed",
+        ClientChange::Delete => "A client was deleted",
+        ClientChange::RevokeTokens => "The tokens of a client were revoked",
+        ClientChange::Patch(_) => "A client was changed",
+    };
+    let changed = environment.store.change_client(cause, client_id(id)?, seen, change).await?;
+    let client = match changed {
+        Changed::Done(client) => client,
+        Changed::Stale => return Err(DeedError::Stale),
+        Changed::Nothing => return Err(DeedError::NotFound("client")),
+    };
+    tracing::info!(environment = %environment.name, client_id = %client.id, "{what}");
+    Ok(Shown::new(environment, &client))
 }
 
-pub(crate) async fn resume(environment: &Environment, id: &str) -> Result<Shown, DeedError> {
-    let now = environment.clock.now();
-    let changed = environment.store.resume_client(client_id(id)?, now).await?;
-    told(environment, changed, "A client was resumed")
-}
-
-pub(crate) async fn delete(environment: &Environment, id: &str) -> Result<Shown, DeedError> {
-    let now = environment.clock.now();
-    let changed = environment.store.delete_client(client_id(id)?, now).await?;
-    told(environment, changed, "A client was deleted")
+pub(crate) fn checked_patch(environment: &Environment, patch: &Patch) -> Result<ClientPatch, DeedError> {
+    let token_lifetime = patch
+        .token_lifetime
+        .as_ref()
+        .map(|life| life.as_deref().map(|text| checked_lifetime(environment, text)).transpose());
+    Ok(ClientPatch {
+        name: patch.name.as_deref().map(checked_name).transpose()?,
+        scopes: patch.scope.as_deref().map(checked_scope).transpose()?,
+        plan: patch.plan.as_deref().map(|plan| checked_plan(environment, plan)).transpose()?,
+        token_lifetime: token_lifetime.transpose()?,
+        may_rotate: patch.may_rotate,
+    })
 }
 
 pub(crate) fn find(environment: &Environment, id: &str) -> Result<Arc<Client>, DeedError> {
     environment.store.directory().find(&client_id(id)?).ok_or(DeedError::NotFound("client"))
 }
 
-fn told(environment: &Environment, changed: Option<Arc<Client>>, what: &str) -> Result<Shown, DeedError> {
-    let client = changed.ok_or(DeedError::NotFound("client"))?;
-    tracing::info!(environment = %environment.name, client_id = %client.id, "{what}");
-    Ok(Shown::new(environment, &client))
+fn checked_scope(text: &str) -> Result<ScopeSet, DeedError> {
+    ScopeSet::parse(text).map_err(|fault| DeedError::Invalid(format!("scope: {fault}")))
 }
 
 fn checked_name(name: &str) -> Result<String, DeedError> {

@@ -1,8 +1,12 @@
 //! What every deed needs, and how deeds fail.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
-use fuuffy_domain::{ClientId, Clock, Entropy, EnvironmentName, Keyring, Lifetime, NoEntropy, PlanName, SecretId};
+use fuuffy_domain::{
+    Actor, Cause, ClientId, Clock, Entropy, EnvironmentName, Keyring, Lifetime, NoEntropy, PlanName, RequestId,
+    SecretId,
+};
 use fuuffy_protocol::ClientSecret;
 use fuuffy_store::{NewSecret, Store, StoreError};
 use thiserror::Error;
@@ -21,6 +25,8 @@ pub struct Environment {
     pub plans: Arc<dyn Fn(&PlanName) -> bool + Send + Sync>,
     /// The environment's token lifetime, which no client's exceeds.
     pub longest_lifetime: Lifetime,
+    /// How long nobody must have used a secret before it is safe to retire.
+    pub quiet: Lifetime,
     /// The server's clock.
     pub clock: Arc<dyn Clock>,
     /// Where ids and secrets come from.
@@ -36,6 +42,9 @@ pub enum DeedError {
     /// There is no such client, or it has no such secret.
     #[error("there is no such {0}")]
     NotFound(&'static str),
+    /// What was to be changed is not what was seen.
+    #[error("it was changed meanwhile")]
+    Stale,
     /// The client has three live secrets already.
     #[error("the client has three live secrets")]
     TooManySecrets,
@@ -48,6 +57,13 @@ pub enum DeedError {
 }
 
 impl Environment {
+    /// What the audit log will say of a deed that is asked for now.
+    pub(crate) fn cause(&self, actor: Actor, from: Option<IpAddr>, why: Option<String>) -> Result<Cause, DeedError> {
+        let (at, mut random) = (self.clock.now(), [0; 10]);
+        self.entropy.fill(&mut random)?;
+        Ok(Cause { actor, from, request: RequestId::generate(at, random), at, why })
+    }
+
     pub(crate) fn new_client_id(&self) -> Result<ClientId, DeedError> {
         let mut random = [0; 12];
         self.entropy.fill(&mut random)?;
@@ -65,7 +81,13 @@ impl Environment {
         self.entropy.fill(&mut *random)?;
         let secret = ClientSecret::from_random(self.name.secret_kind(), &mut random);
         let digest = self.keyring.secret_digests(&secret).swap_remove(0);
-        let new = NewSecret { id: SecretId::from_random(id), digest, created_at: self.clock.now(), expires_at };
+        let new = NewSecret {
+            id: SecretId::from_random(id),
+            digest,
+            created_at: self.clock.now(),
+            expires_at,
+            is_pending: false,
+        };
         Ok((secret, new))
     }
 }

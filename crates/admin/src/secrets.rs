@@ -1,7 +1,9 @@
 //! Secrets of a client: added, listed, retired.
 
-use fuuffy_domain::{Secret, SecretId, Timestamp};
-use fuuffy_store::{AddSecret, SecretChange};
+use std::net::IpAddr;
+
+use fuuffy_domain::{Actor, Cause, Client, Lifetime, Retirement, Secret, SecretId, SecretStatus, Timestamp};
+use fuuffy_store::{Changed, Conditions, Creation, SecretChange};
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
@@ -37,13 +39,27 @@ pub(crate) struct Shown {
     exposed_at: Option<Timestamp>,
 }
 
+/// All that is known of a secret.
+#[derive(Serialize)]
+pub(crate) struct Detail {
+    #[serde(flatten)]
+    shown: Shown,
+    status: SecretStatus,
+    last_used_from: Option<IpAddr>,
+    /// What used it last, by its `User-Agent`.
+    last_used_by: Option<String>,
+    /// Whether it can be retired without anybody noticing, and why.
+    safe_to_retire: bool,
+    evidence: Vec<String>,
+}
+
 impl From<&Secret> for Shown {
     fn from(secret: &Secret) -> Self {
         Self {
             secret_id: secret.id.to_string(),
             created_at: secret.created_at,
             expires_at: secret.expires_at,
-            last_used_at: secret.last_used_at,
+            last_used_at: secret.last_use.as_ref().map(|last| last.at),
             use_count: secret.use_count,
             retired_at: secret.retired_at,
             exposed_at: secret.exposed_at,
@@ -51,18 +67,40 @@ impl From<&Secret> for Shown {
     }
 }
 
-pub(crate) async fn add(environment: &Environment, client: &str, wanted: Add) -> Result<Added, DeedError> {
+impl Detail {
+    fn new(environment: &Environment, client: &Client, secret: &Secret) -> Self {
+        let now = environment.clock.now();
+        let life = client.token_lifetime.unwrap_or(environment.longest_lifetime).min(environment.longest_lifetime);
+        let Retirement { is_safe, evidence } = client.retirement(secret, life, environment.quiet, now);
+        Self {
+            shown: Shown::from(secret),
+            status: secret.status(now),
+            last_used_from: secret.last_use.as_ref().and_then(|last| last.from),
+            last_used_by: secret.last_use.as_ref().and_then(|last| last.agent.as_deref().map(str::to_owned)),
+            safe_to_retire: is_safe,
+            evidence,
+        }
+    }
+}
+
+pub(crate) async fn add(
+    environment: &Environment,
+    cause: Cause,
+    client: &str,
+    wanted: Add,
+) -> Result<Added, DeedError> {
     let expires_at = wanted.expires_at.as_deref().map(|text| checked_expiry(environment, text)).transpose()?;
     let id = client_id(client)?;
     let (clear, secret) = environment.new_secret(expires_at)?;
     let secret_id = secret.id.clone();
-    match environment.store.add_secret(id, secret).await? {
-        AddSecret::Added(client) => {
+    match environment.store.add_secret(cause, id, secret, Conditions::default()).await? {
+        Creation::Done(client) => {
             tracing::info!(environment = %environment.name, client_id = %client.id, %secret_id, "A secret was added");
             Ok(Added { secret_id: secret_id.to_string(), client_secret: Zeroizing::new(clear.reveal().to_owned()) })
         }
-        AddSecret::TooMany => Err(DeedError::TooManySecrets),
-        AddSecret::NoClient => Err(DeedError::NotFound("client")),
+        Creation::TooMany => Err(DeedError::TooManySecrets),
+        Creation::Stale | Creation::Before(_) => Err(DeedError::Stale),
+        Creation::NoClient => Err(DeedError::NotFound("client")),
     }
 }
 
@@ -71,15 +109,76 @@ pub(crate) fn list(environment: &Environment, client: &str) -> Result<Vec<Shown>
     Ok(clients::find(environment, client)?.secrets.iter().map(Shown::from).collect())
 }
 
-pub(crate) async fn retire(environment: &Environment, client: &str, secret: &str) -> Result<Shown, DeedError> {
+/// The same, with all that is known of each.
+pub(crate) fn details(environment: &Environment, client: &str) -> Result<Vec<Detail>, DeedError> {
+    let client = clients::find(environment, client)?;
+    Ok(client.secrets.iter().map(|secret| Detail::new(environment, &client, secret)).collect())
+}
+
+pub(crate) fn show(environment: &Environment, client: &str, secret: &str) -> Result<Detail, DeedError> {
+    let client = clients::find(environment, client)?;
+    let secret = client.secrets.iter().find(|known| known.id.as_str() == secret);
+    secret.map(|secret| Detail::new(environment, &client, secret)).ok_or(DeedError::NotFound("secret"))
+}
+
+/// How a secret is to be retired.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Retire {
+    /// Now, unless it is to go when nobody has used it for so long.
+    when_unused_for: Option<String>,
+}
+
+impl Retire {
+    pub(crate) fn change(&self) -> Result<SecretChange, DeedError> {
+        let Some(text) = &self.when_unused_for else {
+            return Ok(SecretChange::Retire);
+        };
+        let life = Lifetime::parse(text).map_err(|fault| DeedError::Invalid(format!("when_unused_for: {fault}")))?;
+        Ok(SecretChange::RetireWhenUnused(life.duration()))
+    }
+}
+
+pub(crate) async fn change(
+    environment: &Environment,
+    cause: Cause,
+    (client, secret): (&str, &str),
+    change: SecretChange,
+) -> Result<Detail, DeedError> {
     let secret = SecretId::parse(secret).map_err(|_| DeedError::NotFound("secret"))?;
-    clients::find(environment, client)?;
-    let change = SecretChange::Retire(environment.clock.now());
-    let changed = environment.store.change_secret(client_id(client)?, secret.clone(), change).await?;
-    let client = changed.ok_or(DeedError::NotFound("secret"))?;
-    tracing::info!(environment = %environment.name, client_id = %client.id, secret_id = %secret, "A secret was retired");
-    let retired = client.secrets.iter().find(|known| known.id == secret);
-    retired.map(Shown::from).ok_or(DeedError::NotFound("secret"))
+    let client = clients::find(environment, client)?.id.clone();
+    let client = match environment.store.change_secret(cause, (client, secret.clone()), None, change).await? {
+        Changed::Done(client) => client,
+        Changed::Stale => return Err(DeedError::Stale),
+        Changed::Nothing => return Err(DeedError::NotFound("secret")),
+    };
+    tracing::info!(environment = %environment.name, client_id = %client.id, secret_id = %secret, ?change, "A secret was changed");
+    let changed = client.secrets.iter().find(|known| known.id == secret);
+    changed.map(|secret| Detail::new(environment, &client, secret)).ok_or(DeedError::NotFound("secret"))
+}
+
+/// Retires the secrets that were to go when nobody uses them, where that is so. Meant for once a minute.
+pub async fn retire_unused(environment: &Environment) {
+    let now = environment.clock.now();
+    let is_due = |client: &Client| client.secrets.iter().any(|secret| secret.is_due(now));
+    for client in environment.store.directory().filter(is_due) {
+        for secret in client.secrets.iter().filter(|secret| secret.is_due(now)) {
+            let Ok(cause) = environment.cause(Actor::Server, None, Some("nobody used it".to_owned())) else {
+                return;
+            };
+            let of = (client.id.clone(), secret.id.clone());
+            // It is looked at once more in the deed itself: it may be used at this moment.
+            match environment.store.change_secret(cause, of, None, SecretChange::RetireIfDue).await {
+                Ok(_) => {
+                    tracing::info!(environment = %environment.name, client_id = %client.id, secret_id = %secret.id, "An unused secret was retired");
+                }
+                Err(error) => {
+                    tracing::warn!(environment = %environment.name, %error, "An unused secret could not be retired yet");
+                    return;
+                }
+            }
+        }
+    }
 }
 
 fn checked_expiry(environment: &Environment, text: &str) -> Result<Timestamp, DeedError> {

@@ -1,11 +1,16 @@
 //! A registered client, the life of its secrets, and the proof that one of them was presented.
 
+use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde::Serialize;
 use thiserror::Error;
 
-use crate::{ClientId, ClientSlot, KeyId, Lifetime, PlanName, ScopeSet, SecretDigest, SecretId, Timestamp};
+use crate::{
+    AuditEvent, ClientId, ClientSlot, KeyId, Lifetime, MemberChange, PlanName, ScopeSet, SecretDigest, SecretId,
+    Timestamp,
+};
 
 /// Live secrets that a client may have at once.
 pub const MAX_LIVE_SECRETS: usize = 3;
@@ -29,11 +34,19 @@ pub struct Client {
     pub status: ClientStatus,
     /// Counts revocations: a token is good only in the generation in which it was issued.
     pub generation: u32,
+    /// Counts changes: whoever changes it says which state was seen (RFC 9110 §13.1.1).
+    pub revision: Revision,
+    /// Whether it may rotate its own secrets.
+    pub may_rotate: bool,
     /// When it was registered.
     pub created_at: Timestamp,
     /// Its secrets, retired and expired ones included.
     pub secrets: Vec<Secret>,
 }
+
+/// A state of a client, by the number of its changes. Use does not count as one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Revision(pub u32);
 
 /// Whether a client may get and use tokens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -60,12 +73,52 @@ pub struct Secret {
     pub expires_at: Option<Timestamp>,
     /// When it was retired.
     pub retired_at: Option<Timestamp>,
-    /// When a token was last issued for it.
-    pub last_used_at: Option<Timestamp>,
+    /// Its last use, if it was used.
+    pub last_use: Option<LastUse>,
     /// How many tokens were issued for it.
     pub use_count: u64,
     /// When it was seen where secrets do not belong.
     pub exposed_at: Option<Timestamp>,
+    /// Whether its client made it and has not confirmed yet that it is kept.
+    pub is_pending: bool,
+    /// Set when it is to go as soon as nobody uses it.
+    pub retiring: Option<Retiring>,
+}
+
+/// The last token that was issued for a secret.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LastUse {
+    /// When.
+    pub at: Timestamp,
+    /// From where, if it is known.
+    pub from: Option<IpAddr>,
+    /// What asked, by its `User-Agent`.
+    pub agent: Option<Arc<str>>,
+}
+
+/// A secret that is to go when it is unused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Retiring {
+    /// Since when that holds.
+    pub since: Timestamp,
+    /// For how long nobody must have used it.
+    pub unused_for: Duration,
+}
+
+/// Where a secret stands in its life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SecretStatus {
+    /// It works.
+    Live,
+    /// It works; its client has not confirmed yet that it is kept.
+    Pending,
+    /// It works until nobody uses it.
+    Retiring,
+    /// Its time is over.
+    Expired,
+    /// It works no more.
+    Retired,
 }
 
 impl Secret {
@@ -74,6 +127,33 @@ impl Secret {
     pub fn is_live(&self, now: Timestamp) -> bool {
         self.retired_at.is_none() && self.expires_at.is_none_or(|expiry| now < expiry)
     }
+
+    /// Where it stands at `now`.
+    #[must_use]
+    pub fn status(&self, now: Timestamp) -> SecretStatus {
+        match self {
+            Self { retired_at: Some(_), .. } => SecretStatus::Retired,
+            secret if !secret.is_live(now) => SecretStatus::Expired,
+            Self { retiring: Some(_), .. } => SecretStatus::Retiring,
+            Self { is_pending: true, .. } => SecretStatus::Pending,
+            _ => SecretStatus::Live,
+        }
+    }
+
+    /// Whether its client made it, never confirmed it and never used it: another may take its place.
+    #[must_use]
+    pub fn is_replaceable(&self, now: Timestamp) -> bool {
+        self.is_pending && self.use_count == 0 && self.is_live(now)
+    }
+
+    /// Whether it is to go, and nobody has used it for as long as that asks for.
+    #[must_use]
+    pub fn is_due(&self, now: Timestamp) -> bool {
+        self.retiring.is_some_and(|Retiring { since, unused_for }| {
+            let quiet_since = self.last_use.as_ref().map_or(since, |last| last.at.max(since));
+            self.retired_at.is_none() && now >= quiet_since.after(unused_for)
+        })
+    }
 }
 
 /// Proof that a live secret of a client was presented. Made only by [`Client::authenticate`].
@@ -81,6 +161,36 @@ impl Secret {
 pub struct AuthenticatedClient {
     client: Arc<Client>,
     secret: SecretId,
+}
+
+/// What an operator changes about a client.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ClientChange {
+    /// It may get no tokens, and those that it has are revoked.
+    Suspend,
+    /// It may get tokens again.
+    Resume,
+    /// It goes for good, with its secrets and tokens.
+    Delete,
+    /// Its tokens are revoked.
+    RevokeTokens,
+    /// What is known of it changes.
+    Patch(ClientPatch),
+}
+
+/// What to change of what is known of a client; what is `None` stays.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ClientPatch {
+    /// What people call it.
+    pub name: Option<String>,
+    /// All that it may be granted. Taking a scope away revokes its tokens.
+    pub scopes: Option<ScopeSet>,
+    /// Its plan.
+    pub plan: Option<PlanName>,
+    /// A life for its tokens, or `None` within for the environment's.
+    pub token_lifetime: Option<Option<Lifetime>>,
+    /// Whether it may rotate its own secrets.
+    pub may_rotate: Option<bool>,
 }
 
 /// Nobody, or the wrong secret: there is deliberately no way to tell which.
@@ -120,6 +230,58 @@ impl Client {
         }
     }
 
+    /// Makes a change. Answers what the audit log says of it, or `None` where nothing changed.
+    pub fn change(&mut self, change: &ClientChange) -> Option<AuditEvent> {
+        let client_id = self.id.clone();
+        let event = match change {
+            ClientChange::Suspend if self.status == ClientStatus::Suspended => return None,
+            ClientChange::Suspend => {
+                self.status = ClientStatus::Suspended;
+                self.generation += 1;
+                AuditEvent::ClientSuspended { client_id }
+            }
+            ClientChange::Resume if self.status == ClientStatus::Active => return None,
+            ClientChange::Resume => {
+                self.status = ClientStatus::Active;
+                AuditEvent::ClientResumed { client_id }
+            }
+            ClientChange::Delete => {
+                self.status = ClientStatus::Deleted;
+                self.generation += 1;
+                self.secrets.clear();
+                AuditEvent::ClientDeleted { client_id }
+            }
+            ClientChange::RevokeTokens => {
+                self.generation += 1;
+                AuditEvent::TokensRevoked { client_id }
+            }
+            ClientChange::Patch(patch) => {
+                let had = self.scopes.clone();
+                let changes = self.patch(patch);
+                if changes.is_empty() {
+                    return None;
+                }
+                // Tokens say what they may do; none may do what its client no longer may.
+                let tokens_revoked = !self.scopes.covers(&had);
+                self.generation += u32::from(tokens_revoked);
+                AuditEvent::ClientChanged { client_id, changes, tokens_revoked }
+            }
+        };
+        self.revision.0 += 1;
+        Some(event)
+    }
+
+    fn patch(&mut self, patch: &ClientPatch) -> Vec<MemberChange> {
+        let mut changes = Vec::new();
+        replace(&mut changes, "name", &mut self.name, patch.name.clone(), Clone::clone);
+        replace(&mut changes, "scope", &mut self.scopes, patch.scopes.clone(), ToString::to_string);
+        replace(&mut changes, "plan", &mut self.plan, patch.plan.clone(), ToString::to_string);
+        let lifetime = |life: &Option<Lifetime>| life.map_or("the environment's".to_owned(), |life| life.to_string());
+        replace(&mut changes, "token_lifetime", &mut self.token_lifetime, patch.token_lifetime, lifetime);
+        replace(&mut changes, "may_rotate", &mut self.may_rotate, patch.may_rotate, ToString::to_string);
+        changes
+    }
+
     /// How many secrets work at `now`.
     #[must_use]
     pub fn live_secrets(&self, now: Timestamp) -> usize {
@@ -138,5 +300,18 @@ impl AuthenticatedClient {
     #[must_use]
     pub const fn secret(&self) -> &SecretId {
         &self.secret
+    }
+}
+
+fn replace<T: PartialEq>(
+    changes: &mut Vec<MemberChange>,
+    member: &'static str,
+    place: &mut T,
+    new: Option<T>,
+    show: impl Fn(&T) -> String,
+) {
+    if let Some(new) = new.filter(|new| new != place) {
+        changes.push(MemberChange { member, from: show(place), to: show(&new) });
+        *place = new;
     }
 }

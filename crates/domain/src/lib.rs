@@ -4,6 +4,7 @@
 //! Pure: no async, no I/O, no system clock. Proofs are types with private constructors, made here and
 //! only here: [`AuthenticatedClient`], [`ApprovedGrant`], [`VerifiedToken`], [`Permit`].
 
+mod audit;
 mod client;
 mod context;
 mod drill;
@@ -14,11 +15,16 @@ mod keyring;
 mod limit;
 mod permit;
 mod random;
+mod retirement;
 mod route;
 mod stage;
 mod time;
 
-pub use client::{AuthenticatedClient, AuthenticationFailure, Client, ClientStatus, MAX_LIVE_SECRETS, Secret};
+pub use audit::{AUDIT_START, Actor, AuditEvent, AuditHash, Cause, MemberChange, audit_hash, audit_record};
+pub use client::{
+    AuthenticatedClient, AuthenticationFailure, Client, ClientChange, ClientPatch, ClientStatus, LastUse,
+    MAX_LIVE_SECRETS, Retiring, Revision, Secret, SecretStatus,
+};
 pub use context::RequestContext;
 pub use drill::{Drill, DrillEffect, DrillFault, DrillKind, MetDrill, PendingDrill};
 pub use environment::EnvironmentName;
@@ -29,6 +35,7 @@ pub use keyring::{Keyring, KeyringFault, SecretDigest, TokenDigest};
 pub use limit::{Limit, LimitFault, LimitState, Plan, Standing, Verdict};
 pub use permit::{InvalidToken, Permit, PermitRefusal, TokenEntry, VerifiedToken};
 pub use random::{Entropy, NoEntropy, SeededEntropy};
+pub use retirement::Retirement;
 pub use route::{AmbiguousPath, MatchedPath, Route, RouteFault, RouteMatch, RouteTable};
 pub use stage::{Drills, Stage, TooManyDrills};
 pub use time::{Clock, Lifetime, LifetimeFault, ManualTime, SteadyClock, TimeSource, Timestamp};

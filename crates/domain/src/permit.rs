@@ -38,6 +38,9 @@ pub enum InvalidToken {
 }
 
 impl TokenEntry {
+    /// The generation of a token that was revoked alone: no client is ever in it.
+    pub const REVOKED: u32 = u32::MAX;
+
     /// Checks the token's life and its client's standing. Revocation is said before expiry.
     ///
     /// # Errors

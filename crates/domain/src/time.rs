@@ -72,6 +72,8 @@ pub struct LifetimeFault;
 impl Lifetime {
     /// The guide's hour.
     pub const HOUR: Self = Self(3600);
+    /// A day.
+    pub const DAY: Self = Self(24 * 3600);
     const LONGEST: u32 = 30 * 24 * 3600;
 
     /// From seconds, within the bounds.

@@ -15,12 +15,13 @@ use anyhow::{Context as _, bail, ensure};
 use fuuffy::serve::read_config;
 use fuuffy::server::{Environment, Environments, Server, Sources};
 use fuuffy_domain::{
-    Client, ClientId, ClientSlot, Clock as _, Entropy as _, Lifetime, RequestContext, RequestId, ScopeSet, SecretId,
-    SeededEntropy, Timestamp, TokenDigest,
+    AuditEvent, Cause, ClientChange, ClientId, ClientSlot, Clock as _, Entropy as _, Lifetime, RequestContext,
+    RequestId, Revision, ScopeSet, SecretId, SeededEntropy, Timestamp, TokenDigest,
 };
 use fuuffy_protocol::BodyShape;
 use fuuffy_store::{
-    AddSecret, Deed, Directory, IndexedToken, NewClient, NewSecret, NewToken, SecretChange, Store, TokenIndex,
+    Answered, AuditQuery, AuditRow, Changed, Conditions, Creation, Deed, Directory, IndexedToken, ListedToken,
+    NewClient, NewSecret, NewToken, Once, Part, PartOf, SecretChange, Store, TokenIndex, TokenName,
 };
 use tokio::task::JoinSet;
 
@@ -65,28 +66,46 @@ impl Store for Forgetful {
         self.0.is_writable()
     }
 
-    fn create_client(&self, new: NewClient) -> Deed<Arc<Client>> {
-        self.0.create_client(new)
+    fn create_client(&self, cause: Cause, new: NewClient, once: Option<Once>) -> Deed<Creation> {
+        self.0.create_client(cause, new, once)
     }
 
-    fn suspend_client(&self, id: ClientId, now: Timestamp) -> Deed<Option<Arc<Client>>> {
-        self.0.suspend_client(id, now)
+    fn change_client(&self, cause: Cause, id: ClientId, seen: Option<Revision>, change: ClientChange) -> Deed<Changed> {
+        self.0.change_client(cause, id, seen, change)
     }
 
-    fn resume_client(&self, id: ClientId, now: Timestamp) -> Deed<Option<Arc<Client>>> {
-        self.0.resume_client(id, now)
+    fn add_secret(&self, cause: Cause, id: ClientId, secret: NewSecret, on: Conditions) -> Deed<Creation> {
+        self.0.add_secret(cause, id, secret, on)
     }
 
-    fn delete_client(&self, id: ClientId, now: Timestamp) -> Deed<Option<Arc<Client>>> {
-        self.0.delete_client(id, now)
+    fn change_secret(
+        &self,
+        cause: Cause,
+        of: (ClientId, SecretId),
+        seen: Option<Revision>,
+        change: SecretChange,
+    ) -> Deed<Changed> {
+        self.0.change_secret(cause, of, seen, change)
     }
 
-    fn add_secret(&self, id: ClientId, secret: NewSecret) -> Deed<AddSecret> {
-        self.0.add_secret(id, secret)
+    fn revoke_token(&self, cause: Cause, which: TokenName) -> Deed<Option<ListedToken>> {
+        self.0.revoke_token(cause, which)
     }
 
-    fn change_secret(&self, id: ClientId, secret: SecretId, change: SecretChange) -> Deed<Option<Arc<Client>>> {
-        self.0.change_secret(id, secret, change)
+    fn note(&self, cause: Cause, event: AuditEvent) -> Deed<()> {
+        self.0.note(cause, event)
+    }
+
+    fn audit(&self, wanted: AuditQuery) -> Deed<Part<AuditRow>> {
+        self.0.audit(wanted)
+    }
+
+    fn list_tokens(&self, client: ClientSlot, now: Timestamp, part: PartOf) -> Deed<Part<ListedToken>> {
+        self.0.list_tokens(client, now, part)
+    }
+
+    fn answered(&self, key: [u8; 32]) -> Deed<Option<Answered>> {
+        self.0.answered(key)
     }
 
     fn issue_token(&self, token: NewToken) -> Deed<()> {

@@ -10,7 +10,7 @@ use crate::agent::{self, AgentArgs};
 use crate::causes;
 use crate::demo::{self, DemoArgs};
 use crate::integrator::{self, DoctorArgs, DrillArgs, RequestArgs, TokenArgs};
-use crate::operator::{self, ClientsArgs, SecretsArgs};
+use crate::operator::{self, AuditArgs, ClientsArgs, SecretsArgs, TokensArgs};
 use crate::serve::{self, CheckArgs, ServeArgs};
 use crate::telemetry;
 
@@ -33,10 +33,14 @@ enum Command {
     Serve(ServeArgs),
     /// Validate a configuration file and print it resolved.
     Check(CheckArgs),
-    /// Register, list, show, suspend, resume and delete clients.
+    /// Register, list, show, change, suspend, resume and delete clients.
     Clients(ClientsArgs),
     /// Add, list and retire the secrets of a client.
     Secrets(SecretsArgs),
+    /// List and revoke tokens.
+    Tokens(TokensArgs),
+    /// Read the audit log.
+    Audit(AuditArgs),
     /// Print an access token, fetched or cached.
     Token(TokenArgs),
     /// Send a request to the API, with a token.
@@ -100,6 +104,14 @@ async fn run(command: Command, out: &mut dyn Write, err: &mut dyn Write) -> anyh
         Command::Secrets(args) => {
             telemetry::start_at("warn");
             operator::secrets(args, out, err).await
+        }
+        Command::Tokens(args) => {
+            telemetry::start_at("warn");
+            operator::tokens(args, out, err).await
+        }
+        Command::Audit(args) => {
+            telemetry::start_at("warn");
+            operator::audit(args, out, err).await
         }
         Command::Token(args) => {
             telemetry::start_at(OF_INTEGRATORS);

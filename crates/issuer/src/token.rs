@@ -5,13 +5,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
 use fuuffy_domain::{
-    ApprovedGrant, AuthenticatedClient, Client, ClientId, Clock, DrillKind, Entropy, GrantRefusal, Keyring, Lifetime,
-    RequestContext, Stage,
+    Actor, ApprovedGrant, AuthenticatedClient, Cause, Client, ClientId, Clock, DrillKind, Entropy, GrantRefusal,
+    Keyring, Lifetime, RequestContext, Stage,
 };
 use fuuffy_protocol::{
     AccessToken, BodyShape, Credentials, QueryCredentials, Refusal, RequestFault, TokenRequest, TokenResponse,
 };
 use fuuffy_store::{NewToken, SecretChange, Store, StoreError};
+use http::header::{self, HeaderMap};
 use http::request::Parts;
 use http::{Method, Response};
 use zeroize::Zeroizing;
@@ -20,6 +21,8 @@ use crate::throttle::{Standing, Throttle};
 
 /// Seconds that a caller is told to wait when the store cannot write.
 const UNWRITABLE_RETRY: u64 = 30;
+/// So much of a `User-Agent` is kept, in bytes.
+const LONGEST_AGENT: usize = 100;
 /// Seconds that a caller is told to wait by a drill.
 const DRILL_RETRY: u64 = 1;
 
@@ -134,7 +137,7 @@ impl Issuer {
         if drill.is_some() {
             return Err(Refusal::ServiceUnavailable(DRILL_RETRY));
         }
-        self.issue(grant).await
+        self.issue(context, &parts.headers, grant).await
     }
 
     /// Wrong credentials are limited before any hashing; but a well-formed secret is always checked,
@@ -163,7 +166,12 @@ impl Issuer {
     }
 
     /// The token is on disk before this returns it.
-    async fn issue(&self, grant: ApprovedGrant) -> Result<TokenResponse, Refusal> {
+    async fn issue(
+        &self,
+        context: &RequestContext,
+        headers: &HeaderMap,
+        grant: ApprovedGrant,
+    ) -> Result<TokenResponse, Refusal> {
         let mut random = Zeroizing::new([0_u8; 32]);
         let random = &mut random[..self.token_bytes];
         self.entropy.fill(random).map_err(|_| Refusal::ServiceUnavailable(UNWRITABLE_RETRY))?;
@@ -171,7 +179,8 @@ impl Issuer {
         let expires_in = u64::from(grant.lifetime().seconds());
         let scope = grant.scope_to_report();
         let digest = self.keyring.token_digests(&access_token).next().unwrap_or_default();
-        let deed = self.store.issue_token(NewToken { grant, digest, issued_at: self.clock.now() });
+        let (issued_at, from, agent) = (self.clock.now(), Some(context.peer), agent(headers));
+        let deed = self.store.issue_token(NewToken { grant, digest, issued_at, from, agent });
         deed.await.map_err(|error| refusal_of(&error))?;
         Ok(TokenResponse { access_token, expires_in, scope })
     }
@@ -185,11 +194,19 @@ impl Issuer {
             return;
         };
         let (client, secret) = (known.client().id.clone(), known.secret().clone());
+        let actor = Actor::Client { client_id: client.clone() };
+        let cause = Cause { actor, from: Some(context.peer), request: context.id, at: context.now, why: None };
         tracing::warn!(request_id = %context.id, client_id = %client, secret_id = %secret, "A secret was sent in a URL; add a new one and retire it");
-        if let Err(error) = self.store.change_secret(client, secret, SecretChange::Expose(context.now)).await {
+        if let Err(error) = self.store.change_secret(cause, (client, secret), None, SecretChange::Expose).await {
             tracing::error!(request_id = %context.id, %error, "An exposed secret could not be marked");
         }
     }
+}
+
+/// What asks, by its own word, as far as that is worth keeping.
+fn agent(headers: &HeaderMap) -> Option<Arc<str>> {
+    let agent = headers.get(header::USER_AGENT)?.to_str().ok()?;
+    Some(Arc::from(agent.get(..LONGEST_AGENT).unwrap_or(agent)))
 }
 
 fn refusal_of(error: &StoreError) -> Refusal {

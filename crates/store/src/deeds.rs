@@ -1,10 +1,13 @@
 //! The deeds that a backend does, and how they fail. Knows no SQL.
 
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use fuuffy_domain::{
-    ApprovedGrant, Client, ClientId, Lifetime, PlanName, ScopeSet, SecretDigest, SecretId, Timestamp, TokenDigest,
+    ApprovedGrant, AuditEvent, AuditHash, Cause, Client, ClientChange, ClientId, ClientSlot, Lifetime, PlanName,
+    Revision, ScopeSet, SecretDigest, SecretId, Timestamp, TokenDigest,
 };
 use thiserror::Error;
 
@@ -32,28 +35,46 @@ pub trait Store: Send + Sync + 'static {
     fn is_writable(&self) -> bool;
 
     /// Registers a client with its first secret.
-    fn create_client(&self, new: NewClient) -> Deed<Arc<Client>>;
+    fn create_client(&self, cause: Cause, new: NewClient, once: Option<Once>) -> Deed<Creation>;
 
-    /// Suspends an active client and revokes all its tokens. `None`: there is no such client.
-    fn suspend_client(&self, id: ClientId, now: Timestamp) -> Deed<Option<Arc<Client>>>;
+    /// Changes a client. Suspending, deleting and revoking hold from the answer on: no token from before is
+    /// accepted any more.
+    fn change_client(&self, cause: Cause, id: ClientId, seen: Option<Revision>, change: ClientChange) -> Deed<Changed>;
 
-    /// Lets a suspended client get tokens again; its old ones stay revoked.
-    fn resume_client(&self, id: ClientId, now: Timestamp) -> Deed<Option<Arc<Client>>>;
+    /// Gives a client one more secret, if it has fewer than three live ones. One that the client makes itself
+    /// takes the place of another such that was never used.
+    fn add_secret(&self, cause: Cause, id: ClientId, secret: NewSecret, on: Conditions) -> Deed<Creation>;
 
-    /// Removes a client for good, with its secrets and tokens. Answers as it was last.
-    fn delete_client(&self, id: ClientId, now: Timestamp) -> Deed<Option<Arc<Client>>>;
+    /// Changes a secret's life.
+    fn change_secret(
+        &self,
+        cause: Cause,
+        of: (ClientId, SecretId),
+        seen: Option<Revision>,
+        change: SecretChange,
+    ) -> Deed<Changed>;
 
-    /// Gives a client one more secret, if it has fewer than three live ones.
-    fn add_secret(&self, id: ClientId, secret: NewSecret) -> Deed<AddSecret>;
-
-    /// Retires or marks a secret. `None`: no such client, or it has no such secret.
-    fn change_secret(&self, id: ClientId, secret: SecretId, change: SecretChange) -> Deed<Option<Arc<Client>>>;
+    /// Revokes one token: from the answer on it is not accepted any more. `None`: there is no such token, or
+    /// none that is still remembered.
+    fn revoke_token(&self, cause: Cause, which: TokenName) -> Deed<Option<ListedToken>>;
 
     /// Records a token for a grant, and the use of the secret it was asked with.
     ///
     /// Fails with [`StoreError::Superseded`] where the client was suspended, deleted or its tokens
     /// were revoked since it authenticated.
     fn issue_token(&self, token: NewToken) -> Deed<()>;
+
+    /// Notes in the audit log what changed nothing, as a deed that was refused.
+    fn note(&self, cause: Cause, event: AuditEvent) -> Deed<()>;
+
+    /// What the audit log has.
+    fn audit(&self, wanted: AuditQuery) -> Deed<Part<AuditRow>>;
+
+    /// The tokens of a client that are live at a time, newest first. Reads all tokens that are kept.
+    fn list_tokens(&self, client: ClientSlot, now: Timestamp, part: PartOf) -> Deed<Part<ListedToken>>;
+
+    /// What an answer was that was given for a key before, if one was.
+    fn answered(&self, key: [u8; 32]) -> Deed<Option<Answered>>;
 
     /// Stops taking deeds, finishes those that wait, and closes the files. Idempotent.
     fn close(&self) -> Deed<()>;
@@ -72,6 +93,8 @@ pub struct NewClient {
     pub plan: PlanName,
     /// A life for its tokens, if shorter than the environment's.
     pub token_lifetime: Option<Lifetime>,
+    /// Whether it may rotate its own secrets.
+    pub may_rotate: bool,
     /// Its first secret.
     pub secret: NewSecret,
 }
@@ -87,26 +110,143 @@ pub struct NewSecret {
     pub created_at: Timestamp,
     /// When it stops working, if ever.
     pub expires_at: Option<Timestamp>,
+    /// Whether the client makes it itself, and must confirm it.
+    pub is_pending: bool,
 }
 
-/// How adding a secret went.
+/// What must hold for a creation.
+#[derive(Debug, Default)]
+pub struct Conditions {
+    /// The state of the client that was seen, if it matters.
+    pub seen: Option<Revision>,
+    /// That it is done once.
+    pub once: Option<Once>,
+}
+
+/// What makes a creation happen once, however often it is asked for
+/// (draft-ietf-httpapi-idempotency-key-header).
 #[derive(Debug)]
-pub enum AddSecret {
-    /// It is kept.
-    Added(Arc<Client>),
-    /// The client has three live ones already.
+pub struct Once {
+    /// A digest of the key and of who said it.
+    pub key: [u8; 32],
+    /// The answer, if it is done now.
+    pub answer: Answered,
+}
+
+/// An answer that is kept for a day.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answered {
+    /// A digest of what was asked for.
+    pub request: [u8; 32],
+    /// What was answered, sealed: it may have a secret in it.
+    pub sealed: Vec<u8>,
+}
+
+/// How a creation went.
+#[derive(Debug)]
+pub enum Creation {
+    /// It is kept. The client as it is now.
+    Done(Arc<Client>),
+    /// It was done before under the same key.
+    Before(Answered),
+    /// The client changed since it was seen.
+    Stale,
+    /// The client has three live secrets already.
     TooMany,
     /// There is no such client.
     NoClient,
+}
+
+/// How a change went.
+#[derive(Debug)]
+pub enum Changed {
+    /// It holds. The client as it is now.
+    Done(Arc<Client>),
+    /// The client changed since it was seen.
+    Stale,
+    /// There is no such client, or it has no such secret.
+    Nothing,
 }
 
 /// A change in a secret's life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SecretChange {
     /// It works no more. Retiring it again changes nothing.
-    Retire(Timestamp),
+    Retire,
+    /// It works no more, if it was to go when it is unused and that is so.
+    RetireIfDue,
+    /// It is to go when nobody has used it for so long.
+    RetireWhenUnused(Duration),
+    /// Its client has kept it; the client's others are to go when nobody has used them for so long.
+    Confirm(Duration),
     /// It was seen where secrets do not belong; the first time counts.
-    Expose(Timestamp),
+    Expose,
+}
+
+/// How a token is named: by itself, as its digests under all keys, or by its number in the store.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TokenName {
+    /// Its digests.
+    Digests(Vec<TokenDigest>),
+    /// Its number.
+    Number(i64),
+}
+
+/// A token, for operators: never the token itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListedToken {
+    /// Its number in the store; zero where only the index was asked.
+    pub number: i64,
+    /// Whose it is.
+    pub client: ClientSlot,
+    /// When it was issued, where the store was asked.
+    pub issued_at: Option<Timestamp>,
+    /// When it expires.
+    pub expires_at: Timestamp,
+    /// What it is good for.
+    pub scope: Arc<ScopeSet>,
+}
+
+/// Which part of a list.
+#[derive(Debug, Clone, Copy)]
+pub struct PartOf {
+    /// So many are left out before it.
+    pub skip: usize,
+    /// So many at most.
+    pub take: usize,
+}
+
+/// A part of a list.
+#[derive(Debug, Clone)]
+pub struct Part<T> {
+    /// What is in it.
+    pub items: Vec<T>,
+    /// How long the whole list is.
+    pub total: usize,
+}
+
+/// Which records of the audit log, and in which order.
+#[derive(Debug, Clone)]
+pub struct AuditQuery {
+    /// About this client alone.
+    pub client: Option<ClientId>,
+    /// Of these kinds alone, as `client.suspended`; none for all.
+    pub deeds: Vec<String>,
+    /// The newest first, or the oldest.
+    pub newest_first: bool,
+    /// Which part.
+    pub part: PartOf,
+}
+
+/// A record of the audit log, as it is kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AuditRow {
+    /// Its number.
+    pub sequence: i64,
+    /// One line of JSON.
+    pub record: String,
+    /// Its link of the chain.
+    pub hash: AuditHash,
 }
 
 /// A token to record.
@@ -118,6 +258,10 @@ pub struct NewToken {
     pub digest: TokenDigest,
     /// When its life began.
     pub issued_at: Timestamp,
+    /// From where it was asked for.
+    pub from: Option<IpAddr>,
+    /// What asked for it, by its `User-Agent`.
+    pub agent: Option<Arc<str>>,
 }
 
 /// Why a deed was not done, or a store not opened. Messages name files and never secrets.

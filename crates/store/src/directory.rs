@@ -6,6 +6,8 @@ use std::sync::Arc;
 use fuuffy_domain::{Client, ClientId, ClientSlot, ClientStatus};
 use parking_lot::RwLock;
 
+use crate::{Part, PartOf};
+
 /// All clients. A reader gets a whole client as of one deed; only a backend changes it.
 #[derive(Default)]
 pub struct Directory {
@@ -33,11 +35,32 @@ impl Directory {
         self.clients.read().by_slot.get(slot.0 as usize).cloned()
     }
 
-    /// All clients that are not deleted, oldest first.
+    /// A part of the clients that are not deleted, oldest first, and how many there are. The first part costs
+    /// the same however many there are.
     #[must_use]
-    pub fn list(&self) -> Vec<Arc<Client>> {
+    pub fn list(&self, part: PartOf) -> Part<Arc<Client>> {
         let clients = self.clients.read();
-        clients.by_slot.iter().filter(|client| client.status != ClientStatus::Deleted).cloned().collect()
+        let live = clients.by_slot.iter().filter(|client| client.status != ClientStatus::Deleted);
+        Part { items: live.skip(part.skip).take(part.take).cloned().collect(), total: clients.by_id.len() }
+    }
+
+    /// Those of the clients that are not deleted for which `wanted` holds.
+    pub fn filter(&self, wanted: impl Fn(&Client) -> bool) -> Vec<Arc<Client>> {
+        let clients = self.clients.read();
+        let live = clients.by_slot.iter().filter(|client| client.status != ClientStatus::Deleted);
+        live.filter(|client| wanted(client)).cloned().collect()
+    }
+
+    /// How many clients are not deleted.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.clients.read().by_id.len()
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
     }
 
     /// The slot that the next new client gets.

@@ -110,6 +110,15 @@ impl TokenIndex {
         })
     }
 
+    /// Revokes a token: it is still known, to be refused. Answers as it was, if it is known and was not revoked.
+    pub fn revoke(&self, digest: &TokenDigest) -> Option<TokenEntry> {
+        let before = self.find(digest).filter(|entry| entry.generation != TokenEntry::REVOKED)?;
+        let mut buckets = self.shard(digest).write();
+        let entry = buckets.iter_mut().find_map(|bucket| bucket.find_mut(digest))?;
+        entry.generation = TokenEntry::REVOKED;
+        Some(before)
+    }
+
     /// Forgets tokens that expired at least an hour before `now`, bucket by bucket.
     pub fn expire(&self, now: Timestamp) {
         let remembered = i64::try_from(REMEMBERED.as_millis()).unwrap_or(i64::MAX);
@@ -179,6 +188,11 @@ impl Bucket {
     fn find(&self, digest: &TokenDigest) -> Option<&Entry> {
         let place = self.places.find(hash_of(digest), |place| self.entries[*place as usize].digest == *digest)?;
         self.entries.get(*place as usize)
+    }
+
+    fn find_mut(&mut self, digest: &TokenDigest) -> Option<&mut Entry> {
+        let place = *self.places.find(hash_of(digest), |place| self.entries[*place as usize].digest == *digest)?;
+        self.entries.get_mut(place as usize)
     }
 }
 

@@ -13,6 +13,9 @@ pub mod embedded;
 mod index;
 pub mod pepper;
 
-pub use deeds::{AddSecret, Deed, NewClient, NewSecret, NewToken, SecretChange, Store, StoreError};
+pub use deeds::{
+    Answered, AuditQuery, AuditRow, Changed, Conditions, Creation, Deed, ListedToken, NewClient, NewSecret, NewToken,
+    Once, Part, PartOf, SecretChange, Store, StoreError, TokenName,
+};
 pub use directory::Directory;
 pub use index::{IndexedToken, TokenIndex};

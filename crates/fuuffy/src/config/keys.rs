@@ -88,6 +88,12 @@ pub(super) static ENVIRONMENT: Section = Section {
         ),
         key("token_bytes", "16 or 32", "16", "Random bytes in a token."),
         key(
+            "retire_unused_after",
+            r#"a whole number with the unit s, m, h or d, from 1s to 30d, as in "24h""#,
+            r#""24h""#,
+            "How long nobody must have used a secret before it is safe to retire, and before one that is to go does.",
+        ),
+        key(
             "tls",
             r#""terminated", where a proxy in front speaks TLS"#,
             "none, on loopback only",

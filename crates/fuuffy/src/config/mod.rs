@@ -68,6 +68,8 @@ pub struct EnvironmentConfig {
     pub token_lifetime: Lifetime,
     /// Random bytes in a token: 16 or 32.
     pub token_bytes: usize,
+    /// How long nobody must have used a secret before it is safe to retire.
+    pub retire_unused_after: Lifetime,
     /// Who speaks TLS.
     pub tls: TlsMode,
     /// What a caller's connection may cost.

@@ -132,6 +132,7 @@ fn environment(name: EnvironmentName, table: &Table<'_>) -> Option<EnvironmentCo
     if !matches!(token_bytes, 16 | 32) {
         table.wrong("token_bytes");
     }
+    let quiet = table.parsed("retire_unused_after", |text| Lifetime::parse(text).ok());
     let tls = tls(table, listen);
     let limits = limits(table.table("limits", &keys::LIMITS).as_ref());
     let routes = routes(table, &limits);
@@ -142,6 +143,7 @@ fn environment(name: EnvironmentName, table: &Table<'_>) -> Option<EnvironmentCo
         hosts,
         token_lifetime,
         token_bytes,
+        retire_unused_after: quiet.unwrap_or(Lifetime::DAY),
         tls: tls?,
         limits,
         routes,

@@ -38,6 +38,7 @@ struct Environment {
     hosts: Vec<String>,
     token_lifetime: String,
     token_bytes: usize,
+    retire_unused_after: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     tls: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -117,6 +118,7 @@ impl From<&EnvironmentConfig> for Environment {
             hosts: config.hosts.clone().unwrap_or_else(|| vec!["*".to_owned()]),
             token_lifetime: config.token_lifetime.to_string(),
             token_bytes: config.token_bytes,
+            retire_unused_after: config.retire_unused_after.to_string(),
             tls,
             trusted_proxies,
             limits: Limits {

@@ -10,7 +10,7 @@ use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
-use fuuffy_domain::Lifetime;
+use fuuffy_domain::{Actor, Lifetime};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::serve::read_config;
@@ -65,7 +65,7 @@ pub async fn run(args: DemoArgs, out: &mut dyn Write, err: &mut dyn Write) -> an
     let server = Server::start(config, Sources::system()).await?;
     let stage = Stage {
         addresses: server.addresses().clone(),
-        api: server.admin_router(),
+        api: server.admin_router_for(Actor::Server),
         config: file,
         short_life: args.token_lifetime,
         is_terminal: std::io::stderr().is_terminal(),

@@ -1,13 +1,21 @@
-//! `fuuffy clients` and `fuuffy secrets`: what operators type, and what they get to read.
+//! What operators type, and what they get to read: a command is one call of the operators' API, or a few.
 
+mod audit;
+mod clients;
+mod secrets;
+mod tokens;
 mod transport;
+
+pub use audit::{AuditArgs, audit};
+pub use clients::{ClientsArgs, clients};
+pub use secrets::{SecretsArgs, secrets};
+pub use tokens::{TokensArgs, tokens};
 
 use std::io::Write;
 use std::path::PathBuf;
 
-use clap::{Args, Subcommand};
-use fuuffy_domain::{EnvironmentName, Lifetime};
-use fuuffy_protocol::ScopeSet;
+use clap::Args;
+use fuuffy_domain::EnvironmentName;
 use http::Method;
 use serde_json::{Value, json};
 
@@ -15,7 +23,7 @@ use crate::config::{Config, EnvironmentConfig};
 use crate::serve::read_config;
 use transport::{Answer, Transport};
 
-/// Clients on one page of the API.
+/// Items on one page of the API.
 const PER_PAGE: usize = 100;
 
 /// What all commands of operators take.
@@ -29,71 +37,11 @@ struct Common {
     json: bool,
 }
 
-/// `fuuffy clients`
-#[derive(Debug, Args)]
-pub struct ClientsArgs {
-    #[command(flatten)]
-    common: Common,
-    #[command(subcommand)]
-    command: ClientsCommand,
-}
-
 #[derive(Debug, Args)]
 struct InEnvironment {
     /// testing or production
     #[arg(long, value_name = "E", value_parser = environment_name)]
     environment: EnvironmentName,
-}
-
-#[derive(Debug, Args)]
-struct OneClient {
-    #[command(flatten)]
-    place: InEnvironment,
-    /// The client's id.
-    client_id: String,
-}
-
-#[derive(Debug, Subcommand)]
-enum ClientsCommand {
-    /// Register a client and show its first secret, once.
-    Create {
-        #[command(flatten)]
-        place: InEnvironment,
-        /// What people call it.
-        #[arg(long)]
-        name: String,
-        /// All that it may be granted, as in "orders:read orders:write".
-        #[arg(long, value_parser = scope)]
-        scope: Option<ScopeSet>,
-        /// A plan of the configuration.
-        #[arg(long)]
-        plan: Option<String>,
-        /// A life for its tokens shorter than the environment's, as in 15m.
-        #[arg(long, value_name = "LIFE", value_parser = lifetime)]
-        token_lifetime: Option<Lifetime>,
-    },
-    /// List all clients.
-    List {
-        #[command(flatten)]
-        place: InEnvironment,
-    },
-    /// Show one client.
-    Show(OneClient),
-    /// Refuse a client tokens, and all tokens that it has.
-    Suspend(OneClient),
-    /// Let a suspended client get tokens again.
-    Resume(OneClient),
-    /// Remove a client with its secrets and tokens, for good.
-    Delete(OneClient),
-}
-
-/// `fuuffy secrets`
-#[derive(Debug, Args)]
-pub struct SecretsArgs {
-    #[command(flatten)]
-    common: Common,
-    #[command(subcommand)]
-    command: SecretsCommand,
 }
 
 #[derive(Debug, Args)]
@@ -105,85 +53,21 @@ struct OfClient {
     client: String,
 }
 
-#[derive(Debug, Subcommand)]
-enum SecretsCommand {
-    /// Give a client another secret, shown once. It may have three live ones.
-    Add {
-        #[command(flatten)]
-        client: OfClient,
-        /// When it stops working, as in 2030-01-01T00:00:00Z; never, unless given.
-        #[arg(long, value_name = "TIME")]
-        expires_at: Option<String>,
-    },
-    /// List a client's secrets: when they were made and used, never the secrets themselves.
-    List(OfClient),
-    /// Retire a secret: it works no more.
-    Retire {
-        #[command(flatten)]
-        client: OfClient,
-        /// The secret's id.
-        #[arg(long, value_name = "SECRET_ID")]
-        secret: String,
-    },
+#[derive(Debug, Args)]
+struct Why {
+    /// Why, for the audit log.
+    #[arg(long, value_name = "WORDS")]
+    why: Option<String>,
 }
 
 /// How a result is shown to people.
 #[derive(Clone, Copy)]
 enum Shape {
     Pairs,
+    /// A table of these members; one within another is named by its path.
     Table(&'static [&'static str]),
-}
-
-const CLIENT_COLUMNS: &[&str] = &["client_id", "name", "status", "scope", "plan", "created_at"];
-const SECRET_COLUMNS: &[&str] = &["secret_id", "created_at", "expires_at", "last_used_at", "use_count", "retired_at"];
-
-/// Runs a `clients` command.
-///
-/// # Errors
-/// The server or the data directory could not be reached, or writing failed.
-pub async fn clients(args: ClientsArgs, out: &mut dyn Write, err: &mut dyn Write) -> anyhow::Result<u8> {
-    use ClientsCommand as C;
-    let (place, method, path, body) = match args.command {
-        C::Create { place, name, scope, plan, token_lifetime } => {
-            let body = json!({
-                "name": name,
-                "scope": scope.map(|scope| scope.to_string()),
-                "plan": plan,
-                "token_lifetime": token_lifetime.map(|life| life.to_string()),
-            });
-            (place, Method::POST, "clients".to_owned(), Some(body))
-        }
-        C::List { place } => (place, Method::GET, "clients".to_owned(), None),
-        C::Show(one) => (one.place, Method::GET, format!("clients/{}", segment(&one.client_id)), None),
-        C::Suspend(one) => (one.place, Method::POST, format!("clients/{}/suspend", segment(&one.client_id)), None),
-        C::Resume(one) => (one.place, Method::POST, format!("clients/{}/resume", segment(&one.client_id)), None),
-        C::Delete(one) => (one.place, Method::DELETE, format!("clients/{}", segment(&one.client_id)), None),
-    };
-    let shape = if path == "clients" && body.is_none() { Shape::Table(CLIENT_COLUMNS) } else { Shape::Pairs };
-    run(&args.common, place.environment, Call { method, path, body }, shape, out, err).await
-}
-
-/// Runs a `secrets` command.
-///
-/// # Errors
-/// The server or the data directory could not be reached, or writing failed.
-pub async fn secrets(args: SecretsArgs, out: &mut dyn Write, err: &mut dyn Write) -> anyhow::Result<u8> {
-    let of = |client: &OfClient| format!("clients/{}/secrets", segment(&client.client));
-    let (client, method, path, body, shape) = match args.command {
-        SecretsCommand::Add { client, expires_at } => {
-            let path = of(&client);
-            (client, Method::POST, path, Some(json!({"expires_at": expires_at})), Shape::Pairs)
-        }
-        SecretsCommand::List(client) => {
-            let path = of(&client);
-            (client, Method::GET, path, None, Shape::Table(SECRET_COLUMNS))
-        }
-        SecretsCommand::Retire { client, secret } => {
-            let path = format!("{}/{}/retire", of(&client), segment(&secret));
-            (client, Method::POST, path, None, Shape::Pairs)
-        }
-    };
-    run(&args.common, client.place.environment, Call { method, path, body }, shape, out, err).await
+    /// A table that comes in pages.
+    Pages(&'static [&'static str]),
 }
 
 /// One call of the operators' API.
@@ -191,13 +75,24 @@ struct Call {
     method: Method,
     path: String,
     body: Option<Value>,
+    why: Option<String>,
+    shape: Shape,
+}
+
+impl Call {
+    fn get(path: String, shape: Shape) -> Self {
+        Self { method: Method::GET, path, body: None, why: None, shape }
+    }
+
+    fn post(path: String, body: Option<Value>, why: Why) -> Self {
+        Self { method: Method::POST, path, body, why: why.why, shape: Shape::Pairs }
+    }
 }
 
 async fn run(
     common: &Common,
     environment: EnvironmentName,
     call: Call,
-    shape: Shape,
     out: &mut dyn Write,
     err: &mut dyn Write,
 ) -> anyhow::Result<u8> {
@@ -212,7 +107,7 @@ async fn run(
         writeln!(err, "{}: there is no [environments.{environment}]", common.config.display())?;
         return Ok(2);
     }
-    let transport = Transport::open(&config).await?;
+    let (shape, transport) = (call.shape, Transport::open(&config).await?);
     let answer = ask(&transport, environment, call).await;
     transport.close().await;
     let answer = answer?;
@@ -226,17 +121,17 @@ async fn run(
     Ok(0)
 }
 
-/// A list of clients comes in pages; all of them are asked for.
+/// A list comes in pages; all of them are asked for.
 async fn ask(transport: &Transport, environment: EnvironmentName, call: Call) -> anyhow::Result<Answer> {
-    let base = format!("/admin/v1/{environment}");
-    let Call { method, path, body } = call;
-    if method != Method::GET || path != "clients" {
-        return transport.call(method, &format!("{base}/{path}"), body.as_ref()).await;
+    let Call { method, path, body, why, shape } = call;
+    let path = format!("/admin/v1/{environment}/{path}");
+    if !matches!(shape, Shape::Pages(_)) {
+        return transport.call(method, &path, body.as_ref(), why.as_deref()).await;
     }
-    let mut all = Vec::new();
+    let (mut all, joint) = (Vec::new(), if path.contains('?') { '&' } else { '?' });
     for page in 1.. {
-        let mut answer =
-            transport.call(Method::GET, &format!("{base}/clients?page={page}&per_page={PER_PAGE}"), None).await?;
+        let path = format!("{path}{joint}page={page}&per_page={PER_PAGE}");
+        let mut answer = transport.call(Method::GET, &path, None, None).await?;
         let pages = answer.body["pagination"]["total_pages"].as_u64().unwrap_or(0);
         let Some(data) = answer.body["data"].as_array_mut() else {
             return Ok(answer);
@@ -247,7 +142,7 @@ async fn ask(transport: &Transport, environment: EnvironmentName, call: Call) ->
             return Ok(answer);
         }
     }
-    anyhow::bail!("the list of clients did not end")
+    anyhow::bail!("the list did not end")
 }
 
 fn show(data: &Value, as_json: bool, shape: Shape, out: &mut dyn Write, err: &mut dyn Write) -> std::io::Result<()> {
@@ -260,7 +155,9 @@ fn show(data: &Value, as_json: bool, shape: Shape, out: &mut dyn Write, err: &mu
                     writeln!(out, "{name:<15} {}", plain(value))?;
                 }
             }
-            Shape::Table(columns) => table(data.as_array().map_or(&[][..], Vec::as_slice), columns, out)?,
+            Shape::Table(columns) | Shape::Pages(columns) => {
+                table(data.as_array().map_or(&[][..], Vec::as_slice), columns, out)?
+            }
         }
     }
     if data.get("client_secret").is_some() {
@@ -270,8 +167,10 @@ fn show(data: &Value, as_json: bool, shape: Shape, out: &mut dyn Write, err: &mu
 }
 
 fn table(rows: &[Value], columns: &[&str], out: &mut dyn Write) -> std::io::Result<()> {
-    let cells: Vec<Vec<String>> = std::iter::once(columns.iter().map(|&column| column.to_owned()).collect())
-        .chain(rows.iter().map(|row| columns.iter().map(|&column| plain(&row[column])).collect()))
+    let name = |column: &str| column.rsplit('/').next().unwrap_or_default().to_owned();
+    let cell = |row: &Value, column: &str| plain(row.pointer(&format!("/{column}")).unwrap_or(&Value::Null));
+    let cells: Vec<Vec<String>> = std::iter::once(columns.iter().map(|column| name(column)).collect())
+        .chain(rows.iter().map(|row| columns.iter().map(|column| cell(row, column)).collect()))
         .collect();
     let width = |column: usize| cells.iter().map(|row: &Vec<String>| row[column].chars().count()).max().unwrap_or(0);
     let widths: Vec<usize> = (0..columns.len()).map(width).collect();
@@ -309,12 +208,4 @@ fn environment_name(text: &str) -> Result<EnvironmentName, String> {
         "production" => Ok(EnvironmentName::Production),
         _ => Err("expected testing or production".to_owned()),
     }
-}
-
-fn scope(text: &str) -> Result<ScopeSet, String> {
-    ScopeSet::parse(text).map_err(|fault| fault.to_string())
-}
-
-fn lifetime(text: &str) -> Result<Lifetime, String> {
-    Lifetime::parse(text).map_err(|fault| fault.to_string())
 }

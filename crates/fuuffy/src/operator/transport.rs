@@ -5,8 +5,9 @@ use anyhow::Context as _;
 use axum::Router;
 use axum::body::Body;
 use bytes::Bytes;
+use fuuffy_domain::Actor;
 use fuuffy_store::embedded::DirectoryLock;
-use http::{Method, Request, StatusCode, header};
+use http::{HeaderValue, Method, Request, StatusCode, header};
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
@@ -41,13 +42,22 @@ impl Transport {
             return Ok(Self::Socket(socket));
         }
         let (environments, lock) = Environments::open(config, &Sources::system())?;
-        let router = environments.admin_router();
+        let router = environments.admin_router_for(Actor::Local { uid: rustix::process::getuid().as_raw() });
         Ok(Self::Offline { environments, router, _lock: lock })
     }
 
-    pub(super) async fn call(&self, method: Method, target: &str, body: Option<&Value>) -> anyhow::Result<Answer> {
+    pub(super) async fn call(
+        &self,
+        method: Method,
+        target: &str,
+        body: Option<&Value>,
+        why: Option<&str>,
+    ) -> anyhow::Result<Answer> {
         let body = body.map(ToString::to_string).unwrap_or_default();
-        let request = Request::builder().method(method).uri(target).header(header::HOST, "fuuffy");
+        let mut request = Request::builder().method(method).uri(target).header(header::HOST, "fuuffy");
+        if let Some(why) = why {
+            request = request.header("fuuffy-why", HeaderValue::from_bytes(why.as_bytes())?);
+        }
         let (status, body) = match self {
             Self::Socket(path) => {
                 let exchange = through_socket(path, request.body(Full::from(body))?).await;

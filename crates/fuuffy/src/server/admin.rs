@@ -10,18 +10,20 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use axum::Router;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
 use axum::routing::get;
 use axum::serve::Listener;
+use axum::{Extension, Router};
+use fuuffy_admin::Caller;
+use fuuffy_domain::Actor;
 use fuuffy_store::Store;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpListener, UnixListener};
+use tokio::net::{TcpListener, UnixListener, UnixStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
@@ -82,7 +84,7 @@ pub(super) async fn listen(
 ) -> io::Result<SocketAddr> {
     let listener = TcpListener::bind(address).await?;
     let bound = listener.local_addr()?;
-    tasks.spawn(accept(listener, router, stopped));
+    tasks.spawn(accept(listener, move |_| router.clone(), stopped));
     Ok(bound)
 }
 
@@ -100,16 +102,22 @@ pub(super) fn listen_unix(
     }
     let listener = UnixListener::bind(path)?;
     std::fs::set_permissions(path, Permissions::from_mode(0o600))?;
-    tasks.spawn(accept(listener, router, stopped));
+    // Whoever can open the socket may do everything; the audit log says which user it was.
+    let known = move |stream: &UnixStream| match stream.peer_cred() {
+        Ok(peer) => router.clone().layer(Extension(Caller { actor: Actor::Socket { uid: peer.uid() }, from: None })),
+        Err(_) => router.clone(),
+    };
+    tasks.spawn(accept(listener, known, stopped));
     Ok(())
 }
 
-async fn accept(mut listener: impl Listener, router: Router, mut stopped: watch::Receiver<bool>) {
+async fn accept<L: Listener>(mut listener: L, router: impl Fn(&L::Io) -> Router, mut stopped: watch::Receiver<bool>) {
     let mut connections = JoinSet::new();
     loop {
         tokio::select! {
             (stream, _) = listener.accept() => {
-                connections.spawn(serve(stream, router.clone(), stopped.clone()));
+                let router = router(&stream);
+                connections.spawn(serve(stream, router, stopped.clone()));
             }
             Some(_) = connections.join_next() => {}
             () = told_to_stop(&mut stopped) => break,

@@ -115,6 +115,7 @@ impl Environment {
             keyring: Arc::clone(&self.keyring),
             plans: Arc::new(move |plan: &PlanName| plans.load().contains_key(plan)),
             longest_lifetime: self.settings.token_lifetime,
+            quiet: self.settings.retire_unused_after,
             clock: Arc::<EnvironmentClock>::clone(&self.clock),
             entropy: Arc::clone(&self.entropy),
         }
@@ -172,14 +173,20 @@ fn tell_previous_run(name: EnvironmentName, previous: &PreviousRun, path: &std::
     }
 }
 
-/// Once a second: lets the stores drop what has expired.
+/// Once a second: lets the stores drop what has expired. Once a minute: looks for secrets that are to go.
 pub(super) async fn keep_house(environments: Environments, mut stopped: watch::Receiver<bool>) {
     let mut seconds = tokio::time::interval(Duration::from_secs(1));
+    let mut minutes = tokio::time::interval(Duration::from_secs(60));
     loop {
         tokio::select! {
             _ = seconds.tick() => {
                 for environment in environments.iter() {
                     environment.store.tick(fuuffy_domain::Clock::now(&*environment.clock));
+                }
+            }
+            _ = minutes.tick() => {
+                for environment in environments.iter() {
+                    fuuffy_admin::retire_unused(&environment.for_admin()).await;
                 }
             }
             () = told_to_stop(&mut stopped) => return,

@@ -16,8 +16,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use axum::Router;
-use fuuffy_domain::{Entropy, TimeSource};
+use axum::{Extension, Router};
+use fuuffy_admin::Caller;
+use fuuffy_domain::{Actor, Entropy, TimeSource};
 use fuuffy_store::embedded::DirectoryLock;
 use fuuffy_store::{Store, pepper};
 use serde::Serialize;
@@ -104,10 +105,15 @@ impl Environments {
     }
 
     /// The JSON API of the operators' deeds.
-    pub fn admin_router(&self) -> Router {
+    pub(crate) fn admin_router(&self) -> Router {
         let shown =
             |environment: &Option<Arc<Environment>>| environment.as_ref().map(|environment| environment.for_admin());
         fuuffy_admin::router(shown(&self.testing), shown(&self.production))
+    }
+
+    /// The same for somebody who may do everything.
+    pub fn admin_router_for(&self, actor: Actor) -> Router {
+        self.admin_router().layer(Extension(Caller { actor, from: None }))
     }
 
     /// Finishes what is under way in the stores and closes their files.
@@ -199,9 +205,9 @@ impl Server {
         &self.environments
     }
 
-    /// The JSON API of the operators' deeds, for a caller in this process.
-    pub fn admin_router(&self) -> Router {
-        self.environments.admin_router()
+    /// The JSON API of the operators' deeds, for somebody in this process.
+    pub fn admin_router_for(&self, actor: Actor) -> Router {
+        self.environments.admin_router_for(actor)
     }
 
     /// Puts the routes, plans and upstreams of another configuration in force, in all environments or,

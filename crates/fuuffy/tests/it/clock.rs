@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use fuuffy::config;
 use fuuffy::server::{Server, Sources, SystemEntropy};
-use fuuffy_domain::{ManualTime, Timestamp};
+use fuuffy_domain::{Actor, ManualTime, Timestamp};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 use tower::ServiceExt as _;
@@ -71,7 +71,7 @@ impl Timed {
 
     /// Does what an operator does.
     fn operate(&self, path: &str, body: &str) -> serde_json::Value {
-        let router = self.server.as_ref().unwrap().admin_router();
+        let router = self.server.as_ref().unwrap().admin_router_for(Actor::Server);
         let asked = http::Request::post(path).body(axum::body::Body::from(body.to_owned())).unwrap();
         self.runtime.block_on(async {
             let response = router.oneshot(asked).await.unwrap();

@@ -2,14 +2,16 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
+use std::time::Duration;
 
 use fuuffy_domain::{
-    Client, ClientId, ClientSlot, ClientStatus, KeyId, Lifetime, PlanName, ScopeSet, Secret, SecretDigest, SecretId,
-    Timestamp,
+    AUDIT_START, Client, ClientId, ClientSlot, ClientStatus, KeyId, LastUse, Lifetime, PlanName, Retiring, Revision,
+    ScopeSet, Secret, SecretDigest, SecretId, Timestamp, TokenDigest,
 };
-use rusqlite::{Connection, Row};
+use rusqlite::{Connection, OptionalExtension as _, Row};
 
 use super::Memory;
+use super::batch::AuditHead;
 use super::writer::Mark;
 use crate::IndexedToken;
 
@@ -21,6 +23,7 @@ pub(super) struct Loaded {
     pub(super) scopes: HashMap<Arc<ScopeSet>, i64>,
     pub(super) marks: VecDeque<Mark>,
     pub(super) newest: Option<Timestamp>,
+    pub(super) audit: AuditHead,
 }
 
 const HOUR: i64 = 3_600_000;
@@ -29,9 +32,11 @@ pub(super) fn load(connection: &Connection, memory: &Memory, now: Timestamp) -> 
     let newest_client = load_clients(connection, memory)?;
     forget_unused_scopes(connection)?;
     let scopes = load_scopes(connection)?;
-    let mut loaded =
-        Loaded { next_seq: 1, swept: 0, scopes: HashMap::new(), marks: VecDeque::new(), newest: newest_client };
+    let audit = load_audit_head(connection)?;
+    let (scopes_of_new, marks) = (HashMap::new(), VecDeque::new());
+    let mut loaded = Loaded { next_seq: 1, swept: 0, scopes: scopes_of_new, marks, newest: newest_client, audit };
     load_tokens(connection, memory, &scopes, now, &mut loaded)?;
+    revoke_tokens(connection, memory)?;
     loaded.scopes = scopes.into_iter().map(|(id, scope)| (scope, id)).collect();
     Ok(loaded)
 }
@@ -39,7 +44,8 @@ pub(super) fn load(connection: &Connection, memory: &Memory, now: Timestamp) -> 
 fn load_clients(connection: &Connection, memory: &Memory) -> rusqlite::Result<Option<Timestamp>> {
     let mut secrets: HashMap<u32, Vec<Secret>> = HashMap::new();
     let mut statement = connection.prepare(
-        "SELECT client, secret_id, key, digest, created_at, expires_at, retired_at, last_used_at, use_count, exposed_at
+        "SELECT client, secret_id, key, digest, created_at, expires_at, retired_at, last_used_at, use_count, exposed_at,
+                last_used_from, last_used_by, is_pending, retiring_since, unused_for
          FROM secrets ORDER BY client, created_at, rowid",
     )?;
     let mut rows = statement.query([])?;
@@ -48,7 +54,9 @@ fn load_clients(connection: &Connection, memory: &Memory) -> rusqlite::Result<Op
     }
     let mut newest = None;
     let mut statement = connection.prepare(
-        "SELECT slot, client_id, name, scopes, plan, token_lifetime, status, generation, created_at FROM clients ORDER BY slot",
+        "SELECT slot, client_id, name, scopes, plan, token_lifetime, status, generation, created_at,
+                revision, may_rotate
+         FROM clients ORDER BY slot",
     )?;
     let mut rows = statement.query([])?;
     while let Some(row) = rows.next()? {
@@ -68,10 +76,23 @@ fn secret(row: &Row<'_>) -> rusqlite::Result<Secret> {
         created_at: Timestamp::from_unix_millis(row.get(4)?),
         expires_at: time(5)?,
         retired_at: time(6)?,
-        last_used_at: time(7)?,
+        last_use: last_use(row, time(7)?)?,
         use_count: row.get::<_, i64>(8)?.unsigned_abs(),
         exposed_at: time(9)?,
+        is_pending: row.get(12)?,
+        retiring: time(13)?.zip(row.get::<_, Option<i64>>(14)?).map(|(since, unused_for)| Retiring {
+            since,
+            unused_for: Duration::from_millis(unused_for.unsigned_abs()),
+        }),
     })
+}
+
+fn last_use(row: &Row<'_>, at: Option<Timestamp>) -> rusqlite::Result<Option<LastUse>> {
+    let Some(at) = at else {
+        return Ok(None);
+    };
+    let from = row.get::<_, Option<String>>(10)?.and_then(|text| text.parse().ok());
+    Ok(Some(LastUse { at, from, agent: row.get::<_, Option<String>>(11)?.map(Arc::from) }))
 }
 
 fn client(row: &Row<'_>, secrets: Vec<Secret>) -> rusqlite::Result<Client> {
@@ -90,6 +111,8 @@ fn client(row: &Row<'_>, secrets: Vec<Secret>) -> rusqlite::Result<Client> {
         },
         generation: row.get(7)?,
         created_at: Timestamp::from_unix_millis(row.get(8)?),
+        revision: Revision(row.get(9)?),
+        may_rotate: row.get(10)?,
         secrets,
     })
 }
@@ -153,4 +176,21 @@ fn load_tokens(
         });
     }
     Ok(())
+}
+
+fn revoke_tokens(connection: &Connection, memory: &Memory) -> rusqlite::Result<()> {
+    let mut statement = connection.prepare("SELECT digest FROM revoked_tokens")?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        memory.tokens.revoke(&row.get::<_, TokenDigest>(0)?);
+    }
+    Ok(())
+}
+
+/// Where the chain of the audit log goes on.
+fn load_audit_head(connection: &Connection) -> rusqlite::Result<AuditHead> {
+    let last = connection.query_row("SELECT seq, hash FROM audit ORDER BY seq DESC LIMIT 1", [], |row| {
+        Ok(AuditHead { sequence: row.get(0)?, hash: row.get(1)? })
+    });
+    Ok(last.optional()?.unwrap_or(AuditHead { sequence: 0, hash: AUDIT_START }))
 }

@@ -1,8 +1,10 @@
 //! The embedded backend: one SQLite file an environment, one writer thread, and memory that answers.
 
 mod batch;
+mod lifecycle;
 mod load;
 mod lock;
+mod read;
 mod schema;
 mod state;
 mod writer;
@@ -12,15 +14,20 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, mpsc};
 
 use fuuffy_domain::{
-    Client, ClientId, ClientStatus, EnvironmentName, KeyId, Lifetime, MAX_LIVE_SECRETS, SecretId, Timestamp,
+    AuditEvent, Cause, ClientChange, ClientId, ClientSlot, EnvironmentName, KeyId, Lifetime, MAX_LIVE_SECRETS,
+    Revision, SecretId, Timestamp,
 };
 use tokio::sync::oneshot;
 
 pub use lock::DirectoryLock;
 pub use state::PreviousRun;
 
-use crate::{AddSecret, Deed, Directory, NewClient, NewSecret, NewToken, SecretChange, Store, StoreError, TokenIndex};
+use crate::{
+    Answered, AuditQuery, AuditRow, Changed, Conditions, Creation, Deed, Directory, ListedToken, NewClient, NewSecret,
+    NewToken, Once, Part, PartOf, SecretChange, Store, StoreError, TokenIndex, TokenName,
+};
 use batch::{Batch, Fault};
+use read::Reader;
 use state::StateFile;
 use writer::{Command, Writer};
 
@@ -59,6 +66,7 @@ pub struct EmbeddedStore {
     waiting: Arc<()>,
     commands: mpsc::Sender<Command>,
     newest: Option<Timestamp>,
+    reader: Reader,
 }
 
 /// What readers see, and the writer changes after each commit.
@@ -86,17 +94,14 @@ impl EmbeddedStore {
         state
             .write("running")
             .map_err(|error| bad_file(&options.path, format!("the state file cannot be written: {error}")))?;
-        let report = OpenReport {
-            clients: memory.directory.list().len(),
-            tokens: memory.tokens.len(),
-            previous: found.previous,
-        };
+        let report =
+            OpenReport { clients: memory.directory.len(), tokens: memory.tokens.len(), previous: found.previous };
         let newest = loaded.newest.max(found.at);
-        let writer = Writer::new(connection, Arc::clone(&memory), state, loaded, options.key);
-        let commands = writer
-            .spawn(options.environment)
+        let whose = (options.environment, options.key);
+        let commands = Writer::new(connection, Arc::clone(&memory), state, loaded, whose)
+            .spawn()
             .map_err(|error| StoreError::Unwritable(format!("the writer thread cannot start: {error}")))?;
-        Ok((Self { memory, waiting: Arc::new(()), commands, newest }, report))
+        Ok((Self { memory, waiting: Arc::new(()), commands, newest, reader: Reader::new(options.path) }, report))
     }
 
     /// Lets the store drop what has expired. Cheap; meant for once a second.
@@ -137,21 +142,6 @@ impl EmbeddedStore {
             answered.await.unwrap_or_else(|_| Err(StoreError::Unwritable("the transaction was given up".to_owned())))
         })
     }
-
-    fn change_client(
-        &self,
-        id: ClientId,
-        change: impl FnOnce(&mut Client) + Send + 'static,
-    ) -> Deed<Option<Arc<Client>>> {
-        self.submit(move |batch| {
-            let Some(client) = batch.find(&id) else {
-                return Ok(None);
-            };
-            let mut changed = Client::clone(&client);
-            change(&mut changed);
-            batch.update_client(changed).map(Some)
-        })
-    }
 }
 
 impl Store for EmbeddedStore {
@@ -171,50 +161,92 @@ impl Store for EmbeddedStore {
         self.memory.is_writable.load(Ordering::Acquire)
     }
 
-    fn create_client(&self, new: NewClient) -> Deed<Arc<Client>> {
-        self.submit(move |batch| batch.insert_client(new))
-    }
-
-    fn suspend_client(&self, id: ClientId, _now: Timestamp) -> Deed<Option<Arc<Client>>> {
-        self.change_client(id, |client| {
-            if client.status == ClientStatus::Active {
-                client.status = ClientStatus::Suspended;
-                client.generation += 1;
-            }
-        })
-    }
-
-    fn resume_client(&self, id: ClientId, _now: Timestamp) -> Deed<Option<Arc<Client>>> {
-        self.change_client(id, |client| client.status = ClientStatus::Active)
-    }
-
-    fn delete_client(&self, id: ClientId, _now: Timestamp) -> Deed<Option<Arc<Client>>> {
-        self.change_client(id, |client| {
-            client.status = ClientStatus::Deleted;
-            client.generation += 1;
-            client.secrets.clear();
-        })
-    }
-
-    fn add_secret(&self, id: ClientId, secret: NewSecret) -> Deed<AddSecret> {
+    fn create_client(&self, cause: Cause, new: NewClient, once: Option<Once>) -> Deed<Creation> {
         self.submit(move |batch| {
-            let Some(client) = batch.find(&id) else {
-                return Ok(AddSecret::NoClient);
+            let Some(once) = once else {
+                return batch.insert_client(&cause, new).map(Creation::Done);
             };
+            if let Some(before) = batch.answered(&once.key)? {
+                return Ok(Creation::Before(before));
+            }
+            batch.keep_answer(&once, cause.at)?;
+            batch.insert_client(&cause, new).map(Creation::Done)
+        })
+    }
+
+    fn change_client(&self, cause: Cause, id: ClientId, seen: Option<Revision>, change: ClientChange) -> Deed<Changed> {
+        self.submit(move |batch| match batch.find(&id) {
+            None => Ok(Changed::Nothing),
+            Some(client) if seen.is_some_and(|seen| seen != client.revision) => Ok(Changed::Stale),
+            Some(client) => batch.change_client(&cause, &client, &change).map(Changed::Done),
+        })
+    }
+
+    fn add_secret(&self, cause: Cause, id: ClientId, secret: NewSecret, on: Conditions) -> Deed<Creation> {
+        self.submit(move |batch| {
+            if let Some(once) = &on.once
+                && let Some(before) = batch.answered(&once.key)?
+            {
+                return Ok(Creation::Before(before));
+            }
+            let Some(mut client) = batch.find(&id) else {
+                return Ok(Creation::NoClient);
+            };
+            if on.seen.is_some_and(|seen| seen != client.revision) {
+                return Ok(Creation::Stale);
+            }
+            let unused =
+                client.secrets.iter().find(|known| known.is_replaceable(cause.at)).map(|known| known.id.clone());
+            if let Some(unused) = unused.filter(|_| secret.is_pending) {
+                let retired = batch.change_secret(&cause, &client, &unused, SecretChange::Retire)?;
+                client = retired.unwrap_or(client);
+            }
             if client.live_secrets(secret.created_at) >= MAX_LIVE_SECRETS {
-                return Ok(AddSecret::TooMany);
+                return Ok(Creation::TooMany);
             }
-            batch.insert_secret(&client, secret).map(AddSecret::Added)
+            if let Some(once) = &on.once {
+                batch.keep_answer(once, cause.at)?;
+            }
+            batch.add_secret(&cause, &client, secret).map(Creation::Done)
         })
     }
 
-    fn change_secret(&self, id: ClientId, secret: SecretId, change: SecretChange) -> Deed<Option<Arc<Client>>> {
-        self.submit(move |batch| {
-            let Some(client) = batch.find(&id) else {
-                return Ok(None);
-            };
-            batch.change_secret(&client, &secret, change)
+    fn change_secret(
+        &self,
+        cause: Cause,
+        (client, secret): (ClientId, SecretId),
+        seen: Option<Revision>,
+        change: SecretChange,
+    ) -> Deed<Changed> {
+        self.submit(move |batch| match batch.find(&client) {
+            None => Ok(Changed::Nothing),
+            Some(client) if seen.is_some_and(|seen| seen != client.revision) => Ok(Changed::Stale),
+            Some(client) => {
+                let changed = batch.change_secret(&cause, &client, &secret, change)?;
+                Ok(changed.map_or(Changed::Nothing, Changed::Done))
+            }
         })
+    }
+
+    fn revoke_token(&self, cause: Cause, which: TokenName) -> Deed<Option<ListedToken>> {
+        self.submit(move |batch| batch.revoke_token(&cause, &which))
+    }
+
+    fn note(&self, cause: Cause, event: AuditEvent) -> Deed<()> {
+        self.submit(move |batch| Ok(batch.audit(&cause, &event)?))
+    }
+
+    fn audit(&self, wanted: AuditQuery) -> Deed<Part<AuditRow>> {
+        self.reader.read(move |connection| read::audit(connection, &wanted))
+    }
+
+    fn list_tokens(&self, client: ClientSlot, now: Timestamp, part: PartOf) -> Deed<Part<ListedToken>> {
+        let generation = self.memory.directory.get(client).map_or(0, |client| client.generation);
+        self.reader.read(move |connection| read::tokens(connection, (client, generation), now, part))
+    }
+
+    fn answered(&self, key: [u8; 32]) -> Deed<Option<Answered>> {
+        self.submit(move |batch| Ok(batch.answered(&key)?))
     }
 
     fn issue_token(&self, token: NewToken) -> Deed<()> {

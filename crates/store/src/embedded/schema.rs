@@ -14,7 +14,8 @@ use crate::StoreError;
 const APPLICATION: i64 = 0x6675_6679;
 
 /// Each brings a store one version further; `PRAGMA user_version` counts those that were done.
-const MIGRATIONS: &[&str] = &["
+const MIGRATIONS: &[&str] = &[
+    "
     CREATE TABLE meta (environment TEXT NOT NULL);
     CREATE TABLE clients (
         slot INTEGER PRIMARY KEY,
@@ -53,7 +54,39 @@ const MIGRATIONS: &[&str] = &["
         issued_at INTEGER NOT NULL,
         expires_at INTEGER NOT NULL
     ) STRICT;
-"];
+",
+    "
+    ALTER TABLE clients ADD COLUMN revision INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE clients ADD COLUMN may_rotate INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE secrets ADD COLUMN last_used_from TEXT;
+    ALTER TABLE secrets ADD COLUMN last_used_by TEXT;
+    ALTER TABLE secrets ADD COLUMN is_pending INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE secrets ADD COLUMN retiring_since INTEGER;
+    ALTER TABLE secrets ADD COLUMN unused_for INTEGER;
+    -- In the order in which they may be forgotten.
+    CREATE TABLE revoked_tokens (
+        expires_at INTEGER NOT NULL,
+        digest BLOB NOT NULL,
+        PRIMARY KEY (expires_at, digest)
+    ) STRICT, WITHOUT ROWID;
+    -- The text of a record is what its link of the chain was made of.
+    CREATE TABLE audit (
+        seq INTEGER PRIMARY KEY,
+        at INTEGER NOT NULL,
+        client_id TEXT,
+        record TEXT NOT NULL,
+        hash BLOB NOT NULL CHECK (length(hash) = 32)
+    ) STRICT;
+    CREATE INDEX audit_of_client ON audit (client_id, seq) WHERE client_id IS NOT NULL;
+    CREATE TABLE answers (
+        key BLOB PRIMARY KEY,
+        request BLOB NOT NULL,
+        sealed BLOB NOT NULL,
+        at INTEGER NOT NULL
+    ) STRICT, WITHOUT ROWID;
+    CREATE INDEX answers_by_age ON answers (at);
+",
+];
 
 /// Opens the file and brings it to the newest version.
 pub(super) fn open(

@@ -12,7 +12,7 @@ use rusqlite::{Connection, TransactionBehavior};
 use tokio::sync::oneshot;
 
 use super::Memory;
-use super::batch::{Batch, Changes};
+use super::batch::{AuditHead, Batch, Changes, Standing};
 use super::load::Loaded;
 use super::state::StateFile;
 use crate::StoreError;
@@ -21,6 +21,10 @@ use crate::StoreError;
 const BATCH: usize = 1024;
 /// Expired rows removed in one transaction at most, so that no deed waits long for it.
 const SWEEP: usize = 5000;
+/// How often what is kept for a while is cleaned out.
+const CLEAN: Duration = Duration::from_secs(60);
+/// How long the answer to a creation is kept for its key.
+const ANSWERED: Duration = Duration::from_secs(24 * 3600);
 /// How long an expired token is remembered.
 const REMEMBERED: Duration = Duration::from_secs(3600);
 
@@ -68,12 +72,16 @@ pub(super) struct Writer {
     connection: Connection,
     memory: Arc<Memory>,
     state: StateFile,
+    environment: EnvironmentName,
     key: KeyId,
+    audit: AuditHead,
     next_seq: i64,
     /// The last row that was removed.
     swept: i64,
     /// The time of the last tick.
     now: Timestamp,
+    /// When what is kept for a while was last cleaned out.
+    cleaned_at: Timestamp,
     scopes: HashMap<Arc<ScopeSet>, i64>,
     marks: VecDeque<Mark>,
 }
@@ -95,15 +103,17 @@ impl Writer {
         memory: Arc<Memory>,
         state: StateFile,
         loaded: Loaded,
-        key: KeyId,
+        (environment, key): (EnvironmentName, KeyId),
     ) -> Self {
-        let Loaded { next_seq, swept, scopes, marks, .. } = loaded;
-        Self { connection, memory, state, key, next_seq, swept, now: Timestamp::from_unix_millis(0), scopes, marks }
+        let Loaded { next_seq, swept, scopes, marks, audit, .. } = loaded;
+        let (now, cleaned_at) = (Timestamp::from_unix_millis(0), Timestamp::from_unix_millis(0));
+        Self { connection, memory, state, environment, key, audit, next_seq, swept, now, cleaned_at, scopes, marks }
     }
 
-    pub(super) fn spawn(self, environment: EnvironmentName) -> io::Result<mpsc::Sender<Command>> {
+    pub(super) fn spawn(self) -> io::Result<mpsc::Sender<Command>> {
         let (commands, received) = mpsc::channel();
-        std::thread::Builder::new().name(format!("store-{environment}")).spawn(move || self.run(&received))?;
+        let name = format!("store-{}", self.environment);
+        std::thread::Builder::new().name(name).spawn(move || self.run(&received))?;
         Ok(commands)
     }
 
@@ -127,6 +137,11 @@ impl Writer {
             // Rows leave faster than they come, however fast that is.
             let room = if ticked { SWEEP } else { 2 * jobs.len() };
             let sweep = self.rows_to_sweep(room);
+            let cleans = ticked && self.now.since(self.cleaned_at) >= CLEAN;
+            if cleans {
+                self.cleaned_at = self.now;
+                jobs.push(forget(self.now));
+            }
             if !jobs.is_empty() || sweep.is_some() {
                 self.write(jobs, sweep);
             }
@@ -174,7 +189,14 @@ impl Writer {
     ) -> rusqlite::Result<Changes> {
         let first_seq = self.next_seq;
         let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        let mut batch = Batch::new(&transaction, &self.memory, self.key, &mut self.next_seq, &mut self.scopes);
+        let standing = Standing {
+            environment: self.environment,
+            key: self.key,
+            audit: self.audit,
+            next_seq: &mut self.next_seq,
+            scopes: &mut self.scopes,
+        };
+        let mut batch = Batch::new(&transaction, &self.memory, standing);
         for job in jobs {
             finishes.push(job(&mut batch)?);
         }
@@ -183,6 +205,7 @@ impl Writer {
             transaction.prepare_cached("DELETE FROM tokens WHERE seq <= ?1")?.execute([sweep.up_to])?;
         }
         transaction.commit()?;
+        self.audit = changes.audit;
         for (seq, (issued_at, expires_at)) in (first_seq..).zip(changes.lives()) {
             Mark::note(&mut self.marks, seq, issued_at.unix_millis(), expires_at.unix_millis());
         }
@@ -234,4 +257,13 @@ impl Writer {
     fn is_writable(&self) -> bool {
         self.memory.is_writable.load(Ordering::Acquire)
     }
+}
+
+/// Forgets revocations of tokens that are no longer remembered, and old answers.
+fn forget(now: Timestamp) -> Job {
+    Box::new(move |batch| {
+        let before = |age: Duration| now.unix_millis() - i64::try_from(age.as_millis()).unwrap_or(i64::MAX);
+        batch.forget(before(REMEMBERED), before(ANSWERED))?;
+        Ok(Box::new(|_| ()))
+    })
 }

@@ -1,0 +1,99 @@
+//! The one place where what went wrong with a request of an operator becomes its answer.
+
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use fuuffy_store::StoreError;
+use serde_json::json;
+
+use super::answer::json_response;
+use crate::deed::DeedError;
+
+/// Every way in which a request of an operator fails.
+pub(super) enum Failure {
+    Invalid(String),
+    NotFound(&'static str),
+    Method,
+    TooLarge,
+    /// Nobody known asks.
+    Unknown,
+    Stale,
+    TooManySecrets,
+    Unavailable(String),
+}
+
+impl Failure {
+    pub(super) fn page() -> Self {
+        Self::Invalid("expected page from 1 and per_page from 1 to 100".to_owned())
+    }
+}
+
+impl From<DeedError> for Failure {
+    fn from(error: DeedError) -> Self {
+        match error {
+            DeedError::Invalid(words) => Self::Invalid(words),
+            DeedError::NotFound(what) => Self::NotFound(what),
+            DeedError::Stale => Self::Stale,
+            DeedError::TooManySecrets => Self::TooManySecrets,
+            DeedError::Entropy(error) => Self::Unavailable(error.to_string()),
+            DeedError::Store(
+                error @ (StoreError::Unwritable(_)
+                | StoreError::Overloaded
+                | StoreError::TooManyScopes
+                | StoreError::Closed
+                | StoreError::Superseded
+                | StoreError::InUse(_)
+                | StoreError::BadFile { .. }),
+            ) => Self::Unavailable(error.to_string()),
+        }
+    }
+}
+
+impl IntoResponse for Failure {
+    fn into_response(self) -> Response {
+        let (status, code, message, details) = match self {
+            Self::Invalid(words) => {
+                (StatusCode::BAD_REQUEST, "invalid_request", "The request is not what it must be".to_owned(), words)
+            }
+            Self::NotFound(what) => (
+                StatusCode::NOT_FOUND,
+                "not_found",
+                format!("There is no such {what}"),
+                "List what there is, and mind the environment".to_owned(),
+            ),
+            Self::Method => (
+                StatusCode::METHOD_NOT_ALLOWED,
+                "method_not_allowed",
+                "This path does not take that method".to_owned(),
+                "Use a method that Allow names".to_owned(),
+            ),
+            Self::TooLarge => (
+                StatusCode::PAYLOAD_TOO_LARGE,
+                "payload_too_large",
+                "The request body is too large".to_owned(),
+                "Send at most 64 KiB".to_owned(),
+            ),
+            Self::Unknown => (
+                StatusCode::UNAUTHORIZED,
+                "missing_token",
+                "An access token is required".to_owned(),
+                "Send Authorization: Bearer with a token of an operator's client".to_owned(),
+            ),
+            Self::Stale => (
+                StatusCode::PRECONDITION_FAILED,
+                "precondition_failed",
+                "The client was changed since it was seen".to_owned(),
+                "Read it again, and send its ETag as If-Match".to_owned(),
+            ),
+            Self::TooManySecrets => (
+                StatusCode::CONFLICT,
+                "too_many_secrets",
+                "The client has three live secrets already".to_owned(),
+                "Retire one that is no longer used, then add another".to_owned(),
+            ),
+            Self::Unavailable(words) => {
+                (StatusCode::SERVICE_UNAVAILABLE, "service_unavailable", "Nothing was changed".to_owned(), words)
+            }
+        };
+        json_response(status, &json!({"error": {"code": code, "message": message, "details": details}}))
+    }
+}

@@ -1,0 +1,163 @@
+//! `fuuffy clients`
+
+use std::io::Write;
+
+use clap::{Args, Subcommand};
+use fuuffy_domain::Lifetime;
+use fuuffy_protocol::ScopeSet;
+use http::Method;
+use serde_json::{Map, json};
+
+use super::{Call, Common, InEnvironment, Shape, Why, run, segment};
+
+/// `fuuffy clients`
+#[derive(Debug, Args)]
+pub struct ClientsArgs {
+    #[command(flatten)]
+    common: Common,
+    #[command(subcommand)]
+    command: ClientsCommand,
+}
+
+#[derive(Debug, Args)]
+struct OneClient {
+    #[command(flatten)]
+    place: InEnvironment,
+    /// The client's id.
+    client_id: String,
+    #[command(flatten)]
+    why: Why,
+}
+
+#[derive(Debug, Subcommand)]
+enum ClientsCommand {
+    /// Register a client and show its first secret, once.
+    Create {
+        #[command(flatten)]
+        place: InEnvironment,
+        /// What people call it.
+        #[arg(long)]
+        name: String,
+        /// All that it may be granted, as in "orders:read orders:write".
+        #[arg(long, value_parser = scope)]
+        scope: Option<ScopeSet>,
+        /// A plan of the configuration.
+        #[arg(long)]
+        plan: Option<String>,
+        /// A life for its tokens shorter than the environment's, as in 15m.
+        #[arg(long, value_name = "LIFE", value_parser = lifetime)]
+        token_lifetime: Option<Lifetime>,
+        /// Let it rotate its own secrets.
+        #[arg(long)]
+        allow_rotation: bool,
+        #[command(flatten)]
+        why: Why,
+    },
+    /// Change what is known of a client.
+    Update {
+        #[command(flatten)]
+        one: OneClient,
+        /// What people call it.
+        #[arg(long)]
+        name: Option<String>,
+        /// All that it may be granted. Taking a scope away revokes its tokens.
+        #[arg(long, value_parser = scope)]
+        scope: Option<ScopeSet>,
+        /// A plan of the configuration.
+        #[arg(long)]
+        plan: Option<String>,
+        /// A life for its tokens, or "default" for the environment's.
+        #[arg(long, value_name = "LIFE", value_parser = lifetime_or_default)]
+        token_lifetime: Option<Life>,
+        /// Whether it may rotate its own secrets.
+        #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
+        allow_rotation: Option<bool>,
+    },
+    /// List all clients.
+    List {
+        #[command(flatten)]
+        place: InEnvironment,
+    },
+    /// Show one client.
+    Show(OneClient),
+    /// Refuse a client tokens, and all tokens that it has.
+    Suspend(OneClient),
+    /// Let a suspended client get tokens again.
+    Resume(OneClient),
+    /// Remove a client with its secrets and tokens, for good.
+    Delete(OneClient),
+}
+
+/// A life for tokens, as an operator changes it.
+#[derive(Debug, Clone, Copy)]
+enum Life {
+    Default,
+    Of(Lifetime),
+}
+
+const CLIENT_COLUMNS: &[&str] = &["client_id", "name", "status", "scope", "plan", "created_at"];
+
+/// Runs a `clients` command.
+///
+/// # Errors
+/// The server or the data directory could not be reached, or writing failed.
+pub async fn clients(args: ClientsArgs, out: &mut dyn Write, err: &mut dyn Write) -> anyhow::Result<u8> {
+    use ClientsCommand as C;
+    let (place, call) = match args.command {
+        C::Create { place, name, scope, plan, token_lifetime, allow_rotation, why } => {
+            let body = json!({
+                "name": name,
+                "scope": scope.map(|scope| scope.to_string()),
+                "plan": plan,
+                "token_lifetime": token_lifetime.map(|life| life.to_string()),
+                "may_rotate": allow_rotation,
+            });
+            (place, Call::post("clients".to_owned(), Some(body), why))
+        }
+        C::Update { one, name, scope, plan, token_lifetime, allow_rotation } => {
+            let life = token_lifetime.map(|life| match life {
+                Life::Default => json!(null),
+                Life::Of(life) => json!(life.to_string()),
+            });
+            let members = [
+                ("name", name.map(|name| json!(name))),
+                ("scope", scope.map(|scope| json!(scope.to_string()))),
+                ("plan", plan.map(|plan| json!(plan))),
+                ("token_lifetime", life),
+                ("may_rotate", allow_rotation.map(|may| json!(may))),
+            ];
+            let given = members.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?)));
+            let (place, call) = deed(one, "");
+            (place, Call { method: Method::PATCH, body: Some(given.collect::<Map<_, _>>().into()), ..call })
+        }
+        C::List { place } => (place, Call::get("clients".to_owned(), Shape::Pages(CLIENT_COLUMNS))),
+        C::Show(one) => {
+            let path = format!("clients/{}", segment(&one.client_id));
+            (one.place, Call::get(path, Shape::Pairs))
+        }
+        C::Suspend(one) => deed(one, "/suspend"),
+        C::Resume(one) => deed(one, "/resume"),
+        C::Delete(one) => {
+            let (place, call) = deed(one, "");
+            (place, Call { method: Method::DELETE, ..call })
+        }
+    };
+    run(&args.common, place.environment, call, out, err).await
+}
+
+fn deed(one: OneClient, name: &str) -> (InEnvironment, Call) {
+    let path = format!("clients/{}{name}", segment(&one.client_id));
+    (one.place, Call::post(path, None, one.why))
+}
+
+fn scope(text: &str) -> Result<ScopeSet, String> {
+    ScopeSet::parse(text).map_err(|fault| fault.to_string())
+}
+
+pub(super) fn lifetime(text: &str) -> Result<Lifetime, String> {
+    Lifetime::parse(text).map_err(|fault| fault.to_string())
+}
+
+fn lifetime_or_default(text: &str) -> Result<Life, String> {
+    if text == "default" { Ok(Life::Default) } else { lifetime(text).map(Life::Of) }
+}

@@ -1,0 +1,122 @@
+//! Reading what is not in memory: the audit log and the list of a client's tokens. A connection of its own,
+//! which sees what was committed and never holds up the writer.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use fuuffy_domain::{ClientSlot, ScopeSet, Timestamp};
+use parking_lot::Mutex;
+use rusqlite::types::ToSql;
+use rusqlite::{Connection, OpenFlags, Row, params_from_iter};
+
+use crate::{AuditQuery, AuditRow, Deed, ListedToken, Part, PartOf, StoreError};
+
+/// Opens a connection when it is first needed, and keeps it.
+#[derive(Clone)]
+pub(super) struct Reader {
+    path: PathBuf,
+    connection: Arc<Mutex<Option<Connection>>>,
+}
+
+impl Reader {
+    pub(super) fn new(path: PathBuf) -> Self {
+        Self { path, connection: Arc::default() }
+    }
+
+    /// Reads on a thread that may wait for the disk.
+    pub(super) fn read<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Deed<T> {
+        let reader = self.clone();
+        Box::pin(async move {
+            let done = tokio::task::spawn_blocking(move || reader.now(work)).await;
+            done.unwrap_or_else(|_| Err(StoreError::Closed))
+        })
+    }
+
+    fn now<T>(&self, work: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T, StoreError> {
+        let unreadable = |error: rusqlite::Error| super::schema::unreadable(&self.path, &error);
+        let mut place = self.connection.lock();
+        let connection = match &mut *place {
+            Some(connection) => connection,
+            empty => {
+                let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+                empty.insert(Connection::open_with_flags(&self.path, flags).map_err(unreadable)?)
+            }
+        };
+        work(connection).map_err(unreadable)
+    }
+}
+
+/// A part of the audit log.
+pub(super) fn audit(connection: &Connection, wanted: &AuditQuery) -> rusqlite::Result<Part<AuditRow>> {
+    let mut conditions = vec!["1".to_owned()];
+    let mut values: Vec<Box<dyn ToSql>> = Vec::new();
+    if let Some(client) = &wanted.client {
+        values.push(Box::new(client.as_str().to_owned()));
+        conditions.push(format!("client_id = ?{}", values.len()));
+    }
+    if !wanted.deeds.is_empty() {
+        let places: Vec<String> = wanted
+            .deeds
+            .iter()
+            .map(|deed| {
+                values.push(Box::new(deed.clone()));
+                format!("?{}", values.len())
+            })
+            .collect();
+        conditions.push(format!("record ->> 'deed' IN ({})", places.join(", ")));
+    }
+    let conditions = conditions.join(" AND ");
+    let parameters = || params_from_iter(values.iter().map(|value| &**value));
+    let total: i64 =
+        connection
+            .query_row(&format!("SELECT count(*) FROM audit WHERE {conditions}"), parameters(), |row| row.get(0))?;
+    let order = if wanted.newest_first { "DESC" } else { "ASC" };
+    let (take, skip) = limits(wanted.part);
+    let query = format!(
+        "SELECT seq, record, hash FROM audit WHERE {conditions} ORDER BY seq {order} LIMIT {take} OFFSET {skip}"
+    );
+    let row = |row: &Row<'_>| Ok(AuditRow { sequence: row.get(0)?, record: row.get(1)?, hash: row.get(2)? });
+    let items = connection.prepare(&query)?.query_map(parameters(), row)?.collect::<Result<_, _>>()?;
+    Ok(Part { items, total: usize::try_from(total).unwrap_or(0) })
+}
+
+/// A part of a client's live tokens, newest first. Reads every token that is kept, for an index on the client
+/// would cost each token that is issued.
+pub(super) fn tokens(
+    connection: &Connection,
+    (client, generation): (ClientSlot, u32),
+    now: Timestamp,
+    part: PartOf,
+) -> rusqlite::Result<Part<ListedToken>> {
+    const LIVE: &str = "tokens.client = ?1 AND tokens.generation = ?2 AND tokens.expires_at > ?3
+         AND NOT EXISTS (SELECT 1 FROM revoked_tokens AS gone
+                         WHERE gone.expires_at = tokens.expires_at AND gone.digest = tokens.digest)";
+    let parameters = (client.0, generation, now.unix_millis());
+    let total: i64 =
+        connection.query_row(&format!("SELECT count(*) FROM tokens WHERE {LIVE}"), parameters, |row| row.get(0))?;
+    let (take, skip) = limits(part);
+    let query = format!(
+        "SELECT tokens.seq, tokens.issued_at, tokens.expires_at, scopes.scope
+         FROM tokens JOIN scopes ON scopes.id = tokens.scope WHERE {LIVE}
+         ORDER BY tokens.seq DESC LIMIT {take} OFFSET {skip}"
+    );
+    let token = |row: &Row<'_>| {
+        Ok(ListedToken {
+            number: row.get(0)?,
+            client,
+            issued_at: Some(Timestamp::from_unix_millis(row.get(1)?)),
+            expires_at: Timestamp::from_unix_millis(row.get(2)?),
+            scope: Arc::new(ScopeSet::parse(row.get_ref(3)?.as_str()?).unwrap_or_default()),
+        })
+    };
+    let items = connection.prepare(&query)?.query_map(parameters, token)?.collect::<Result<_, _>>()?;
+    Ok(Part { items, total: usize::try_from(total).unwrap_or(0) })
+}
+
+fn limits(part: PartOf) -> (i64, i64) {
+    let number = |size: usize| i64::try_from(size).unwrap_or(i64::MAX);
+    (number(part.take), number(part.skip))
+}
