@@ -5,12 +5,10 @@ use std::sync::Arc;
 
 use fuuffy_domain::{
     Actor, Cause, ClientId, Clock, Entropy, EnvironmentName, Keyring, Lifetime, NoEntropy, PlanName, RequestId,
-    SecretId,
 };
 use fuuffy_protocol::ClientSecret;
 use fuuffy_store::{NewSecret, Store, StoreError};
 use thiserror::Error;
-use zeroize::Zeroizing;
 
 /// One environment, as far as operators' deeds reach.
 #[derive(Clone)]
@@ -75,19 +73,8 @@ impl Environment {
         &self,
         expires_at: Option<fuuffy_domain::Timestamp>,
     ) -> Result<(ClientSecret, NewSecret), DeedError> {
-        let mut id = [0; 12];
-        self.entropy.fill(&mut id)?;
-        let mut random = Zeroizing::new([0; 32]);
-        self.entropy.fill(&mut *random)?;
-        let secret = ClientSecret::from_random(self.name.secret_kind(), &mut random);
-        let digest = self.keyring.secret_digests(&secret).swap_remove(0);
-        let new = NewSecret {
-            id: SecretId::from_random(id),
-            digest,
-            created_at: self.clock.now(),
-            expires_at,
-            is_pending: false,
-        };
+        let (secret, id, digest) = self.keyring.new_secret(self.name, &*self.entropy)?;
+        let new = NewSecret { id, digest, created_at: self.clock.now(), expires_at, is_pending: false };
         Ok((secret, new))
     }
 }

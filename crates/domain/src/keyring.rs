@@ -11,7 +11,7 @@ use zeroize::Zeroizing;
 
 use fuuffy_protocol::{AccessToken, ClientSecret};
 
-use crate::{EnvironmentName, KeyId};
+use crate::{Entropy, EnvironmentName, KeyId, NoEntropy, SecretId};
 
 /// What is kept of a client secret: all 256 bits.
 #[derive(Clone, Copy)]
@@ -96,6 +96,24 @@ impl Keyring {
     /// The ids of all keys, the current one first.
     pub fn ids(&self) -> impl Iterator<Item = KeyId> {
         self.keys.iter().map(|keys| keys.id)
+    }
+
+    /// A new secret: in clear for its holder, and its id and digest under the current key to keep.
+    ///
+    /// # Errors
+    /// [`NoEntropy`]
+    pub fn new_secret(
+        &self,
+        environment: EnvironmentName,
+        entropy: &dyn Entropy,
+    ) -> Result<(ClientSecret, SecretId, SecretDigest), NoEntropy> {
+        let mut id = [0; 12];
+        entropy.fill(&mut id)?;
+        let mut random = Zeroizing::new([0; 32]);
+        entropy.fill(&mut *random)?;
+        let secret = ClientSecret::from_random(environment.secret_kind(), &mut random);
+        let digest = self.secret_digests(&secret).swap_remove(0);
+        Ok((secret, SecretId::from_random(id), digest))
     }
 
     /// The digest of a secret under every key, the current one first: as many as there are keys,

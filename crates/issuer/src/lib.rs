@@ -1,8 +1,10 @@
-//! An authenticated client becomes a token (RFC 6749 §4.4). Knows no listener and no route; gets a
+//! An authenticated client becomes a token (RFC 6749 §4.4), or rotates its own secrets. Knows no listener and no route; gets a
 //! request's head and its bounded body, and gives the whole answer but for the fields that every
 //! response bears.
 
+mod secrets;
 mod throttle;
 mod token;
 
+pub use secrets::SecretDeed;
 pub use token::{Issuer, Outcome};

@@ -2,17 +2,18 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use fuuffy_domain::{
     Actor, ApprovedGrant, AuthenticatedClient, Cause, Client, ClientId, Clock, DrillKind, Entropy, GrantRefusal,
-    Keyring, Lifetime, RequestContext, Stage,
+    Keyring, Lifetime, RequestContext, Stage, Timestamp,
 };
 use fuuffy_protocol::{
     AccessToken, BodyShape, Credentials, QueryCredentials, Refusal, RequestFault, TokenRequest, TokenResponse,
 };
 use fuuffy_store::{NewToken, SecretChange, Store, StoreError};
-use http::header::{self, HeaderMap};
+use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::request::Parts;
 use http::{Method, Response};
 use zeroize::Zeroizing;
@@ -21,6 +22,10 @@ use crate::throttle::{Standing, Throttle};
 
 /// Seconds that a caller is told to wait when the store cannot write.
 const UNWRITABLE_RETRY: u64 = 30;
+/// A client is told that its secret expires so long before.
+const REMINDED: Duration = Duration::from_secs(14 * 24 * 3600);
+/// By this field: an HTTP date (RFC 9110 §5.6.7).
+const SECRET_EXPIRES: HeaderName = HeaderName::from_static("fuuffy-secret-expires");
 /// So much of a `User-Agent` is kept, in bytes.
 const LONGEST_AGENT: usize = 100;
 /// Seconds that a caller is told to wait by a drill.
@@ -42,9 +47,19 @@ pub struct Issuer {
     pub token_lifetime: Lifetime,
     /// 16 or 32.
     pub token_bytes: usize,
+    /// How long nobody must have used a secret before one that is to go does.
+    pub retire_unused_after: Lifetime,
     throttle: Throttle,
     issued: AtomicU64,
     refused: AtomicU64,
+}
+
+/// What is found out on the way and told in the answer, however it ends.
+#[derive(Default)]
+struct Found {
+    drill: Option<DrillKind>,
+    /// When the secret that was presented expires, if that is soon.
+    secret_expires: Option<Timestamp>,
 }
 
 /// How many token requests ended how, since the start.
@@ -74,6 +89,7 @@ impl Issuer {
             clock,
             token_lifetime: Lifetime::HOUR,
             token_bytes: 16,
+            retire_unused_after: Lifetime::DAY,
             throttle: Throttle::default(),
             issued: AtomicU64::new(0),
             refused: AtomicU64::new(0),
@@ -89,8 +105,8 @@ impl Issuer {
         body: Result<Bytes, Refusal>,
         shape: BodyShape,
     ) -> Response<Bytes> {
-        let mut drill = None;
-        let mut response = match self.token(context, parts, body, &mut drill).await {
+        let mut found = Found::default();
+        let mut response = match self.token(context, parts, body, &mut found).await {
             Ok(response) => {
                 self.issued.fetch_add(1, Ordering::Relaxed);
                 response.to_response(shape)
@@ -101,9 +117,7 @@ impl Issuer {
                 refusal.to_response(shape)
             }
         };
-        if let Some(drill) = drill {
-            drill.mark(response.headers_mut());
-        }
+        found.tell(response.headers_mut());
         response
     }
 
@@ -118,7 +132,7 @@ impl Issuer {
         context: &RequestContext,
         parts: &Parts,
         body: Result<Bytes, Refusal>,
-        drill: &mut Option<DrillKind>,
+        found: &mut Found,
     ) -> Result<TokenResponse, Refusal> {
         if parts.method != Method::POST {
             return Err(Refusal::MethodNotAllowed("POST"));
@@ -131,10 +145,11 @@ impl Issuer {
         let request = TokenRequest::parse(&parts.headers, &body)?;
         let client = self.authenticate(context, &request.credentials)?;
         let slot = client.client().slot;
+        found.secret_expires = expires_soon(&client, context.now);
         let grant = client.approve(request.scope, self.token_lifetime).map_err(refusal_of_grant)?;
         // After all proofs, so that nobody but the client itself can meet its drill or use it up.
-        *drill = self.stage.meet_token_request(slot, context.now);
-        if drill.is_some() {
+        found.drill = self.stage.meet_token_request(slot, context.now);
+        if found.drill.is_some() {
             return Err(Refusal::ServiceUnavailable(DRILL_RETRY));
         }
         self.issue(context, &parts.headers, grant).await
@@ -142,7 +157,11 @@ impl Issuer {
 
     /// Wrong credentials are limited before any hashing; but a well-formed secret is always checked,
     /// so that a flood of wrong ones never locks out the holder of the right one.
-    fn authenticate(&self, context: &RequestContext, claimed: &Credentials) -> Result<AuthenticatedClient, Refusal> {
+    pub(crate) fn authenticate(
+        &self,
+        context: &RequestContext,
+        claimed: &Credentials,
+    ) -> Result<AuthenticatedClient, Refusal> {
         let standing = self.throttle.standing(context, &claimed.client_id);
         if let Standing::Exhausted(wait) = standing
             && !claimed.secret.is_well_formed(self.stage.name().secret_kind())
@@ -203,13 +222,32 @@ impl Issuer {
     }
 }
 
+/// When the secret that was presented expires, if that is soon.
+fn expires_soon(client: &AuthenticatedClient, now: Timestamp) -> Option<Timestamp> {
+    let secret = client.client().secrets.iter().find(|secret| secret.id == *client.secret())?;
+    secret.expires_at.filter(|expiry| expiry.since(now) <= REMINDED)
+}
+
+impl Found {
+    fn tell(&self, headers: &mut HeaderMap) {
+        if let Some(drill) = self.drill {
+            drill.mark(headers);
+        }
+        let date = self.secret_expires.and_then(|expiry| u64::try_from(expiry.unix_millis()).ok());
+        let date = date.map(|millis| httpdate::fmt_http_date(SystemTime::UNIX_EPOCH + Duration::from_millis(millis)));
+        if let Some(date) = date.and_then(|date| HeaderValue::try_from(date).ok()) {
+            headers.insert(SECRET_EXPIRES, date);
+        }
+    }
+}
+
 /// What asks, by its own word, as far as that is worth keeping.
 fn agent(headers: &HeaderMap) -> Option<Arc<str>> {
     let agent = headers.get(header::USER_AGENT)?.to_str().ok()?;
     Some(Arc::from(agent.get(..LONGEST_AGENT).unwrap_or(agent)))
 }
 
-fn refusal_of(error: &StoreError) -> Refusal {
+pub(crate) fn refusal_of(error: &StoreError) -> Refusal {
     match error {
         StoreError::Superseded => Refusal::UnauthorizedClient,
         StoreError::TooManyScopes => Refusal::InvalidScope,

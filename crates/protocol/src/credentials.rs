@@ -48,6 +48,19 @@ pub enum CredentialsFault {
 }
 
 impl Credentials {
+    /// Reads the authentication of a request that has no form: by `Basic` alone.
+    ///
+    /// # Errors
+    /// [`CredentialsFault`]
+    pub fn parse_basic(headers: &HeaderMap) -> Result<Self, CredentialsFault> {
+        let mut fields = headers.get_all(header::AUTHORIZATION).iter();
+        match (fields.next(), fields.next()) {
+            (None, _) => Err(CredentialsFault::Missing),
+            (Some(field), None) => parse_basic(field.as_bytes()),
+            (Some(_), Some(_)) => Err(CredentialsFault::Several),
+        }
+    }
+
     /// Reads the one authentication that a token request bears.
     ///
     /// # Errors

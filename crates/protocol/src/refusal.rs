@@ -55,6 +55,8 @@ pub enum Refusal {
     BadGateway,
     /// 504 `gateway_timeout`
     GatewayTimeout,
+    /// 409 `too_many_secrets`
+    TooManySecrets,
     /// 503 `service_unavailable`; seconds to wait.
     ServiceUnavailable(u64),
 }
@@ -179,6 +181,7 @@ impl Refusal {
             | Self::UriTooLong
             | Self::HeadersTooLarge
             | Self::MisdirectedRequest
+            | Self::TooManySecrets
             | Self::BadGateway
             | Self::GatewayTimeout => None,
         }
@@ -271,6 +274,12 @@ impl Refusal {
                 "rate_limit_exceeded",
                 "Too many requests",
                 "Wait for the seconds that Retry-After names",
+            ),
+            Self::TooManySecrets => words(
+                S::CONFLICT,
+                "too_many_secrets",
+                "The client has three live secrets already",
+                "Ask the operator of the API to retire one that is no longer used",
             ),
             Self::BadGateway => words(
                 S::BAD_GATEWAY,

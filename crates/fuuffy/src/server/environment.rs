@@ -88,6 +88,7 @@ impl Environment {
         );
         issuer.token_lifetime = settings.token_lifetime;
         issuer.token_bytes = settings.token_bytes;
+        issuer.retire_unused_after = settings.retire_unused_after;
         let snapshot = snapshot(settings, &config.plans)?;
         let gateway = Gateway::new(Arc::clone(&stage), as_store, Arc::clone(&keyring), snapshot);
         let plans = Arc::new(ArcSwap::from_pointee(config.plans.clone()));
@@ -119,6 +120,11 @@ impl Environment {
             clock: Arc::<EnvironmentClock>::clone(&self.clock),
             entropy: Arc::clone(&self.entropy),
         }
+    }
+
+    /// What the server does by itself once a minute: secrets that are to go do, where nobody uses them.
+    pub async fn each_minute(&self) {
+        fuuffy_admin::retire_unused(&self.for_admin()).await;
     }
 
     /// The snapshot of a new configuration, if it differs only in what a reload can change.
@@ -186,7 +192,7 @@ pub(super) async fn keep_house(environments: Environments, mut stopped: watch::R
             }
             _ = minutes.tick() => {
                 for environment in environments.iter() {
-                    fuuffy_admin::retire_unused(&environment.for_admin()).await;
+                    environment.each_minute().await;
                 }
             }
             () = told_to_stop(&mut stopped) => return,

@@ -8,6 +8,7 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use fuuffy_domain::{Drills, RequestContext, Stage};
 use fuuffy_gateway::{CallerFields, ResponseBody, Tunnel};
+use fuuffy_issuer::SecretDeed;
 use fuuffy_protocol::{BodyShape, Refusal, RequestFault};
 use http::header::{self, HeaderName, HeaderValue};
 use http::{Request, Response};
@@ -29,6 +30,8 @@ const WHOLE_BODY: usize = 8 * 1024;
 enum Endpoint<'a> {
     /// A token endpoint, and the shape that it speaks.
     Token(BodyShape),
+    /// A client's own secrets.
+    Secrets(SecretDeed),
     /// A client's drills, where there are any.
     Drills(&'a Drills),
     /// The API behind the gateway.
@@ -52,6 +55,7 @@ pub(super) async fn answer(
         (Err(refusal), _) => refusal.to_response(BodyShape::Guide).map(ResponseBody::from),
         // Boxed, so that a proxied request does not carry room for a token request.
         (Ok(()), Endpoint::Token(shape)) => Box::pin(token(environment, &context, shape, request)).await,
+        (Ok(()), Endpoint::Secrets(deed)) => Box::pin(secrets(environment, &context, deed, request)).await,
         (Ok(()), Endpoint::Drills(drills)) => Box::pin(drill(environment, drills, &context, request)).await,
         (Ok(()), Endpoint::Api) => environment.gateway.respond(&context, fields, &caller.worker.pools, request).await,
     };
@@ -77,6 +81,18 @@ async fn token(
     environment.issuer.respond(context, &parts, body, shape).await.map(ResponseBody::from)
 }
 
+/// A request of a client about its own secrets.
+async fn secrets(
+    environment: &Environment,
+    context: &RequestContext,
+    deed: SecretDeed,
+    request: Request<Incoming>,
+) -> Response<ResponseBody> {
+    let (parts, body) = request.into_parts();
+    let body = read_whole(body, environment.settings.limits.body_timeout).await;
+    environment.issuer.secrets(context, &parts, body, deed).await.map(ResponseBody::from)
+}
+
 /// A request for a client's drills.
 async fn drill(
     environment: &Environment,
@@ -93,6 +109,8 @@ fn endpoint<'a>(stage: &'a Stage, path: &str) -> Endpoint<'a> {
     match (path, stage) {
         ("/v1/auth/token", _) => Endpoint::Token(BodyShape::Guide),
         ("/oauth/token", _) => Endpoint::Token(BodyShape::Standard),
+        ("/v1/auth/secrets", _) => Endpoint::Secrets(SecretDeed::ListOrAdd),
+        ("/v1/auth/secrets/confirm", _) => Endpoint::Secrets(SecretDeed::Confirm),
         ("/v1/auth/drills", Stage::Testing(drills)) => Endpoint::Drills(drills),
         _ => Endpoint::Api,
     }

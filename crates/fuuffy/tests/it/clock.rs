@@ -1,108 +1,14 @@
-//! Time that is stepped: no token accepted late, none refused early. The server runs in this process, on
-//! real sockets and files, by a clock that the test owns.
+//! Time that is stepped: no token accepted late, none refused early.
 
-use std::sync::Arc;
 use std::time::Duration;
 
-use fuuffy::config;
-use fuuffy::server::{Server, Sources, SystemEntropy};
-use fuuffy_domain::{Actor, ManualTime, Timestamp};
-use tempfile::TempDir;
-use tokio::runtime::Runtime;
-use tower::ServiceExt as _;
+use fuuffy_domain::Timestamp;
 
 use crate::app::{self, Registered};
-use crate::http1::{Reply, request};
-use crate::upstream::Upstream;
+use crate::http1::request;
+use crate::timed::{START, Timed};
 
 const HOUR: Duration = Duration::from_secs(3600);
-const START: Timestamp = Timestamp::from_unix_millis(1_800_000_000_000);
-
-/// A server by a clock of the test's own.
-struct Timed {
-    folder: TempDir,
-    text: String,
-    runtime: Runtime,
-    time: Arc<ManualTime>,
-    server: Option<Server>,
-    client: Registered,
-}
-
-impl Timed {
-    fn start(plans: &str) -> Self {
-        let text = app::config(Upstream::friendly().address) + plans;
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
-        let mut timed = Self {
-            folder: tempfile::tempdir().unwrap(),
-            text,
-            runtime,
-            time: Arc::new(ManualTime::starting_at(START)),
-            server: None,
-            client: Registered { id: String::new(), secret: String::new() },
-        };
-        timed.restart();
-        timed.client = timed.register();
-        timed
-    }
-
-    fn restart(&mut self) {
-        self.stop();
-        let config = config::parse(&self.text, self.folder.path()).unwrap();
-        let time: Arc<dyn fuuffy_domain::TimeSource> = Arc::<ManualTime>::clone(&self.time);
-        let sources = Sources { time, entropy: Arc::new(SystemEntropy), ..Sources::system() };
-        self.server = Some(self.runtime.block_on(Server::start(config, sources)).unwrap());
-    }
-
-    fn stop(&mut self) {
-        if let Some(server) = self.server.take() {
-            self.runtime.block_on(server.shutdown());
-        }
-    }
-
-    fn testing(&self) -> std::net::SocketAddr {
-        self.server.as_ref().unwrap().addresses().testing.unwrap()
-    }
-
-    fn register(&self) -> Registered {
-        let made = self.operate("/admin/v1/testing/clients", r#"{"name":"Acme","scope":"orders:read orders:write"}"#);
-        let member = |name: &str| made["data"][name].as_str().unwrap().to_owned();
-        Registered { id: member("client_id"), secret: member("client_secret") }
-    }
-
-    /// Does what an operator does.
-    fn operate(&self, path: &str, body: &str) -> serde_json::Value {
-        let router = self.server.as_ref().unwrap().admin_router_for(Actor::Server);
-        let asked = http::Request::post(path).body(axum::body::Body::from(body.to_owned())).unwrap();
-        self.runtime.block_on(async {
-            let response = router.oneshot(asked).await.unwrap();
-            serde_json::from_slice(&axum::body::to_bytes(response.into_body(), 10_000).await.unwrap()).unwrap()
-        })
-    }
-
-    fn token(&self) -> String {
-        app::token(self.testing(), &self.client)
-    }
-
-    fn get(&self, token: &str) -> Reply {
-        request(self.testing(), "GET", "/v1/orders", &[("authorization", &format!("Bearer {token}"))], "")
-    }
-
-    fn accepts(&self, token: &str) -> bool {
-        let reply = self.get(token);
-        assert!(
-            reply.status == 200 || reply.json()["error"]["message"] == "The access token expired",
-            "{}",
-            reply.text()
-        );
-        reply.status == 200
-    }
-}
-
-impl Drop for Timed {
-    fn drop(&mut self) {
-        self.stop();
-    }
-}
 
 #[test]
 fn a_token_lives_to_the_second_and_no_longer() {

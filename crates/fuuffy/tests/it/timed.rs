@@ -1,0 +1,119 @@
+//! A server in the test's own process, on real sockets and files, by a clock that the test owns.
+
+use std::sync::Arc;
+
+use fuuffy::config;
+use fuuffy::server::{Server, Sources, SystemEntropy};
+use fuuffy_domain::{Actor, ManualTime, Timestamp};
+use http::Method;
+use tempfile::TempDir;
+use tokio::runtime::Runtime;
+use tower::ServiceExt as _;
+
+use crate::app::{self, Registered};
+use crate::http1::{Reply, request};
+use crate::upstream::Upstream;
+
+pub(crate) const START: Timestamp = Timestamp::from_unix_millis(1_800_000_000_000);
+
+/// A server by a clock of the test's own.
+pub(crate) struct Timed {
+    folder: TempDir,
+    text: String,
+    runtime: Runtime,
+    pub(crate) time: Arc<ManualTime>,
+    server: Option<Server>,
+    pub(crate) client: Registered,
+}
+
+impl Timed {
+    pub(crate) fn start(plans: &str) -> Self {
+        let text = app::config(Upstream::friendly().address) + plans;
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+        let mut timed = Self {
+            folder: tempfile::tempdir().unwrap(),
+            text,
+            runtime,
+            time: Arc::new(ManualTime::starting_at(START)),
+            server: None,
+            client: Registered { id: String::new(), secret: String::new() },
+        };
+        timed.restart();
+        timed.client = timed.register();
+        timed
+    }
+
+    pub(crate) fn restart(&mut self) {
+        self.stop();
+        let config = config::parse(&self.text, self.folder.path()).unwrap();
+        let time: Arc<dyn fuuffy_domain::TimeSource> = Arc::<ManualTime>::clone(&self.time);
+        let sources = Sources { time, entropy: Arc::new(SystemEntropy), ..Sources::system() };
+        self.server = Some(self.runtime.block_on(Server::start(config, sources)).unwrap());
+    }
+
+    pub(crate) fn stop(&mut self) {
+        if let Some(server) = self.server.take() {
+            self.runtime.block_on(server.shutdown());
+        }
+    }
+
+    pub(crate) fn testing(&self) -> std::net::SocketAddr {
+        self.server.as_ref().unwrap().addresses().testing.unwrap()
+    }
+
+    pub(crate) fn register(&self) -> Registered {
+        let made = self.operate("/admin/v1/testing/clients", r#"{"name":"Acme","scope":"orders:read orders:write"}"#);
+        let member = |name: &str| made["data"][name].as_str().unwrap().to_owned();
+        Registered { id: member("client_id"), secret: member("client_secret") }
+    }
+
+    /// Does what an operator does.
+    pub(crate) fn operate(&self, path: &str, body: &str) -> serde_json::Value {
+        self.ask_operator(Method::POST, path, body)
+    }
+
+    /// Shows what an operator sees.
+    pub(crate) fn shown(&self, path: &str) -> serde_json::Value {
+        self.ask_operator(Method::GET, path, "")
+    }
+
+    /// What the server does by itself once a minute.
+    pub(crate) fn pass_minute(&self) {
+        let environment = self.server.as_ref().unwrap().environments().testing.clone().unwrap();
+        self.runtime.block_on(environment.each_minute());
+    }
+
+    fn ask_operator(&self, method: Method, path: &str, body: &str) -> serde_json::Value {
+        let router = self.server.as_ref().unwrap().admin_router_for(Actor::Server);
+        let asked =
+            http::Request::builder().method(method).uri(path).body(axum::body::Body::from(body.to_owned())).unwrap();
+        self.runtime.block_on(async {
+            let response = router.oneshot(asked).await.unwrap();
+            serde_json::from_slice(&axum::body::to_bytes(response.into_body(), 10_000).await.unwrap()).unwrap()
+        })
+    }
+
+    pub(crate) fn token(&self) -> String {
+        app::token(self.testing(), &self.client)
+    }
+
+    pub(crate) fn get(&self, token: &str) -> Reply {
+        request(self.testing(), "GET", "/v1/orders", &[("authorization", &format!("Bearer {token}"))], "")
+    }
+
+    pub(crate) fn accepts(&self, token: &str) -> bool {
+        let reply = self.get(token);
+        assert!(
+            reply.status == 200 || reply.json()["error"]["message"] == "The access token expired",
+            "{}",
+            reply.text()
+        );
+        reply.status == 200
+    }
+}
+
+impl Drop for Timed {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}

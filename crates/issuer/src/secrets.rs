@@ -1,0 +1,203 @@
+//! What a client does about its own secrets: asks for a new one, sees them, and confirms that it has kept one.
+//!
+//! It proves itself by a secret and never by a token, so that whoever has only found a token gets nothing
+//! that lasts. A new secret works at once and is pending until it is confirmed with itself: then the others
+//! are to go, each when nobody has used it for a while. At no moment does the client hold nothing that works.
+
+use bytes::Bytes;
+use fuuffy_domain::{
+    Actor, AuthenticatedClient, Cause, ClientStatus, Lifetime, NoEntropy, RequestContext, Secret, SecretStatus,
+    Timestamp,
+};
+use fuuffy_protocol::{BodyShape, Credentials, Refusal};
+use fuuffy_store::{Changed, Conditions, Creation, NewSecret, SecretChange, StoreError};
+use http::header::{self, HeaderValue};
+use http::request::Parts;
+use http::{Method, Response, StatusCode};
+use serde::Serialize;
+use zeroize::Zeroizing;
+
+use crate::Issuer;
+use crate::token::refusal_of;
+
+/// What is asked for, by the path of the request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SecretDeed {
+    /// `GET` shows the client's live secrets, `POST` makes a new one.
+    ListOrAdd,
+    /// `POST`, with the new secret: it is kept.
+    Confirm,
+}
+
+#[derive(Serialize)]
+struct Added {
+    secret_id: String,
+    client_secret: Zeroizing<String>,
+    expires_at: Option<Timestamp>,
+}
+
+#[derive(Serialize)]
+struct Shown {
+    secret_id: String,
+    created_at: Timestamp,
+    expires_at: Option<Timestamp>,
+    last_used_at: Option<Timestamp>,
+    use_count: u64,
+    status: SecretStatus,
+    /// Whether the request was authenticated by it.
+    presented: bool,
+}
+
+#[derive(Serialize)]
+struct Confirmed {
+    secret_id: String,
+    retiring: Vec<String>,
+    /// How long nobody must have used those.
+    unused_for: String,
+}
+
+impl Issuer {
+    /// Answers one request of a client about its own secrets. `body` is what reading it met; there need be none.
+    pub async fn secrets(
+        &self,
+        context: &RequestContext,
+        parts: &Parts,
+        body: Result<Bytes, Refusal>,
+        deed: SecretDeed,
+    ) -> Response<Bytes> {
+        let answered = match body {
+            Ok(_) => self.do_secret_deed(context, parts, deed).await,
+            Err(refusal) => Err(refusal),
+        };
+        answered.unwrap_or_else(|refusal| {
+            tracing::debug!(request_id = %context.id, code = refusal.code(), "A request about secrets was refused");
+            refusal.to_response(BodyShape::Guide)
+        })
+    }
+
+    async fn do_secret_deed(
+        &self,
+        context: &RequestContext,
+        parts: &Parts,
+        deed: SecretDeed,
+    ) -> Result<Response<Bytes>, Refusal> {
+        match (deed, &parts.method) {
+            (SecretDeed::ListOrAdd, &Method::GET) => {
+                let client = self.presented(context, parts)?;
+                Ok(answer(StatusCode::OK, &live_secrets(&client, context.now)))
+            }
+            (SecretDeed::ListOrAdd, &Method::POST) => {
+                let client = self.rotator(context, parts)?;
+                Ok(answer(StatusCode::CREATED, &self.add_secret(context, &client).await?))
+            }
+            (SecretDeed::Confirm, &Method::POST) => {
+                let client = self.rotator(context, parts)?;
+                Ok(answer(StatusCode::OK, &self.confirm_secret(context, &client).await?))
+            }
+            (SecretDeed::ListOrAdd, _) => Err(Refusal::MethodNotAllowed("GET, POST")),
+            (SecretDeed::Confirm, _) => Err(Refusal::MethodNotAllowed("POST")),
+        }
+    }
+
+    fn presented(&self, context: &RequestContext, parts: &Parts) -> Result<AuthenticatedClient, Refusal> {
+        let client = self.authenticate(context, &Credentials::parse_basic(&parts.headers)?)?;
+        if client.client().status != ClientStatus::Active {
+            return Err(Refusal::UnauthorizedClient);
+        }
+        Ok(client)
+    }
+
+    /// A client that may rotate its secrets by itself.
+    fn rotator(&self, context: &RequestContext, parts: &Parts) -> Result<AuthenticatedClient, Refusal> {
+        let client = self.presented(context, parts)?;
+        if !client.client().may_rotate {
+            return Err(Refusal::UnauthorizedClient);
+        }
+        Ok(client)
+    }
+
+    async fn add_secret(&self, context: &RequestContext, known: &AuthenticatedClient) -> Result<Added, Refusal> {
+        let made = self.keyring.new_secret(self.stage.name(), &*self.entropy);
+        let (clear, id, digest) = made.map_err(|NoEntropy| Refusal::ServiceUnavailable(1))?;
+        // A secret that was given a life hands it on.
+        let life = |secret: &Secret| Some(context.now.after(secret.expires_at?.since(secret.created_at)));
+        let expires_at = presented_secret(known).and_then(life);
+        let new = NewSecret { id: id.clone(), digest, created_at: context.now, expires_at, is_pending: true };
+        let client = known.client().id.clone();
+        let added = self.store.add_secret(cause(context, known), client, new, Conditions::default()).await;
+        match added.map_err(|error| refusal_of(&error))? {
+            Creation::Done(client) => {
+                tracing::info!(client_id = %client.id, secret_id = %id, "A client made itself a secret");
+                let client_secret = Zeroizing::new(clear.reveal().to_owned());
+                Ok(Added { secret_id: id.to_string(), client_secret, expires_at })
+            }
+            Creation::TooMany => Err(Refusal::TooManySecrets),
+            Creation::Stale | Creation::Before(_) | Creation::NoClient => Err(refusal_of(&StoreError::Superseded)),
+        }
+    }
+
+    /// Confirming again changes nothing.
+    async fn confirm_secret(
+        &self,
+        context: &RequestContext,
+        known: &AuthenticatedClient,
+    ) -> Result<Confirmed, Refusal> {
+        let unused_for = self.quiet_of(known);
+        let of = (known.client().id.clone(), known.secret().clone());
+        let change = SecretChange::Confirm(unused_for.duration());
+        let changed = self.store.change_secret(cause(context, known), of, None, change).await;
+        let Changed::Done(client) = changed.map_err(|error| refusal_of(&error))? else {
+            return Err(refusal_of(&StoreError::Superseded));
+        };
+        tracing::info!(client_id = %client.id, secret_id = %known.secret(), "A client confirmed its secret");
+        let retiring = client.secrets.iter().filter(|secret| secret.status(context.now) == SecretStatus::Retiring);
+        Ok(Confirmed {
+            secret_id: known.secret().to_string(),
+            retiring: retiring.map(|secret| secret.id.to_string()).collect(),
+            unused_for: unused_for.to_string(),
+        })
+    }
+
+    /// After two lives of a token every program that runs has asked for another.
+    fn quiet_of(&self, known: &AuthenticatedClient) -> Lifetime {
+        let life = known.client().token_lifetime.unwrap_or(self.token_lifetime).min(self.token_lifetime);
+        let two_lives = Lifetime::from_seconds(life.seconds().saturating_mul(2)).unwrap_or(life);
+        self.retire_unused_after.max(two_lives)
+    }
+}
+
+fn cause(context: &RequestContext, known: &AuthenticatedClient) -> Cause {
+    let actor = Actor::Client { client_id: known.client().id.clone() };
+    Cause { actor, from: Some(context.peer), request: context.id, at: context.now, why: None }
+}
+
+fn presented_secret(known: &AuthenticatedClient) -> Option<&Secret> {
+    known.client().secrets.iter().find(|secret| secret.id == *known.secret())
+}
+
+fn live_secrets(known: &AuthenticatedClient, now: Timestamp) -> Vec<Shown> {
+    let live = known.client().secrets.iter().filter(|secret| secret.is_live(now));
+    let shown = |secret: &Secret| Shown {
+        secret_id: secret.id.to_string(),
+        created_at: secret.created_at,
+        expires_at: secret.expires_at,
+        last_used_at: secret.last_use.as_ref().map(|last| last.at),
+        use_count: secret.use_count,
+        status: secret.status(now),
+        presented: secret.id == *known.secret(),
+    };
+    live.map(shown).collect()
+}
+
+fn answer(status: StatusCode, data: &impl Serialize) -> Response<Bytes> {
+    #[derive(Serialize)]
+    struct Data<'a, T> {
+        data: &'a T,
+    }
+    let mut response = Response::new(Bytes::from(serde_json::to_vec(&Data { data }).unwrap_or_default()));
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}
