@@ -5,9 +5,11 @@ mod api;
 mod audit;
 mod clients;
 mod deed;
+mod reminders;
 mod secrets;
 mod tokens;
 
 pub use api::{Caller, router};
 pub use deed::{DeedError, Environment};
+pub use reminders::{Reminder, due_reminders, reminded};
 pub use secrets::retire_unused;

@@ -83,7 +83,12 @@ pub struct Secret {
     pub is_pending: bool,
     /// Set when it is to go as soon as nobody uses it.
     pub retiring: Option<Retiring>,
+    /// For how many days before its end its operators were last reminded of it.
+    pub reminded: Option<u32>,
 }
+
+/// Operators are reminded of the end of a secret so many days before it.
+pub const REMINDERS: [u32; 3] = [14, 3, 1];
 
 /// The last token that was issued for a secret.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -144,6 +149,14 @@ impl Secret {
     #[must_use]
     pub fn is_replaceable(&self, now: Timestamp) -> bool {
         self.is_pending && self.use_count == 0 && self.is_live(now)
+    }
+
+    /// The reminder of its end that is due and was not given yet, by its days.
+    #[must_use]
+    pub fn reminder(&self, now: Timestamp) -> Option<u32> {
+        let left = self.expires_at.filter(|_| self.is_live(now))?.since(now);
+        let is_due = |days: &u32| left <= Duration::from_secs(u64::from(*days) * 86_400);
+        REMINDERS.into_iter().filter(is_due).min().filter(|days| self.reminded.is_none_or(|last| *days < last))
     }
 
     /// Whether it is to go, and nobody has used it for as long as that asks for.

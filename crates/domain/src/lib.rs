@@ -23,7 +23,7 @@ mod time;
 pub use audit::{AUDIT_START, Actor, AuditEvent, AuditHash, Cause, MemberChange, audit_hash, audit_record};
 pub use client::{
     AuthenticatedClient, AuthenticationFailure, Client, ClientChange, ClientPatch, ClientStatus, LastUse,
-    MAX_LIVE_SECRETS, Retiring, Revision, Secret, SecretStatus,
+    MAX_LIVE_SECRETS, REMINDERS, Retiring, Revision, Secret, SecretStatus,
 };
 pub use context::RequestContext;
 pub use drill::{Drill, DrillEffect, DrillFault, DrillKind, MetDrill, PendingDrill};

@@ -181,6 +181,8 @@ pub enum SecretChange {
     Confirm(Duration),
     /// It was seen where secrets do not belong; the first time counts.
     Expose,
+    /// Its operators were reminded of its end, so many days before it. Nothing that the audit log tells.
+    Remind(u32),
 }
 
 /// How a token is named: by itself, as its digests under all keys, or by its number in the store.

@@ -23,6 +23,7 @@ fn secret(id: &str, used_at: Option<Timestamp>) -> Secret {
         exposed_at: None,
         is_pending: false,
         retiring: None,
+        reminded: None,
     }
 }
 

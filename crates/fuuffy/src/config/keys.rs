@@ -105,8 +105,28 @@ pub(super) static ENVIRONMENT: Section = Section {
             "[]",
             "With `tls = \"terminated\"`: whence connections are taken. Any other is closed.",
         ),
+        key("reminders", TABLE, "none: the log alone", "Who is told that a secret expires soon."),
         key("limits", TABLE, "{}", "What a caller's connection may cost."),
         key("routes", "a list of tables", "[]", "Where requests go."),
+    ],
+};
+
+pub(super) static REMINDERS: Section = Section {
+    heading: "`[environments.….reminders]`",
+    about: "That a secret expires is told 14 days, 3 days and a day before, in the log and here.",
+    keys: &[
+        key(
+            "webhook",
+            r#"an https:// URL, or an http:// one on loopback"#,
+            "",
+            "Gets a POST with JSON, again every minute until it answers with 2xx.",
+        ),
+        key(
+            "webhook_key_file",
+            "the path of a file of at least 32 bytes that nobody else can read",
+            "",
+            "The key of `X-Fuuffy-Signature`: HMAC-SHA-256 of the body, in hexadecimal digits.",
+        ),
     ],
 };
 
@@ -186,7 +206,7 @@ pub(super) static PLAN: Section = Section {
     )],
 };
 
-static ALL: &[&Section] = &[&ROOT, &ADMIN, &ENVIRONMENTS, &ENVIRONMENT, &LIMITS, &ROUTE, &SCOPES, &PLAN];
+static ALL: &[&Section] = &[&ROOT, &ADMIN, &ENVIRONMENTS, &ENVIRONMENT, &REMINDERS, &LIMITS, &ROUTE, &SCOPES, &PLAN];
 
 /// The reference of the configuration file, as Markdown.
 #[must_use]

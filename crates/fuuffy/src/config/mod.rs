@@ -72,10 +72,21 @@ pub struct EnvironmentConfig {
     pub retire_unused_after: Lifetime,
     /// Who speaks TLS.
     pub tls: TlsMode,
+    /// Who is told that a secret expires soon, besides the log.
+    pub reminders: Option<WebhookConfig>,
     /// What a caller's connection may cost.
     pub limits: ConnectionLimits,
     /// Where requests go.
     pub routes: Vec<RouteConfig>,
+}
+
+/// A webhook.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WebhookConfig {
+    /// Where to.
+    pub url: String,
+    /// The file with the key of its signatures.
+    pub key_file: PathBuf,
 }
 
 /// Who speaks TLS with the callers.

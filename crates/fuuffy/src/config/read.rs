@@ -12,11 +12,12 @@ use toml::de::DeTable;
 
 use super::table::{Source, Table};
 use super::{
-    AdminConfig, Config, ConnectionLimits, EnvironmentConfig, EnvironmentConfigs, Mistake, RouteConfig, TlsMode, keys,
+    AdminConfig, Config, ConnectionLimits, EnvironmentConfig, EnvironmentConfigs, Mistake, RouteConfig, TlsMode,
+    WebhookConfig, keys,
 };
 
-/// Paths that the token endpoints have.
-const RESERVED: [&str; 2] = ["/v1/auth/token", "/oauth"];
+/// Paths that the token service has.
+const RESERVED: [&str; 2] = ["/v1/auth", "/oauth"];
 
 pub(super) fn read(text: &str, folder: &Path) -> Result<Config, Vec<Mistake>> {
     let source = Source::new(text);
@@ -41,7 +42,7 @@ fn config(root: &Table<'_>, folder: &Path) -> Option<Config> {
     let shutdown_grace = root.duration("shutdown_grace", "30s");
     let admin = admin(root);
     let plans = plans(root);
-    let environments = environments(root);
+    let environments = environments(root, folder);
     let config = Config {
         data_dir: folder.join(data_dir.unwrap_or_else(|| "data".to_owned())),
         workers,
@@ -98,7 +99,7 @@ fn words_of(fault: &impl ToString) -> String {
     fault.to_string().replacen("a limit is ", "", 1)
 }
 
-fn environments(root: &Table<'_>) -> Option<EnvironmentConfigs> {
+fn environments(root: &Table<'_>, folder: &Path) -> Option<EnvironmentConfigs> {
     let Some(table) = root.table("environments", &keys::ENVIRONMENTS) else {
         if !root.has("environments") {
             root.mistake(
@@ -108,8 +109,9 @@ fn environments(root: &Table<'_>) -> Option<EnvironmentConfigs> {
         }
         return None;
     };
-    let read =
-        |name: EnvironmentName| table.table(name.as_str(), &keys::ENVIRONMENT).map(|table| environment(name, &table));
+    let read = |name: EnvironmentName| {
+        table.table(name.as_str(), &keys::ENVIRONMENT).map(|table| environment(name, &table, folder))
+    };
     match (read(EnvironmentName::Testing), read(EnvironmentName::Production)) {
         (None, None) => {
             root.mistake("environments", "expected [environments.testing], [environments.production], or both");
@@ -123,7 +125,7 @@ fn environments(root: &Table<'_>) -> Option<EnvironmentConfigs> {
     }
 }
 
-fn environment(name: EnvironmentName, table: &Table<'_>) -> Option<EnvironmentConfig> {
+fn environment(name: EnvironmentName, table: &Table<'_>, folder: &Path) -> Option<EnvironmentConfig> {
     let listen = table.required("listen", address);
     let base_url = table.parsed("base_url", base_url).unwrap_or_else(|| default_base_url(name).to_owned());
     let hosts = hosts(table, &base_url, listen);
@@ -134,6 +136,7 @@ fn environment(name: EnvironmentName, table: &Table<'_>) -> Option<EnvironmentCo
     }
     let quiet = table.parsed("retire_unused_after", |text| Lifetime::parse(text).ok());
     let tls = tls(table, listen);
+    let reminders = table.table("reminders", &keys::REMINDERS).and_then(|table| webhook(&table, folder));
     let limits = limits(table.table("limits", &keys::LIMITS).as_ref());
     let routes = routes(table, &limits);
     Some(EnvironmentConfig {
@@ -144,10 +147,17 @@ fn environment(name: EnvironmentName, table: &Table<'_>) -> Option<EnvironmentCo
         token_lifetime,
         token_bytes,
         retire_unused_after: quiet.unwrap_or(Lifetime::DAY),
+        reminders,
         tls: tls?,
         limits,
         routes,
     })
+}
+
+fn webhook(table: &Table<'_>, folder: &Path) -> Option<WebhookConfig> {
+    let url = table.required("webhook", base_url);
+    let key_file = table.required("webhook_key_file", |path| (!path.is_empty()).then(|| folder.join(path)));
+    Some(WebhookConfig { url: url?, key_file: key_file? })
 }
 
 fn tls(table: &Table<'_>, listen: Option<SocketAddr>) -> Option<TlsMode> {

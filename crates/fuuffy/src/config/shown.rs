@@ -40,11 +40,19 @@ struct Environment {
     token_bytes: usize,
     retire_unused_after: String,
     #[serde(skip_serializing_if = "Option::is_none")]
+    reminders: Option<Reminders>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     tls: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     trusted_proxies: Option<Vec<String>>,
     limits: Limits,
     routes: Vec<Route>,
+}
+
+#[derive(Serialize)]
+struct Reminders {
+    webhook: String,
+    webhook_key_file: String,
 }
 
 #[derive(Serialize)]
@@ -119,6 +127,10 @@ impl From<&EnvironmentConfig> for Environment {
             token_lifetime: config.token_lifetime.to_string(),
             token_bytes: config.token_bytes,
             retire_unused_after: config.retire_unused_after.to_string(),
+            reminders: config.reminders.as_ref().map(|webhook| Reminders {
+                webhook: webhook.url.clone(),
+                webhook_key_file: webhook.key_file.display().to_string(),
+            }),
             tls,
             trusted_proxies,
             limits: Limits {

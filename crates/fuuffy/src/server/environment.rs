@@ -8,14 +8,19 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use arc_swap::ArcSwap;
-use fuuffy_domain::{Entropy, EnvironmentName, KeyId, Keyring, Plan, PlanName, Stage, SteadyClock, TimeSource};
+use fuuffy_admin::Reminder;
+use fuuffy_domain::{
+    Clock, Entropy, EnvironmentName, KeyId, Keyring, Plan, PlanName, Stage, SteadyClock, TimeSource, Timestamp,
+};
 use fuuffy_gateway::{Gateway, RouteSettings, Snapshot};
 use fuuffy_issuer::Issuer;
 use fuuffy_store::Store;
 use fuuffy_store::embedded::{EmbeddedStore, OpenOptions, PreviousRun};
+use serde::Serialize;
 use tokio::sync::watch;
 use zeroize::Zeroizing;
 
+use super::webhook::Webhook;
 use super::{Environments, Sources, told_to_stop};
 use crate::config::{self, Config, EnvironmentConfig};
 
@@ -40,9 +45,22 @@ pub struct Environment {
     pub clock: Arc<EnvironmentClock>,
     /// How long a shutdown waits for what is in flight.
     pub grace: Duration,
+    webhook: Option<Webhook>,
     keyring: Arc<Keyring>,
     entropy: Arc<dyn Entropy>,
     plans: Arc<ArcSwap<BTreeMap<PlanName, Plan>>>,
+}
+
+/// Reminders in one minute at most.
+const REMINDERS_AT_ONCE: usize = 100;
+
+/// What the webhook for reminders gets.
+#[derive(Serialize)]
+struct Message<'a> {
+    event: &'static str,
+    sent_at: Timestamp,
+    #[serde(flatten)]
+    reminder: &'a Reminder,
 }
 
 /// Where an environment's database is.
@@ -89,6 +107,8 @@ impl Environment {
         issuer.token_lifetime = settings.token_lifetime;
         issuer.token_bytes = settings.token_bytes;
         issuer.retire_unused_after = settings.retire_unused_after;
+        let webhook = settings.reminders.as_ref().map(Webhook::open).transpose();
+        let webhook = webhook.with_context(|| format!("environments.{name}.reminders"))?;
         let snapshot = snapshot(settings, &config.plans)?;
         let gateway = Gateway::new(Arc::clone(&stage), as_store, Arc::clone(&keyring), snapshot);
         let plans = Arc::new(ArcSwap::from_pointee(config.plans.clone()));
@@ -101,6 +121,7 @@ impl Environment {
             store,
             clock,
             grace: config.shutdown_grace,
+            webhook,
             keyring,
             entropy,
             plans,
@@ -122,9 +143,29 @@ impl Environment {
         }
     }
 
-    /// What the server does by itself once a minute: secrets that are to go do, where nobody uses them.
+    /// What the server does by itself once a minute: secrets that are to go do, where nobody uses them, and
+    /// operators are reminded of those that expire.
     pub async fn each_minute(&self) {
-        fuuffy_admin::retire_unused(&self.for_admin()).await;
+        let environment = self.for_admin();
+        fuuffy_admin::retire_unused(&environment).await;
+        for reminder in fuuffy_admin::due_reminders(&environment).iter().take(REMINDERS_AT_ONCE) {
+            if let Err(error) = self.remind(&environment, reminder).await {
+                tracing::warn!(environment = %self.name, error = format!("{error:#}"), "Nobody could be reminded of a secret's end; it is tried again in a minute");
+                return;
+            }
+        }
+    }
+
+    /// A reminder is noted once it is told, so that it is told at least once.
+    async fn remind(&self, environment: &fuuffy_admin::Environment, reminder: &Reminder) -> anyhow::Result<()> {
+        if let Some(webhook) = &self.webhook {
+            let message = Message { event: "secret.expires", sent_at: Clock::now(&*self.clock), reminder };
+            webhook.post(&message).await.context("the webhook for reminders failed")?;
+        }
+        fuuffy_admin::reminded(environment, reminder).await?;
+        let Reminder { client_id, client_name, secret_id, expires_at, .. } = reminder;
+        tracing::warn!(environment = %self.name, %client_id, client_name, %secret_id, %expires_at, "A secret expires soon; add another, and give it to whoever uses this one");
+        Ok(())
     }
 
     /// The snapshot of a new configuration, if it differs only in what a reload can change.

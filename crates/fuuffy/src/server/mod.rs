@@ -10,6 +10,7 @@ mod listener;
 mod metrics;
 mod service;
 mod system;
+mod webhook;
 
 use std::net::SocketAddr;
 use std::sync::Arc;

@@ -17,6 +17,7 @@ mod examples;
 mod faults;
 mod framing;
 mod gateway;
+mod hooks;
 mod http1;
 mod http2;
 mod https;

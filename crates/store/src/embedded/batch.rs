@@ -266,6 +266,7 @@ impl<'a> Batch<'a> {
             exposed_at: None,
             is_pending: new.is_pending,
             retiring: None,
+            reminded: None,
         });
         Ok(self.keep(client))
     }
@@ -282,6 +283,9 @@ impl<'a> Batch<'a> {
         let is_used = |secret: &Secret| secret.id == *id && !secret.is_due(cause.at);
         if change == SecretChange::RetireIfDue && self.with_uses(client).secrets.iter().any(is_used) {
             return Ok(Some(self.keep(client.clone())));
+        }
+        if let SecretChange::Remind(days) = change {
+            return self.note_reminder(client, id, days);
         }
         let mut changed = client.clone();
         let Some(event) = lifecycle::change(&mut changed, id, change, cause.at) else {
@@ -308,6 +312,17 @@ impl<'a> Batch<'a> {
                 ])?;
         }
         self.audit(cause, &event)?;
+        Ok(Some(self.keep(changed)))
+    }
+
+    fn note_reminder(&mut self, client: &Client, id: &SecretId, days: u32) -> Result<Option<Arc<Client>>, Fault> {
+        let mut changed = client.clone();
+        let Some(secret) = changed.secrets.iter_mut().find(|secret| secret.id == *id) else {
+            return Ok(None);
+        };
+        secret.reminded = Some(days);
+        let mut statement = self.connection.prepare_cached("UPDATE secrets SET reminded = ?2 WHERE secret_id = ?1")?;
+        statement.execute(params![id.as_str(), days])?;
         Ok(Some(self.keep(changed)))
     }
 

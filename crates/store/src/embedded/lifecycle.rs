@@ -37,6 +37,8 @@ pub(super) fn change(
             }
             Some(AuditEvent::SecretConfirmed { client_id, secret_id, retiring })
         }
+        // Kept without a word to the audit log.
+        SecretChange::Remind(_) => None,
         SecretChange::Expose if secret.exposed_at.is_some() => None,
         SecretChange::Expose => {
             secret.exposed_at = Some(now);

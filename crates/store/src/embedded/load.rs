@@ -45,7 +45,7 @@ fn load_clients(connection: &Connection, memory: &Memory) -> rusqlite::Result<Op
     let mut secrets: HashMap<u32, Vec<Secret>> = HashMap::new();
     let mut statement = connection.prepare(
         "SELECT client, secret_id, key, digest, created_at, expires_at, retired_at, last_used_at, use_count, exposed_at,
-                last_used_from, last_used_by, is_pending, retiring_since, unused_for
+                last_used_from, last_used_by, is_pending, retiring_since, unused_for, reminded
          FROM secrets ORDER BY client, created_at, rowid",
     )?;
     let mut rows = statement.query([])?;
@@ -84,6 +84,7 @@ fn secret(row: &Row<'_>) -> rusqlite::Result<Secret> {
             since,
             unused_for: Duration::from_millis(unused_for.unsigned_abs()),
         }),
+        reminded: row.get(15)?,
     })
 }
 

@@ -63,6 +63,7 @@ const MIGRATIONS: &[&str] = &[
     ALTER TABLE secrets ADD COLUMN is_pending INTEGER NOT NULL DEFAULT 0;
     ALTER TABLE secrets ADD COLUMN retiring_since INTEGER;
     ALTER TABLE secrets ADD COLUMN unused_for INTEGER;
+    ALTER TABLE secrets ADD COLUMN reminded INTEGER;
     -- In the order in which they may be forgotten.
     CREATE TABLE revoked_tokens (
         expires_at INTEGER NOT NULL,

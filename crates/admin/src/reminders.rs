@@ -1,0 +1,59 @@
+//! Reminders of secrets that expire soon: which are due, and that they were given.
+
+use fuuffy_domain::{Actor, Client, ClientId, EnvironmentName, SecretId, Timestamp};
+use fuuffy_store::SecretChange;
+use serde::Serialize;
+
+use crate::deed::{DeedError, Environment};
+
+/// A secret that expires soon.
+#[derive(Debug, Clone, Serialize)]
+pub struct Reminder {
+    /// Where.
+    pub environment: EnvironmentName,
+    /// Whose.
+    pub client_id: ClientId,
+    /// What people call the client.
+    pub client_name: String,
+    /// Which.
+    pub secret_id: SecretId,
+    /// When it stops working.
+    pub expires_at: Timestamp,
+    /// How many days before that this reminder is for.
+    pub days: u32,
+}
+
+/// The reminders that are due and were not given yet.
+#[must_use]
+pub fn due_reminders(environment: &Environment) -> Vec<Reminder> {
+    let now = environment.clock.now();
+    let is_due = |client: &Client| client.secrets.iter().any(|secret| secret.reminder(now).is_some());
+    let mut due = Vec::new();
+    for client in environment.store.directory().filter(is_due) {
+        for secret in &client.secrets {
+            let (Some(days), Some(expires_at)) = (secret.reminder(now), secret.expires_at) else {
+                continue;
+            };
+            due.push(Reminder {
+                environment: environment.name,
+                client_id: client.id.clone(),
+                client_name: client.name.clone(),
+                secret_id: secret.id.clone(),
+                expires_at,
+                days,
+            });
+        }
+    }
+    due
+}
+
+/// Notes that a reminder was given, so that it is given once.
+///
+/// # Errors
+/// The store could not keep it; it will be due again.
+pub async fn reminded(environment: &Environment, reminder: &Reminder) -> Result<(), DeedError> {
+    let cause = environment.cause(Actor::Server, None, None)?;
+    let of = (reminder.client_id.clone(), reminder.secret_id.clone());
+    environment.store.change_secret(cause, of, None, SecretChange::Remind(reminder.days)).await?;
+    Ok(())
+}
