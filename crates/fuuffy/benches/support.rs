@@ -3,6 +3,7 @@
 //!
 //!     support serve-without-store CONFIG
 //!     support fill CONFIG CLIENT_ID COUNT SAMPLE_FILE   (the secret on standard input)
+//!     support register CONFIG COUNT
 //!     support look-up COUNT
 
 use std::io::{Read as _, Write as _};
@@ -15,8 +16,8 @@ use anyhow::{Context as _, bail, ensure};
 use fuuffy::serve::read_config;
 use fuuffy::server::{Environment, Environments, Server, Sources};
 use fuuffy_domain::{
-    AuditEvent, Cause, ClientChange, ClientId, ClientSlot, Clock as _, Entropy as _, Lifetime, RequestContext,
-    RequestId, Revision, ScopeSet, SecretId, SeededEntropy, Timestamp, TokenDigest,
+    Actor, AuditEvent, Cause, ClientChange, ClientId, ClientSlot, Clock as _, Entropy as _, KeyId, Lifetime, PlanName,
+    RequestContext, RequestId, Revision, ScopeSet, SecretDigest, SecretId, SeededEntropy, Timestamp, TokenDigest,
 };
 use fuuffy_protocol::BodyShape;
 use fuuffy_store::{
@@ -40,6 +41,7 @@ fn main() -> anyhow::Result<()> {
     match words[..] {
         ["serve-without-store", config] => runtime.block_on(serve_without_store(config)),
         ["fill", config, client, count, sample] => runtime.block_on(fill(config, client, count.parse()?, sample)),
+        ["register", config, count] => runtime.block_on(register(config, count.parse()?)),
         ["look-up", count] => look_up(count.parse()?),
         // `cargo bench` without a benchmark of this name runs it bare.
         _ => Ok(()),
@@ -160,6 +162,42 @@ async fn fill(config: &str, client: &str, count: usize, sample: &str) -> anyhow:
         keep(issuing.join_next().await, &mut kept, &mut done, every)?;
     }
     std::fs::write(sample, kept)?;
+    environments.close().await;
+    Ok(())
+}
+
+/// Registers so many clients, a transaction for many at a time.
+async fn register(config: &str, count: u32) -> anyhow::Result<()> {
+    let config = read_config(Path::new(config))?;
+    let (environments, _lock) = Environments::open(&config, &Sources::system())?;
+    let environment = environments.testing.clone().context("no testing environment")?;
+    let mut registering = JoinSet::new();
+    for number in 0..count {
+        if registering.len() >= AT_ONCE {
+            registering.join_next().await.context("nothing was under way")???;
+        }
+        let at = environment.clock.now();
+        let request = RequestId::generate(at, [0; 10]);
+        let cause = Cause { actor: Actor::Server, from: None, request, at, why: None };
+        let mut random = [0; 12];
+        random[..4].copy_from_slice(&number.to_be_bytes());
+        let digest = SecretDigest { key: KeyId(1), bytes: [0; 32] };
+        let id = SecretId::from_random(random);
+        let secret = NewSecret { id, digest, created_at: at, expires_at: None, is_pending: false };
+        let new = NewClient {
+            id: ClientId::from_random(random),
+            name: format!("Client {number}"),
+            scopes: ScopeSet::parse("orders:read")?,
+            plan: PlanName::parse("standard")?,
+            token_lifetime: None,
+            may_rotate: false,
+            secret,
+        };
+        registering.spawn(environment.store.create_client(cause, new, None));
+    }
+    while let Some(done) = registering.join_next().await {
+        done??;
+    }
     environments.close().await;
     Ok(())
 }
