@@ -172,6 +172,14 @@ pub enum AuditEvent {
         /// How often, since the last such record.
         times: u64,
     },
+    /// Old records left the log.
+    #[serde(rename = "audit.removed")]
+    Removed {
+        /// By which rule.
+        rule: String,
+        /// All up to this one.
+        up_to: i64,
+    },
 }
 
 /// One member of a client, as it was and as it is.
@@ -236,7 +244,7 @@ impl AuditEvent {
             | Self::SecretRetiring { client_id, .. }
             | Self::SecretRetired { client_id, .. }
             | Self::SecretExposed { client_id, .. } => Some(client_id),
-            Self::Refused { .. } => None,
+            Self::Refused { .. } | Self::Removed { .. } => None,
         }
     }
 }

@@ -5,6 +5,8 @@
 //! only here: [`AuthenticatedClient`], [`ApprovedGrant`], [`VerifiedToken`], [`Permit`].
 
 mod audit;
+mod chain;
+mod checkpoint;
 mod client;
 mod context;
 mod drill;
@@ -21,6 +23,8 @@ mod stage;
 mod time;
 
 pub use audit::{AUDIT_START, Actor, AuditEvent, AuditHash, Cause, MemberChange, audit_hash, audit_record};
+pub use chain::{AuditChain, Beginning, CHECKPOINT_EVERY, Proof, Tampering};
+pub use checkpoint::{AuditKeys, AuditPublicKey, ChainState, Checkpoint, from_hex, to_hex};
 pub use client::{
     AuthenticatedClient, AuthenticationFailure, Client, ClientChange, ClientPatch, ClientStatus, LastUse,
     MAX_LIVE_SECRETS, REMINDERS, Retiring, Revision, Secret, SecretStatus,
