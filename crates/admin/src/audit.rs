@@ -1,4 +1,4 @@
-//! The audit log, for reading.
+//! The audit log, for reading, and its checkpoints.
 
 use fuuffy_domain::ClientId;
 use fuuffy_store::{AuditQuery, AuditRow, Part, PartOf};
@@ -33,6 +33,12 @@ impl Shown {
         let record = RawValue::from_string(row.record).map_err(|_| DeedError::NotFound("record"))?;
         Ok(Self { record, hash })
     }
+}
+
+/// Signs the log as it stands.
+pub(crate) async fn sign(environment: &Environment) -> Result<Box<RawValue>, DeedError> {
+    let checkpoint = environment.store.checkpoint(environment.clock.now()).await?;
+    RawValue::from_string(checkpoint.to_line()).map_err(|_| DeedError::NotFound("checkpoint"))
 }
 
 /// A part of the records, newest first.

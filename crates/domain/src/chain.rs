@@ -169,6 +169,8 @@ pub struct AuditChain {
     signed_up_to: i64,
     signed_at: Option<Timestamp>,
     removal_is_told: bool,
+    /// A checkpoint stood before all rows, and is no reason to begin there.
+    missing_up_to: i64,
     suspect: Option<Suspect>,
 }
 
@@ -196,6 +198,7 @@ impl AuditChain {
             signed_up_to: 0,
             signed_at: None,
             removal_is_told: false,
+            missing_up_to: 0,
             suspect: None,
         };
         for checkpoint in kept {
@@ -266,6 +269,9 @@ impl AuditChain {
                 None => Beginning::Part { after: state.sequence },
             });
             (self.last, self.hash) = (state.sequence, state.hash);
+        } else if is_first && state.sequence > 0 {
+            self.missing_up_to = state.sequence;
+            return Ok(());
         } else if state.sequence > self.last {
             return Err(match self.suspicion() {
                 Some(tampering) => tampering,
@@ -288,6 +294,9 @@ impl AuditChain {
     pub fn end(mut self) -> Result<Proof, Tampering> {
         if let Some(tampering) = self.suspicion() {
             return Err(tampering);
+        }
+        if self.missing_up_to > self.last {
+            return Err(Tampering::CutFromEnd { row: self.last + 1, up_to: self.missing_up_to });
         }
         if let Some((up_to, _)) = self.kept.last().filter(|(sequence, _)| *sequence > self.last) {
             return Err(Tampering::CutFromEnd { row: self.last + 1, up_to: *up_to });

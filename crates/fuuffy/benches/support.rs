@@ -16,8 +16,9 @@ use anyhow::{Context as _, bail, ensure};
 use fuuffy::serve::read_config;
 use fuuffy::server::{Environment, Environments, Server, Sources};
 use fuuffy_domain::{
-    Actor, AuditEvent, Cause, ClientChange, ClientId, ClientSlot, Clock as _, Entropy as _, KeyId, Lifetime, PlanName,
-    RequestContext, RequestId, Revision, ScopeSet, SecretDigest, SecretId, SeededEntropy, Timestamp, TokenDigest,
+    Actor, AuditEvent, Cause, Checkpoint, ClientChange, ClientId, ClientSlot, Clock as _, Entropy as _, KeyId,
+    Lifetime, PlanName, RequestContext, RequestId, Revision, ScopeSet, SecretDigest, SecretId, SeededEntropy,
+    Timestamp, TokenDigest,
 };
 use fuuffy_protocol::BodyShape;
 use fuuffy_store::{
@@ -68,6 +69,10 @@ impl Store for Forgetful {
         self.0.is_writable()
     }
 
+    fn is_full(&self) -> bool {
+        self.0.is_full()
+    }
+
     fn create_client(&self, cause: Cause, new: NewClient, once: Option<Once>) -> Deed<Creation> {
         self.0.create_client(cause, new, once)
     }
@@ -96,6 +101,10 @@ impl Store for Forgetful {
 
     fn note(&self, cause: Cause, event: AuditEvent) -> Deed<()> {
         self.0.note(cause, event)
+    }
+
+    fn checkpoint(&self, now: Timestamp) -> Deed<Checkpoint> {
+        self.0.checkpoint(now)
     }
 
     fn audit(&self, wanted: AuditQuery) -> Deed<Part<AuditRow>> {

@@ -39,7 +39,7 @@ enum Command {
     Secrets(SecretsArgs),
     /// List and revoke tokens.
     Tokens(TokensArgs),
-    /// Read the audit log.
+    /// Read, prove, export and sign the audit log.
     Audit(AuditArgs),
     /// Print an access token, fetched or cached.
     Token(TokenArgs),

@@ -8,6 +8,12 @@ pub fn pepper_file() -> Option<PathBuf> {
     std::env::var_os("FUUFFY_PEPPER_FILE").filter(|value| !value.is_empty()).map(PathBuf::from)
 }
 
+/// `FUUFFY_AUDIT_KEY_FILE`: where the audit key file is, if not in the data directory.
+#[expect(clippy::disallowed_methods, reason = "this is where the environment is read")]
+pub fn audit_key_file() -> Option<PathBuf> {
+    std::env::var_os("FUUFFY_AUDIT_KEY_FILE").filter(|value| !value.is_empty()).map(PathBuf::from)
+}
+
 /// `FUUFFY_LOG`: which log lines to write, as `tracing-subscriber` filters are written.
 #[expect(clippy::disallowed_methods, reason = "this is where the environment is read")]
 pub fn log_filter() -> Option<String> {

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use fuuffy_domain::{InvalidToken, Keyring, MatchedPath, Permit, RequestContext, RouteMatch, Stage, VerifiedToken};
+use fuuffy_domain::{
+    InvalidToken, Keyring, MatchedPath, Permit, RefusalCounts, RequestContext, RouteMatch, Stage, VerifiedToken,
+};
 use fuuffy_protocol::{AccessToken, Bearer, BodyShape, Refusal, RequestFault, TokenFault};
 use fuuffy_store::Store;
 use http::header::{self, HeaderMap, HeaderValue};
@@ -32,6 +34,7 @@ pub struct Gateway {
     snapshot: ArcSwap<Snapshot>,
     meters: Meters,
     traffic: Traffic,
+    refusals: RefusalCounts,
 }
 
 /// A request that is ready for any upstream of its route.
@@ -71,7 +74,15 @@ impl Gateway {
     #[must_use]
     pub fn new(stage: Arc<Stage>, store: Arc<dyn Store>, keyring: Arc<Keyring>, snapshot: Snapshot) -> Self {
         let snapshot = ArcSwap::from_pointee(snapshot);
-        Self { stage, store, keyring, snapshot, meters: Meters::default(), traffic: Traffic::default() }
+        Self {
+            stage,
+            store,
+            keyring,
+            snapshot,
+            meters: Meters::default(),
+            traffic: Traffic::default(),
+            refusals: RefusalCounts::default(),
+        }
     }
 
     /// Puts a reloaded configuration in force. Requests under way finish by the one they began with.
@@ -82,6 +93,11 @@ impl Gateway {
     /// What was counted by outcome.
     pub const fn traffic(&self) -> &Traffic {
         &self.traffic
+    }
+
+    /// How often callers were refused, by class.
+    pub const fn refusals(&self) -> &RefusalCounts {
+        &self.refusals
     }
 
     /// What was counted by client.
@@ -115,6 +131,7 @@ impl Gateway {
         };
         let mut response = result.unwrap_or_else(|refusal| {
             tracing::debug!(request_id = %context.id, code = refusal.code(), "A request was refused");
+            self.refusals.note(&refusal);
             refusal.to_response(BodyShape::Guide).map(ResponseBody::from)
         });
         findings.tell(response.headers_mut(), context.now);

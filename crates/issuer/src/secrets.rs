@@ -70,6 +70,7 @@ impl Issuer {
             Err(refusal) => Err(refusal),
         };
         answered.unwrap_or_else(|refusal| {
+            self.refusals().note(&refusal);
             tracing::debug!(request_id = %context.id, code = refusal.code(), "A request about secrets was refused");
             refusal.to_response(BodyShape::Guide)
         })

@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 use bytes::Bytes;
 use fuuffy_domain::{
     Actor, ApprovedGrant, AuthenticatedClient, Cause, Client, ClientId, Clock, DrillKind, Entropy, GrantRefusal,
-    Keyring, Lifetime, RequestContext, Stage, Timestamp,
+    Keyring, Lifetime, RefusalCounts, RequestContext, Stage, Timestamp,
 };
 use fuuffy_protocol::{
     AccessToken, BodyShape, Credentials, QueryCredentials, Refusal, RequestFault, TokenRequest, TokenResponse,
@@ -52,6 +52,7 @@ pub struct Issuer {
     throttle: Throttle,
     issued: AtomicU64,
     refused: AtomicU64,
+    refusals: RefusalCounts,
 }
 
 /// What is found out on the way and told in the answer, however it ends.
@@ -93,6 +94,7 @@ impl Issuer {
             throttle: Throttle::default(),
             issued: AtomicU64::new(0),
             refused: AtomicU64::new(0),
+            refusals: RefusalCounts::default(),
         }
     }
 
@@ -113,12 +115,19 @@ impl Issuer {
             }
             Err(refusal) => {
                 self.refused.fetch_add(1, Ordering::Relaxed);
+                self.refusals.note(&refusal);
                 tracing::debug!(request_id = %context.id, code = refusal.code(), "A token request was refused");
                 refusal.to_response(shape)
             }
         };
         found.tell(response.headers_mut());
         response
+    }
+
+    /// How often callers were refused, by class.
+    #[must_use]
+    pub const fn refusals(&self) -> &RefusalCounts {
+        &self.refusals
     }
 
     /// How many token requests ended how.
@@ -252,7 +261,7 @@ pub(crate) fn refusal_of(error: &StoreError) -> Refusal {
         StoreError::Superseded => Refusal::UnauthorizedClient,
         StoreError::TooManyScopes => Refusal::InvalidScope,
         StoreError::Closed | StoreError::Overloaded => Refusal::ServiceUnavailable(1),
-        StoreError::Unwritable(_) | StoreError::InUse(_) | StoreError::BadFile { .. } => {
+        StoreError::Unwritable(_) | StoreError::Full | StoreError::InUse(_) | StoreError::BadFile { .. } => {
             Refusal::ServiceUnavailable(UNWRITABLE_RETRY)
         }
     }

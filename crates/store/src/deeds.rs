@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fuuffy_domain::{
-    ApprovedGrant, AuditEvent, AuditHash, Cause, Client, ClientChange, ClientId, ClientSlot, Lifetime, PlanName,
-    Revision, ScopeSet, SecretDigest, SecretId, Timestamp, TokenDigest,
+    ApprovedGrant, AuditEvent, AuditHash, Cause, Checkpoint, Client, ClientChange, ClientId, ClientSlot, Lifetime,
+    PlanName, Revision, ScopeSet, SecretDigest, SecretId, Timestamp, TokenDigest,
 };
 use thiserror::Error;
 
@@ -31,8 +31,12 @@ pub trait Store: Send + Sync + 'static {
     /// The latest time on record from earlier runs, so that the clock can start no earlier.
     fn newest_record(&self) -> Option<Timestamp>;
 
-    /// Whether deeds can still be done. Once a write or a sync failed they cannot, until a restart.
+    /// Whether deeds can be done. Once a write or a sync failed they cannot, until a restart; while the disk is
+    /// full, only those that take access away can.
     fn is_writable(&self) -> bool;
+
+    /// Whether the disk is full. It passes when there is room again.
+    fn is_full(&self) -> bool;
 
     /// Registers a client with its first secret.
     fn create_client(&self, cause: Cause, new: NewClient, once: Option<Once>) -> Deed<Creation>;
@@ -66,6 +70,9 @@ pub trait Store: Send + Sync + 'static {
 
     /// Notes in the audit log what changed nothing, as a deed that was refused.
     fn note(&self, cause: Cause, event: AuditEvent) -> Deed<()>;
+
+    /// Signs the audit log as it stands.
+    fn checkpoint(&self, now: Timestamp) -> Deed<Checkpoint>;
 
     /// What the audit log has.
     fn audit(&self, wanted: AuditQuery) -> Deed<Part<AuditRow>>;
@@ -272,6 +279,9 @@ pub enum StoreError {
     /// A write or a sync failed, now or earlier; nothing was acknowledged.
     #[error("the store cannot write: {0}")]
     Unwritable(String),
+    /// There is no room on the disk; nothing was changed.
+    #[error("the disk is full; make room, and deeds are done again within seconds (revoking goes on meanwhile)")]
+    Full,
     /// Tokens with more sets of scopes than can be kept in mind.
     #[error("there are too many different scopes")]
     TooManyScopes,

@@ -5,6 +5,7 @@
 //! [`Directory`], which a backend loads at start and changes only after a deed is on disk. Knows
 //! nothing of HTTP.
 
+pub mod audit_key;
 #[cfg(any(test, feature = "conformance"))]
 pub mod conformance;
 mod deeds;

@@ -34,7 +34,7 @@ pub fn load_or_create(path: &Path, stores_exist: bool, entropy: &dyn Entropy) ->
     }
 }
 
-fn load(path: &Path, file: File) -> Result<MasterKeys, StoreError> {
+pub(crate) fn load(path: &Path, file: File) -> Result<MasterKeys, StoreError> {
     let metadata = file.metadata().map_err(|error| bad(path, error))?;
     if metadata.mode() & 0o077 != 0 {
         return Err(bad(path, "the key file can be read by others; make it private with chmod 600"));
@@ -59,7 +59,7 @@ fn parse_line(line: &str) -> Option<(KeyId, Zeroizing<[u8; 32]>)> {
 }
 
 /// The file is whole and on disk before anything is made with its key.
-fn create(path: &Path, entropy: &dyn Entropy) -> Result<MasterKeys, StoreError> {
+pub(crate) fn create(path: &Path, entropy: &dyn Entropy) -> Result<MasterKeys, StoreError> {
     let mut key = Zeroizing::new([0; 32]);
     entropy.fill(&mut *key).map_err(|error| bad(path, error))?;
     let mut line = Zeroizing::new(String::from("1 "));
@@ -79,6 +79,6 @@ fn create(path: &Path, entropy: &dyn Entropy) -> Result<MasterKeys, StoreError> 
     Ok(vec![(KeyId(1), key)])
 }
 
-fn bad(path: &Path, problem: impl ToString) -> StoreError {
+pub(crate) fn bad(path: &Path, problem: impl ToString) -> StoreError {
     StoreError::BadFile { file: path.display().to_string(), problem: problem.to_string() }
 }

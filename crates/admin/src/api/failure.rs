@@ -37,6 +37,7 @@ impl From<DeedError> for Failure {
             DeedError::Entropy(error) => Self::Unavailable(error.to_string()),
             DeedError::Store(
                 error @ (StoreError::Unwritable(_)
+                | StoreError::Full
                 | StoreError::Overloaded
                 | StoreError::TooManyScopes
                 | StoreError::Closed

@@ -61,6 +61,7 @@ fn of_environment(environment: Environment) -> Router {
         .route("/clients/{client}/tokens/revoke", post(revoke_tokens))
         .route("/tokens/revoke", post(revoke_token))
         .route("/audit", get(list_audit))
+        .route("/audit/checkpoint", post(sign_audit))
         .with_state(Arc::new(environment))
 }
 
@@ -145,6 +146,10 @@ async fn list_audit(State(here): Here, query: InQuery<audit::Wanted>) -> Answer 
         query.map_err(|_| Failure::Invalid("expected client_id, deed, page and per_page".to_owned()))?;
     let page = Page::of(wanted.page, wanted.per_page)?;
     Ok(page.answer(&audit::list(&here, &wanted, page.part()).await?))
+}
+
+async fn sign_audit(State(here): Here, _asked: Asked) -> Answer {
+    Ok(data(StatusCode::CREATED, &audit::sign(&here).await?))
 }
 
 /// Whether all is told.

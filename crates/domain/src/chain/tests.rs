@@ -113,6 +113,22 @@ fn what_was_kept_elsewhere_shows_the_end_that_was_cut() {
 }
 
 #[test]
+fn a_checkpoint_before_all_rows_is_no_beginning() {
+    let rows = rows(20);
+    let mut chain = AuditChain::start(EnvironmentName::Testing, keys().public(), &[], false).unwrap();
+    chain.checkpoint(&sign(&rows[4])).unwrap();
+    let Row(stands, record, hash) = &rows[5];
+    assert_eq!(chain.record(*stands, record, hash), Err(Tampering::CutFromStart { row: 1, up_to: 5 }));
+    let mut emptied = AuditChain::start(EnvironmentName::Testing, keys().public(), &[], false).unwrap();
+    emptied.checkpoint(&sign(&rows[4])).unwrap();
+    assert_eq!(emptied.end(), Err(Tampering::CutFromEnd { row: 1, up_to: 5 }));
+    let mut part = AuditChain::start(EnvironmentName::Testing, keys().public(), &[], true).unwrap();
+    part.checkpoint(&sign(&rows[4])).unwrap();
+    part.record(*stands, record, hash).unwrap();
+    assert_eq!(part.end().unwrap().beginning, Beginning::Part { after: 5 });
+}
+
+#[test]
 fn a_checkpoint_holds_for_one_state_of_one_environment() {
     let rows = rows(9);
     let good = sign(&rows[8]);

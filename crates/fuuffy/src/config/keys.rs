@@ -106,6 +106,7 @@ pub(super) static ENVIRONMENT: Section = Section {
             "With `tls = \"terminated\"`: whence connections are taken. Any other is closed.",
         ),
         key("reminders", TABLE, "none: the log alone", "Who is told that a secret expires soon."),
+        key("audit", TABLE, "{}", "How long the audit log is kept."),
         key("limits", TABLE, "{}", "What a caller's connection may cost."),
         key("routes", "a list of tables", "[]", "Where requests go."),
     ],
@@ -153,6 +154,17 @@ pub(super) static LIMITS: Section = Section {
             "A request's body; beyond it, 413. Token requests take 8 KiB whatever this says.",
         ),
     ],
+};
+
+pub(super) static AUDIT: Section = Section {
+    heading: "`[environments.….audit]`",
+    about: "The log's checkpoints are signed with the key in `data_dir/audit.key`, or in the file that `FUUFFY_AUDIT_KEY_FILE` names.",
+    keys: &[key(
+        "retention",
+        r#"a whole number with the unit h or d, from 1h to 36500d, as in "400d""#,
+        "none: kept for good",
+        "Records older than this leave, up to a checkpoint; what remains can still be proven.",
+    )],
 };
 
 pub(super) static ROUTE: Section = Section {
@@ -206,7 +218,8 @@ pub(super) static PLAN: Section = Section {
     )],
 };
 
-static ALL: &[&Section] = &[&ROOT, &ADMIN, &ENVIRONMENTS, &ENVIRONMENT, &REMINDERS, &LIMITS, &ROUTE, &SCOPES, &PLAN];
+static ALL: &[&Section] =
+    &[&ROOT, &ADMIN, &ENVIRONMENTS, &ENVIRONMENT, &REMINDERS, &AUDIT, &LIMITS, &ROUTE, &SCOPES, &PLAN];
 
 /// The reference of the configuration file, as Markdown.
 #[must_use]

@@ -74,6 +74,8 @@ pub struct EnvironmentConfig {
     pub tls: TlsMode,
     /// Who is told that a secret expires soon, besides the log.
     pub reminders: Option<WebhookConfig>,
+    /// How its audit log is kept.
+    pub audit: AuditConfig,
     /// What a caller's connection may cost.
     pub limits: ConnectionLimits,
     /// Where requests go.
@@ -87,6 +89,13 @@ pub struct WebhookConfig {
     pub url: String,
     /// The file with the key of its signatures.
     pub key_file: PathBuf,
+}
+
+/// How an audit log is kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AuditConfig {
+    /// How long records stay, if not for good.
+    pub retention: Option<Duration>,
 }
 
 /// Who speaks TLS with the callers.

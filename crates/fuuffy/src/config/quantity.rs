@@ -2,6 +2,25 @@
 
 use std::time::Duration;
 
+/// Reads `36h` or `400d`: at least an hour, at most a hundred years.
+pub(super) fn retention(text: &str) -> Option<Duration> {
+    let hours = match text.strip_suffix('d') {
+        Some(days) => digits(days)?.checked_mul(24)?,
+        None => digits(text.strip_suffix('h')?)?,
+    };
+    (1..=36_500 * 24).contains(&hours).then(|| Duration::from_secs(hours * 3600))
+}
+
+fn digits(text: &str) -> Option<u64> {
+    text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok())?
+}
+
+/// Shows what [`retention`] reads.
+pub(super) fn show_retention(retention: Duration) -> String {
+    let hours = retention.as_secs() / 3600;
+    if hours.is_multiple_of(24) { format!("{}d", hours / 24) } else { format!("{hours}h") }
+}
+
 /// Reads `500ms`, `10s`, `5m` or `1h`: at least a millisecond, at most a day.
 pub(super) fn duration(text: &str) -> Option<Duration> {
     let unit_at = text.find(|letter: char| !letter.is_ascii_digit())?;

@@ -12,8 +12,8 @@ use toml::de::DeTable;
 
 use super::table::{Source, Table};
 use super::{
-    AdminConfig, Config, ConnectionLimits, EnvironmentConfig, EnvironmentConfigs, Mistake, RouteConfig, TlsMode,
-    WebhookConfig, keys,
+    AdminConfig, AuditConfig, Config, ConnectionLimits, EnvironmentConfig, EnvironmentConfigs, Mistake, RouteConfig,
+    TlsMode, WebhookConfig, keys,
 };
 
 /// Paths that the token service has.
@@ -137,6 +137,8 @@ fn environment(name: EnvironmentName, table: &Table<'_>, folder: &Path) -> Optio
     let quiet = table.parsed("retire_unused_after", |text| Lifetime::parse(text).ok());
     let tls = tls(table, listen);
     let reminders = table.table("reminders", &keys::REMINDERS).and_then(|table| webhook(&table, folder));
+    let audit = table.table("audit", &keys::AUDIT);
+    let retention = audit.and_then(|audit| audit.parsed("retention", super::quantity::retention));
     let limits = limits(table.table("limits", &keys::LIMITS).as_ref());
     let routes = routes(table, &limits);
     Some(EnvironmentConfig {
@@ -149,6 +151,7 @@ fn environment(name: EnvironmentName, table: &Table<'_>, folder: &Path) -> Optio
         retire_unused_after: quiet.unwrap_or(Lifetime::DAY),
         reminders,
         tls: tls?,
+        audit: AuditConfig { retention },
         limits,
         routes,
     })

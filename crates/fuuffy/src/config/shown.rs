@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use fuuffy_gateway::UpstreamProtocol;
 use serde::Serialize;
 
-use super::quantity::show_duration;
+use super::quantity::{show_duration, show_retention};
 use super::{Config, EnvironmentConfig, RouteConfig, TlsMode};
 
 #[derive(Serialize)]
@@ -45,6 +45,7 @@ struct Environment {
     tls: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     trusted_proxies: Option<Vec<String>>,
+    audit: Audit,
     limits: Limits,
     routes: Vec<Route>,
 }
@@ -53,6 +54,12 @@ struct Environment {
 struct Reminders {
     webhook: String,
     webhook_key_file: String,
+}
+
+#[derive(Serialize)]
+struct Audit {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    retention: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -133,6 +140,7 @@ impl From<&EnvironmentConfig> for Environment {
             }),
             tls,
             trusted_proxies,
+            audit: Audit { retention: config.audit.retention.map(show_retention) },
             limits: Limits {
                 connections: limits.connections,
                 header_timeout: show_duration(limits.header_timeout),

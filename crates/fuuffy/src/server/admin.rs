@@ -54,12 +54,17 @@ pub(super) fn observe(environments: Environments, ready: Arc<Readiness>) -> Rout
         .with_state(Observed { environments, ready })
 }
 
-/// Ready means: takes requests, and every store can write. A store that cannot still validates tokens.
+/// Ready means: takes requests, and every store can write. A store that cannot still validates tokens; one whose
+/// disk is full still revokes.
 async fn readyz(State(observed): State<Observed>) -> impl IntoResponse {
     if !observed.ready.0.load(Ordering::Acquire) {
         return (StatusCode::SERVICE_UNAVAILABLE, "stopping\n".to_owned());
     }
     match observed.environments.iter().find(|environment| !environment.store.is_writable()) {
+        Some(environment) if environment.store.is_full() => (
+            StatusCode::SERVICE_UNAVAILABLE,
+            format!("the disk of the store of {} is full; make room, and it goes on by itself\n", environment.name),
+        ),
         Some(environment) => (
             StatusCode::SERVICE_UNAVAILABLE,
             format!("the store of {} cannot write; restart the server\n", environment.name),

@@ -205,7 +205,10 @@ fn guard(worker: &Arc<Worker>, stream: TcpStream, peer: SocketAddr, shared: &Arc
         write: limits.body_timeout,
     };
     let worker = Arc::clone(worker);
-    let answer = Box::new(move |refusal, shape| farewell(&worker.context(peer.ip()), &refusal, shape));
+    let answer = Box::new(move |refusal, shape| {
+        worker.environment.gateway.refusals().note(&refusal);
+        farewell(&worker.context(peer.ip()), &refusal, shape)
+    });
     Guarded::new(stream, framing, Arc::clone(shared), patience, answer)
 }
 

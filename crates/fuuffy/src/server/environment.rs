@@ -10,15 +10,16 @@ use anyhow::{Context as _, bail};
 use arc_swap::ArcSwap;
 use fuuffy_admin::Reminder;
 use fuuffy_domain::{
-    Clock, Entropy, EnvironmentName, KeyId, Keyring, Plan, PlanName, Stage, SteadyClock, TimeSource, Timestamp,
+    Actor, AuditEvent, AuditKeys, Cause, Clock as _, Entropy, EnvironmentName, Keyring, Plan, PlanName, RequestId,
+    Stage, SteadyClock, TimeSource, Timestamp,
 };
 use fuuffy_gateway::{Gateway, RouteSettings, Snapshot};
 use fuuffy_issuer::Issuer;
 use fuuffy_store::Store;
-use fuuffy_store::embedded::{EmbeddedStore, OpenOptions, PreviousRun};
+use fuuffy_store::embedded::{AuditOptions, EmbeddedStore, OpenOptions, PreviousRun};
+use fuuffy_store::pepper::MasterKeys;
 use serde::Serialize;
 use tokio::sync::watch;
-use zeroize::Zeroizing;
 
 use super::webhook::Webhook;
 use super::{Environments, Sources, told_to_stop};
@@ -64,7 +65,7 @@ struct Message<'a> {
 }
 
 /// Where an environment's database is.
-pub(super) fn store_path(config: &Config, name: EnvironmentName) -> PathBuf {
+pub(crate) fn store_path(config: &Config, name: EnvironmentName) -> PathBuf {
     config.data_dir.join(format!("{name}.sqlite3"))
 }
 
@@ -73,7 +74,7 @@ impl Environment {
         config: &Config,
         settings: &EnvironmentConfig,
         sources: &Sources,
-        keys: &[(KeyId, Zeroizing<[u8; 32]>)],
+        (keys, audit_keys): (&MasterKeys, &MasterKeys),
     ) -> anyhow::Result<Self> {
         let name = settings.name;
         let keyring = Arc::new(Keyring::derive(name, keys)?);
@@ -84,6 +85,7 @@ impl Environment {
             environment: name,
             longest_lifetime: settings.token_lifetime,
             key: keyring.current(),
+            audit: AuditOptions { keys: AuditKeys::derive(name, audit_keys)?, retention: settings.audit.retention },
             now: wall,
         })?;
         tell_previous_run(name, &report.previous, &path);
@@ -144,9 +146,10 @@ impl Environment {
     }
 
     /// What the server does by itself once a minute: secrets that are to go do, where nobody uses them, and
-    /// operators are reminded of those that expire.
+    /// operators are reminded of those that expire; refusals are written down.
     pub async fn each_minute(&self) {
         let environment = self.for_admin();
+        self.write_refusals_down().await;
         fuuffy_admin::retire_unused(&environment).await;
         for reminder in fuuffy_admin::due_reminders(&environment).iter().take(REMINDERS_AT_ONCE) {
             if let Err(error) = self.remind(&environment, reminder).await {
@@ -156,16 +159,38 @@ impl Environment {
         }
     }
 
+    /// How often callers were refused, by class, since the last time: into the audit log, so that a flood of
+    /// refusals is a few records a minute.
+    pub(super) async fn write_refusals_down(&self) {
+        let counted = [("token endpoint", self.issuer.refusals()), ("API", self.gateway.refusals())];
+        for (asked, refusals) in counted {
+            for (code, times) in refusals.take() {
+                if let Err(error) = self.note_refusals(code, asked, times).await {
+                    tracing::warn!(environment = %self.name, code, times, %error, "Refusals could not be written to the audit log; they are counted on");
+                    refusals.put_back(code, times);
+                }
+            }
+        }
+    }
+
     /// A reminder is noted once it is told, so that it is told at least once.
     async fn remind(&self, environment: &fuuffy_admin::Environment, reminder: &Reminder) -> anyhow::Result<()> {
         if let Some(webhook) = &self.webhook {
-            let message = Message { event: "secret.expires", sent_at: Clock::now(&*self.clock), reminder };
+            let message = Message { event: "secret.expires", sent_at: self.clock.now(), reminder };
             webhook.post(&message).await.context("the webhook for reminders failed")?;
         }
         fuuffy_admin::reminded(environment, reminder).await?;
         let Reminder { client_id, client_name, secret_id, expires_at, .. } = reminder;
         tracing::warn!(environment = %self.name, %client_id, client_name, %secret_id, %expires_at, "A secret expires soon; add another, and give it to whoever uses this one");
         Ok(())
+    }
+
+    async fn note_refusals(&self, code: &str, asked: &str, times: u64) -> anyhow::Result<()> {
+        let (at, mut random) = (self.clock.now(), [0; 10]);
+        self.entropy.fill(&mut random)?;
+        let cause = Cause { actor: Actor::Server, from: None, request: RequestId::generate(at, random), at, why: None };
+        let event = AuditEvent::Refused { code: code.to_owned(), asked: asked.to_owned(), times };
+        Ok(self.store.note(cause, event).await?)
     }
 
     /// The snapshot of a new configuration, if it differs only in what a reload can change.
@@ -228,7 +253,7 @@ pub(super) async fn keep_house(environments: Environments, mut stopped: watch::R
         tokio::select! {
             _ = seconds.tick() => {
                 for environment in environments.iter() {
-                    environment.store.tick(fuuffy_domain::Clock::now(&*environment.clock));
+                    environment.store.tick(environment.clock.now());
                 }
             }
             _ = minutes.tick() => {

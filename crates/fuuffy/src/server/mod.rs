@@ -20,8 +20,8 @@ use anyhow::Context as _;
 use axum::{Extension, Router};
 use fuuffy_admin::Caller;
 use fuuffy_domain::{Actor, Entropy, TimeSource};
-use fuuffy_store::embedded::DirectoryLock;
-use fuuffy_store::{Store, pepper};
+use fuuffy_store::embedded::{DirectoryLock, checkpoints_path};
+use fuuffy_store::{Store, audit_key, pepper};
 use serde::Serialize;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -29,8 +29,12 @@ use tokio::task::JoinSet;
 use crate::config::Config;
 
 pub use environment::Environment;
+pub(crate) use environment::store_path;
 pub use framing::{Framing, HeadLimits, Progress};
 pub use system::{SystemEntropy, SystemTime};
+
+/// The audit key file in a data directory.
+pub(crate) const AUDIT_KEY: &str = "audit.key";
 
 /// What a server gets from outside, so that a test can own it.
 #[derive(Clone)]
@@ -41,6 +45,8 @@ pub struct Sources {
     pub entropy: Arc<dyn Entropy>,
     /// Where the key file is, if not in the data directory.
     pub pepper_file: Option<std::path::PathBuf>,
+    /// Where the audit key file is, if not in the data directory.
+    pub audit_key_file: Option<std::path::PathBuf>,
     /// What stands between the product and a store that was opened: nothing, but in a measurement.
     pub store: fn(Arc<dyn Store>) -> Arc<dyn Store>,
 }
@@ -49,8 +55,13 @@ impl Sources {
     /// The machine's own.
     #[must_use]
     pub fn system() -> Self {
-        let pepper_file = crate::settings::pepper_file();
-        Self { time: Arc::new(SystemTime), entropy: Arc::new(SystemEntropy), pepper_file, store: |store| store }
+        Self {
+            time: Arc::new(SystemTime),
+            entropy: Arc::new(SystemEntropy),
+            pepper_file: crate::settings::pepper_file(),
+            audit_key_file: crate::settings::audit_key_file(),
+            store: |store| store,
+        }
     }
 }
 
@@ -87,12 +98,18 @@ impl Environments {
         let exist = [&config.environments.testing, &config.environments.production]
             .into_iter()
             .flatten()
-            .any(|environment| environment::store_path(config, environment.name).exists());
+            .any(|environment| store_path(config, environment.name).exists());
         let keys = pepper::load_or_create(&file, exist, &*sources.entropy)?;
+        let file = sources.audit_key_file.clone().unwrap_or_else(|| config.data_dir.join(AUDIT_KEY));
+        let signed_before = [&config.environments.testing, &config.environments.production]
+            .into_iter()
+            .flatten()
+            .any(|environment| checkpoints_path(&store_path(config, environment.name)).exists());
+        let audit_keys = audit_key::load_or_create(&file, signed_before, &*sources.entropy)?;
         let open = |settings: &Option<crate::config::EnvironmentConfig>| {
             settings
                 .as_ref()
-                .map(|settings| Environment::open(config, settings, sources, &keys).map(Arc::new))
+                .map(|settings| Environment::open(config, settings, sources, (&keys, &audit_keys)).map(Arc::new))
                 .transpose()
         };
         let environments =
@@ -120,6 +137,7 @@ impl Environments {
     /// Finishes what is under way in the stores and closes their files.
     pub async fn close(&self) {
         for environment in self.iter() {
+            environment.write_refusals_down().await;
             if let Err(error) = environment.store.close().await {
                 tracing::error!(environment = %environment.name, %error, "The store did not close cleanly");
             }

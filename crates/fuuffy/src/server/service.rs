@@ -51,8 +51,11 @@ pub(super) async fn answer(
     let environment = &caller.worker.environment;
     let endpoint = endpoint(&environment.stage, request.uri().path());
     let mut response = match (check_head(&environment.settings, &request), endpoint) {
-        (Err(refusal), Endpoint::Token(shape)) => refusal.to_response(shape).map(ResponseBody::from),
-        (Err(refusal), _) => refusal.to_response(BodyShape::Guide).map(ResponseBody::from),
+        (Err(refusal), endpoint) => {
+            environment.gateway.refusals().note(&refusal);
+            let shape = if let Endpoint::Token(shape) = endpoint { shape } else { BodyShape::Guide };
+            refusal.to_response(shape).map(ResponseBody::from)
+        }
         // Boxed, so that a proxied request does not carry room for a token request.
         (Ok(()), Endpoint::Token(shape)) => Box::pin(token(environment, &context, shape, request)).await,
         (Ok(()), Endpoint::Secrets(deed)) => Box::pin(secrets(environment, &context, deed, request)).await,

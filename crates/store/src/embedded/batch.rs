@@ -5,12 +5,13 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use fuuffy_domain::{
-    AuditEvent, AuditHash, Cause, Client, ClientChange, ClientId, ClientSlot, ClientStatus, EnvironmentName, KeyId,
-    LastUse, Lifetime, Revision, ScopeSet, Secret, SecretId, Timestamp, TokenDigest, TokenEntry, audit_hash,
-    audit_record,
+    AuditEvent, AuditKeys, Cause, Checkpoint, Client, ClientChange, ClientId, ClientSlot, ClientStatus,
+    EnvironmentName, KeyId, LastUse, Lifetime, Revision, ScopeSet, Secret, SecretId, Timestamp, TokenDigest,
+    TokenEntry,
 };
 use rusqlite::{Connection, OptionalExtension as _, params};
 
+use super::audit::AuditHead;
 use super::{Memory, lifecycle};
 use crate::{
     Answered, IndexedToken, ListedToken, NewClient, NewSecret, NewToken, Once, SecretChange, StoreError, TokenName,
@@ -33,17 +34,11 @@ impl From<rusqlite::Error> for Fault {
     }
 }
 
-/// Where the chain of the audit log stands.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct AuditHead {
-    pub(super) sequence: i64,
-    pub(super) hash: AuditHash,
-}
-
 /// What a batch goes on from.
 pub(super) struct Standing<'a> {
     pub(super) environment: EnvironmentName,
     pub(super) key: KeyId,
+    pub(super) keys: &'a AuditKeys,
     pub(super) audit: AuditHead,
     pub(super) next_seq: &'a mut i64,
     pub(super) scopes: &'a mut HashMap<Arc<ScopeSet>, i64>,
@@ -57,9 +52,9 @@ struct Use {
 
 /// A transaction under way.
 pub(super) struct Batch<'a> {
-    connection: &'a Connection,
+    pub(super) connection: &'a Connection,
     memory: &'a Memory,
-    standing: Standing<'a>,
+    pub(super) standing: Standing<'a>,
     /// Clients as they are within this transaction.
     changed: HashMap<ClientSlot, Arc<Client>>,
     new_clients: u32,
@@ -67,6 +62,9 @@ pub(super) struct Batch<'a> {
     tokens: Vec<IndexedToken>,
     issued_at: Vec<Timestamp>,
     revoked: Vec<TokenDigest>,
+    pub(super) checkpoints: Vec<Checkpoint>,
+    /// Whether as many old records left the audit log as may at once.
+    pub(super) removed_a_piece: bool,
 }
 
 /// What a transaction changed, for memory.
@@ -78,6 +76,9 @@ pub(super) struct Changes {
     revoked: Vec<TokenDigest>,
     /// Where the chain stands after it.
     pub(super) audit: AuditHead,
+    /// Checkpoints that were made in it.
+    pub(super) checkpoints: Vec<Checkpoint>,
+    pub(super) removed_a_piece: bool,
 }
 
 impl<'a> Batch<'a> {
@@ -92,19 +93,9 @@ impl<'a> Batch<'a> {
             tokens: Vec::new(),
             issued_at: Vec::new(),
             revoked: Vec::new(),
+            checkpoints: Vec::new(),
+            removed_a_piece: false,
         }
-    }
-
-    /// Writes down what is done. It is on disk with the deed, or neither is.
-    pub(super) fn audit(&mut self, cause: &Cause, event: &AuditEvent) -> rusqlite::Result<()> {
-        let sequence = self.standing.audit.sequence + 1;
-        let record = audit_record(sequence, self.standing.environment, cause, event);
-        let hash = audit_hash(&self.standing.audit.hash, &record);
-        self.connection
-            .prepare_cached("INSERT INTO audit (seq, at, client_id, record, hash) VALUES (?1, ?2, ?3, ?4, ?5)")?
-            .execute(params![sequence, cause.at.unix_millis(), event.client().map(ClientId::as_str), record, hash])?;
-        self.standing.audit = AuditHead { sequence, hash };
-        Ok(())
     }
 
     /// What was answered before under a key.
@@ -430,10 +421,11 @@ impl<'a> Batch<'a> {
                     last.agent,
                 ])?;
         }
-        let mut clients: Vec<Arc<Client>> = self.changed.into_values().collect();
+        let mut clients: Vec<Arc<Client>> = std::mem::take(&mut self.changed).into_values().collect();
         clients.sort_by_key(|client| client.slot);
-        let (tokens, issued_at, revoked) = (self.tokens, self.issued_at, self.revoked);
-        Ok(Changes { clients, tokens, issued_at, revoked, audit: self.standing.audit })
+        let Self { tokens, issued_at, revoked, checkpoints, removed_a_piece, standing, .. } = self;
+        let audit = standing.audit;
+        Ok(Changes { clients, tokens, issued_at, revoked, audit, checkpoints, removed_a_piece })
     }
 
     /// A client with the uses of its secrets in this batch.
@@ -474,7 +466,8 @@ impl Changes {
     }
 
     /// Clients first: a token must never be found before the state of its client that it was issued in.
-    pub(super) fn publish(self, memory: &Memory) {
+    /// Answers the checkpoints, which have a place of their own.
+    pub(super) fn publish(self, memory: &Memory) -> Vec<Checkpoint> {
         for client in self.clients {
             memory.directory.put(client);
         }
@@ -484,5 +477,6 @@ impl Changes {
         for digest in &self.revoked {
             memory.tokens.revoke(digest);
         }
+        self.checkpoints
     }
 }

@@ -5,13 +5,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fuuffy_domain::{
-    AUDIT_START, Client, ClientId, ClientSlot, ClientStatus, KeyId, LastUse, Lifetime, PlanName, Retiring, Revision,
-    ScopeSet, Secret, SecretDigest, SecretId, Timestamp, TokenDigest,
+    AUDIT_START, Checkpoint, Client, ClientId, ClientSlot, ClientStatus, EnvironmentName, KeyId, LastUse, Lifetime,
+    PlanName, Retiring, Revision, ScopeSet, Secret, SecretDigest, SecretId, Timestamp, TokenDigest,
 };
 use rusqlite::{Connection, OptionalExtension as _, Row};
 
 use super::Memory;
-use super::batch::AuditHead;
+use super::audit::{AuditHead, checkpoint};
 use super::writer::Mark;
 use crate::IndexedToken;
 
@@ -37,8 +37,17 @@ pub(super) fn load(connection: &Connection, memory: &Memory, now: Timestamp) -> 
     let mut loaded = Loaded { next_seq: 1, swept: 0, scopes: scopes_of_new, marks, newest: newest_client, audit };
     load_tokens(connection, memory, &scopes, now, &mut loaded)?;
     revoke_tokens(connection, memory)?;
-    loaded.scopes = scopes.into_iter().map(|(id, scope)| (scope, id)).collect();
+    loaded.scopes = by_scope(scopes);
     Ok(loaded)
+}
+
+/// The numbers of the scopes that the file has.
+pub(super) fn scopes(connection: &Connection) -> rusqlite::Result<HashMap<Arc<ScopeSet>, i64>> {
+    load_scopes(connection).map(by_scope)
+}
+
+fn by_scope(scopes: HashMap<i64, Arc<ScopeSet>>) -> HashMap<Arc<ScopeSet>, i64> {
+    scopes.into_iter().map(|(id, scope)| (scope, id)).collect()
 }
 
 fn load_clients(connection: &Connection, memory: &Memory) -> rusqlite::Result<Option<Timestamp>> {
@@ -190,8 +199,25 @@ fn revoke_tokens(connection: &Connection, memory: &Memory) -> rusqlite::Result<(
 
 /// Where the chain of the audit log goes on.
 fn load_audit_head(connection: &Connection) -> rusqlite::Result<AuditHead> {
-    let last = connection.query_row("SELECT seq, hash FROM audit ORDER BY seq DESC LIMIT 1", [], |row| {
-        Ok(AuditHead { sequence: row.get(0)?, hash: row.get(1)? })
+    let signed = "SELECT seq, at FROM audit_checkpoints ORDER BY seq DESC LIMIT 1";
+    let signed = connection.query_row(signed, [], |row| Ok((row.get(0)?, Timestamp::from_unix_millis(row.get(1)?))));
+    let signed = signed.optional()?;
+    let last = connection.query_row("SELECT seq, hash, at FROM audit ORDER BY seq DESC LIMIT 1", [], |row| {
+        let at = Timestamp::from_unix_millis(row.get(2)?);
+        Ok(AuditHead { sequence: row.get(0)?, hash: row.get(1)?, at, signed })
     });
-    Ok(last.optional()?.unwrap_or(AuditHead { sequence: 0, hash: AUDIT_START }))
+    let at = Timestamp::from_unix_millis(0);
+    Ok(last.optional()?.unwrap_or(AuditHead { sequence: 0, hash: AUDIT_START, at, signed }))
+}
+
+/// Checkpoints after a record, the oldest first.
+pub(super) fn checkpoints_after(
+    connection: &Connection,
+    environment: EnvironmentName,
+    record: i64,
+) -> rusqlite::Result<Vec<Checkpoint>> {
+    let mut statement = connection.prepare(
+        "SELECT seq, at, hash, key, signature, removed_by FROM audit_checkpoints WHERE seq > ?1 ORDER BY seq",
+    )?;
+    statement.query_map([record], |row| checkpoint(row, 0, environment))?.collect()
 }

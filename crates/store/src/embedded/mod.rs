@@ -1,10 +1,15 @@
 //! The embedded backend: one SQLite file an environment, one writer thread, and memory that answers.
 
+mod audit;
 mod batch;
+mod checkpoints;
+mod job;
 mod lifecycle;
 mod load;
 mod lock;
+mod log;
 mod read;
+mod reserve;
 mod schema;
 mod state;
 mod writer;
@@ -14,12 +19,15 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, mpsc};
 
 use fuuffy_domain::{
-    AuditEvent, Cause, ClientChange, ClientId, ClientSlot, EnvironmentName, KeyId, Lifetime, MAX_LIVE_SECRETS,
-    Revision, SecretId, Timestamp,
+    AuditEvent, Cause, Checkpoint, ClientChange, ClientId, ClientSlot, EnvironmentName, KeyId, Lifetime,
+    MAX_LIVE_SECRETS, Revision, SecretId, Timestamp,
 };
 use tokio::sync::oneshot;
 
+pub use audit::AuditOptions;
+pub use checkpoints::{checkpoints_path, read_checkpoints};
 pub use lock::DirectoryLock;
+pub use log::{AuditLog, LogEntry, LogStart};
 pub use state::PreviousRun;
 
 use crate::{
@@ -27,9 +35,12 @@ use crate::{
     NewToken, Once, Part, PartOf, SecretChange, Store, StoreError, TokenIndex, TokenName,
 };
 use batch::{Batch, Fault};
+use checkpoints::CheckpointFile;
+use job::Waited;
 use read::Reader;
+use reserve::Reserve;
 use state::StateFile;
-use writer::{Command, Writer};
+use writer::{Beside, Command, Writer};
 
 /// What is needed to open an environment's store.
 #[derive(Debug)]
@@ -42,6 +53,8 @@ pub struct OpenOptions {
     pub longest_lifetime: Lifetime,
     /// The key that new token digests are made with.
     pub key: KeyId,
+    /// How its audit log is kept.
+    pub audit: AuditOptions,
     /// The time of opening.
     pub now: Timestamp,
 }
@@ -73,7 +86,10 @@ pub struct EmbeddedStore {
 pub(crate) struct Memory {
     pub(crate) directory: Directory,
     pub(crate) tokens: TokenIndex,
+    /// No write failed yet.
     pub(crate) is_writable: AtomicBool,
+    /// There is no room on the disk.
+    pub(crate) is_full: AtomicBool,
 }
 
 impl EmbeddedStore {
@@ -88,7 +104,9 @@ impl EmbeddedStore {
             directory: Directory::default(),
             tokens: TokenIndex::new(options.longest_lifetime),
             is_writable: AtomicBool::new(true),
+            is_full: AtomicBool::new(false),
         });
+        let reserve = reserved(&options, &memory)?;
         let loaded =
             load::load(&connection, &memory, options.now).map_err(|error| schema::unreadable(&options.path, &error))?;
         state
@@ -97,10 +115,14 @@ impl EmbeddedStore {
         let report =
             OpenReport { clients: memory.directory.len(), tokens: memory.tokens.len(), previous: found.previous };
         let newest = loaded.newest.max(found.at);
-        let whose = (options.environment, options.key);
-        let commands = Writer::new(connection, Arc::clone(&memory), state, loaded, whose)
-            .spawn()
-            .map_err(|error| StoreError::Unwritable(format!("the writer thread cannot start: {error}")))?;
+        let checkpoints = checkpoints_beside(&connection, &options, loaded.audit.sequence)
+            .map_err(|error| schema::unreadable(&options.path, &error))?;
+        let beside = Beside { state, checkpoints, reserve };
+        let AuditOptions { keys, retention } = options.audit;
+        let commands =
+            Writer::new(connection, Arc::clone(&memory), beside, loaded, (options.key, keys, retention, options.now))
+                .spawn()
+                .map_err(|error| StoreError::Unwritable(format!("the writer thread cannot start: {error}")))?;
         Ok((Self { memory, waiting: Arc::new(()), commands, newest, reader: Reader::new(options.path) }, report))
     }
 
@@ -115,7 +137,27 @@ impl EmbeddedStore {
         &self,
         work: impl FnOnce(&mut Batch<'_>) -> Result<T, Fault> + Send + 'static,
     ) -> Deed<T> {
-        if !self.is_writable() {
+        let mut work = Some(work);
+        // It is never done twice: only what takes access away is.
+        let once =
+            move |batch: &mut Batch<'_>| work.take().map_or(Err(Fault::Refused(StoreError::Full)), |work| work(batch));
+        self.queue(once, false)
+    }
+
+    /// The same for work that takes access away: it is done even when the disk is full.
+    fn submit_revocation<T: Send + 'static>(
+        &self,
+        work: impl FnMut(&mut Batch<'_>) -> Result<T, Fault> + Send + 'static,
+    ) -> Deed<T> {
+        self.queue(work, true)
+    }
+
+    fn queue<T: Send + 'static>(
+        &self,
+        work: impl FnMut(&mut Batch<'_>) -> Result<T, Fault> + Send + 'static,
+        is_revocation: bool,
+    ) -> Deed<T> {
+        if !self.memory.is_writable.load(Ordering::Acquire) {
             return Box::pin(async { Err(StoreError::Unwritable("an earlier write failed".to_owned())) });
         }
         // Every waiting deed holds one of these, until it is answered or given up.
@@ -123,20 +165,8 @@ impl EmbeddedStore {
         if Arc::strong_count(&place) > MAX_WAITING + 1 {
             return Box::pin(async { Err(StoreError::Overloaded) });
         }
-        let (answer, answered) = oneshot::channel();
-        let job = Command::Job(Box::new(move |batch| {
-            let outcome = match work(batch) {
-                Ok(value) => Ok(value),
-                Err(Fault::Refused(error)) => Err(error),
-                Err(Fault::Sql(error)) => return Err(error),
-            };
-            // Whoever asked may have gone; what was done stays done.
-            Ok(Box::new(move |committed: Result<(), StoreError>| {
-                drop(place);
-                drop(answer.send(committed.and(outcome)));
-            }))
-        }));
-        let sent = self.commands.send(job);
+        let (job, answered) = Waited::queue(work, place, is_revocation);
+        let sent = self.commands.send(Command::Job(job));
         Box::pin(async move {
             sent.map_err(|_| StoreError::Closed)?;
             answered.await.unwrap_or_else(|_| Err(StoreError::Unwritable("the transaction was given up".to_owned())))
@@ -158,7 +188,11 @@ impl Store for EmbeddedStore {
     }
 
     fn is_writable(&self) -> bool {
-        self.memory.is_writable.load(Ordering::Acquire)
+        self.memory.is_writable.load(Ordering::Acquire) && !self.is_full()
+    }
+
+    fn is_full(&self) -> bool {
+        self.memory.is_full.load(Ordering::Acquire)
     }
 
     fn create_client(&self, cause: Cause, new: NewClient, once: Option<Once>) -> Deed<Creation> {
@@ -175,11 +209,13 @@ impl Store for EmbeddedStore {
     }
 
     fn change_client(&self, cause: Cause, id: ClientId, seen: Option<Revision>, change: ClientChange) -> Deed<Changed> {
-        self.submit(move |batch| match batch.find(&id) {
+        let takes_away = matches!(change, ClientChange::Suspend | ClientChange::Delete | ClientChange::RevokeTokens);
+        let work = move |batch: &mut Batch<'_>| match batch.find(&id) {
             None => Ok(Changed::Nothing),
             Some(client) if seen.is_some_and(|seen| seen != client.revision) => Ok(Changed::Stale),
             Some(client) => batch.change_client(&cause, &client, &change).map(Changed::Done),
-        })
+        };
+        self.queue(work, takes_away)
     }
 
     fn add_secret(&self, cause: Cause, id: ClientId, secret: NewSecret, on: Conditions) -> Deed<Creation> {
@@ -218,22 +254,28 @@ impl Store for EmbeddedStore {
         seen: Option<Revision>,
         change: SecretChange,
     ) -> Deed<Changed> {
-        self.submit(move |batch| match batch.find(&client) {
+        let takes_away = matches!(change, SecretChange::Retire);
+        let work = move |batch: &mut Batch<'_>| match batch.find(&client) {
             None => Ok(Changed::Nothing),
             Some(client) if seen.is_some_and(|seen| seen != client.revision) => Ok(Changed::Stale),
             Some(client) => {
                 let changed = batch.change_secret(&cause, &client, &secret, change)?;
                 Ok(changed.map_or(Changed::Nothing, Changed::Done))
             }
-        })
+        };
+        self.queue(work, takes_away)
     }
 
     fn revoke_token(&self, cause: Cause, which: TokenName) -> Deed<Option<ListedToken>> {
-        self.submit(move |batch| batch.revoke_token(&cause, &which))
+        self.submit_revocation(move |batch| batch.revoke_token(&cause, &which))
     }
 
     fn note(&self, cause: Cause, event: AuditEvent) -> Deed<()> {
         self.submit(move |batch| Ok(batch.audit(&cause, &event)?))
+    }
+
+    fn checkpoint(&self, now: Timestamp) -> Deed<Checkpoint> {
+        self.submit(move |batch| Ok(batch.sign(now)?))
     }
 
     fn audit(&self, wanted: AuditQuery) -> Deed<Part<AuditRow>> {
@@ -264,6 +306,39 @@ impl Store for EmbeddedStore {
             }
         })
     }
+}
+
+/// The reserved space. Without room for it the store is full from the start.
+fn reserved(options: &OpenOptions, memory: &Memory) -> Result<Reserve, StoreError> {
+    let unusable = |error| bad_file(&options.path, format!("the file of reserved space cannot be made: {error}"));
+    let reserve = Reserve::open(&options.path).map_err(unusable)?;
+    match reserve.fill() {
+        Ok(()) => Ok(reserve),
+        Err(error) if error.kind() == std::io::ErrorKind::StorageFull => {
+            tracing::error!(environment = %options.environment, "The disk is full: only revocations are written, and tokens are still validated; it goes on by itself when there is room");
+            memory.is_full.store(true, Ordering::Release);
+            Ok(reserve)
+        }
+        Err(error) => Err(unusable(error)),
+    }
+}
+
+/// The file of checkpoints, with those to come that the database has and it has not. Told where it knows of more
+/// than the database has: rows were lost.
+fn checkpoints_beside(
+    connection: &rusqlite::Connection,
+    options: &OpenOptions,
+    last_row: i64,
+) -> rusqlite::Result<CheckpointFile> {
+    let file = std::fs::File::open(checkpoints_path(&options.path));
+    // What cannot be read is told when it cannot be written.
+    let known = file.and_then(read_checkpoints).map_or(Vec::new(), |(known, _)| known);
+    let newest = known.iter().map(|checkpoint| checkpoint.state.sequence).max().unwrap_or(-1);
+    if newest > last_row {
+        tracing::error!(environment = %options.environment, last_row, signed = newest, "The audit log ends before a row that a checkpoint was signed after: it was cut, or the store was restored from a backup");
+    }
+    let missing = load::checkpoints_after(connection, options.environment, newest)?;
+    Ok(CheckpointFile::new(&options.path, missing))
 }
 
 pub(crate) fn bad_file(path: &Path, problem: impl ToString) -> StoreError {

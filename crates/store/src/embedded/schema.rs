@@ -78,6 +78,15 @@ const MIGRATIONS: &[&str] = &[
         record TEXT NOT NULL,
         hash BLOB NOT NULL CHECK (length(hash) = 32)
     ) STRICT;
+    -- After the record of the same number. The one at which the log begins, if records were removed, says why.
+    CREATE TABLE audit_checkpoints (
+        seq INTEGER PRIMARY KEY,
+        at INTEGER NOT NULL,
+        hash BLOB NOT NULL CHECK (length(hash) = 32),
+        key INTEGER NOT NULL,
+        signature BLOB NOT NULL CHECK (length(signature) = 64),
+        removed_by TEXT
+    ) STRICT;
     CREATE INDEX audit_of_client ON audit (client_id, seq) WHERE client_id IS NOT NULL;
     CREATE TABLE answers (
         key BLOB PRIMARY KEY,

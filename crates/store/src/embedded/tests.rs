@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
-use fuuffy_domain::{EnvironmentName, KeyId, Lifetime, Timestamp};
+use fuuffy_domain::{AuditKeys, EnvironmentName, KeyId, Lifetime, Timestamp};
 use tempfile::TempDir;
+use zeroize::Zeroizing;
 
-use super::{EmbeddedStore, OpenOptions, OpenReport, PreviousRun};
+use super::{AuditOptions, EmbeddedStore, OpenOptions, OpenReport, PreviousRun};
 use crate::Store;
 use crate::conformance::{Backend, run_all};
 
@@ -24,6 +25,7 @@ impl Sqlite {
             environment: EnvironmentName::Testing,
             longest_lifetime: Lifetime::HOUR,
             key: KeyId(1),
+            audit: AuditOptions { keys: audit_keys(), retention: None },
             now,
         })
         .unwrap()
@@ -33,6 +35,10 @@ impl Sqlite {
         let connection = rusqlite::Connection::open(self.0.path().join("testing.sqlite3")).unwrap();
         connection.query_row("SELECT count(*) FROM tokens", [], |row| row.get(0)).unwrap()
     }
+}
+
+fn audit_keys() -> AuditKeys {
+    AuditKeys::derive(EnvironmentName::Testing, &[(KeyId(1), Zeroizing::new([9; 32]))]).unwrap()
 }
 
 impl Backend for Sqlite {

@@ -1,5 +1,7 @@
 //! The one thread that writes: it puts everything that waits into one transaction, and answers when
-//! that is on disk. Once a write or a sync has failed, it writes nothing any more.
+//! that is on disk. Once a write or a sync has failed, it writes nothing any more. A full disk is another thing:
+//! SQLite has undone the transaction and nothing is unknown, so it goes on with what takes access away, and with
+//! everything when there is room again.
 
 use std::collections::{HashMap, VecDeque};
 use std::io;
@@ -7,14 +9,18 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
-use fuuffy_domain::{EnvironmentName, KeyId, ScopeSet, Timestamp};
-use rusqlite::{Connection, TransactionBehavior};
+use fuuffy_domain::{AuditKeys, EnvironmentName, KeyId, ScopeSet, Timestamp};
+use rusqlite::{Connection, ErrorCode, TransactionBehavior};
 use tokio::sync::oneshot;
 
-use super::Memory;
-use super::batch::{AuditHead, Batch, Changes, Standing};
+use super::audit::{AuditHead, Retention};
+use super::batch::{Batch, Changes, Standing};
+use super::checkpoints::CheckpointFile;
+use super::job::{Chore, Job};
 use super::load::Loaded;
+use super::reserve::Reserve;
 use super::state::StateFile;
+use super::{Memory, load};
 use crate::StoreError;
 
 /// Deeds in one transaction at most.
@@ -28,14 +34,9 @@ const ANSWERED: Duration = Duration::from_secs(24 * 3600);
 /// How long an expired token is remembered.
 const REMEMBERED: Duration = Duration::from_secs(3600);
 
-/// Tells a caller how its deed ended.
-pub(super) type Finish = Box<dyn FnOnce(Result<(), StoreError>) + Send>;
-/// A deed: writes, and leaves behind how to tell its caller.
-pub(super) type Job = Box<dyn FnOnce(&mut Batch<'_>) -> rusqlite::Result<Finish> + Send>;
-
 /// What the writer is asked.
 pub(super) enum Command {
-    Job(Job),
+    Job(Box<dyn Job>),
     Tick(Timestamp),
     Close(oneshot::Sender<Result<(), StoreError>>),
 }
@@ -74,7 +75,11 @@ pub(super) struct Writer {
     state: StateFile,
     environment: EnvironmentName,
     key: KeyId,
+    keys: AuditKeys,
     audit: AuditHead,
+    retention: Option<Retention>,
+    checkpoints: CheckpointFile,
+    reserve: Reserve,
     next_seq: i64,
     /// The last row that was removed.
     swept: i64,
@@ -97,17 +102,46 @@ impl Drop for TellsOfPanic {
     }
 }
 
+/// What the writer has beside the database.
+pub(super) struct Beside {
+    pub(super) state: StateFile,
+    pub(super) checkpoints: CheckpointFile,
+    pub(super) reserve: Reserve,
+}
+
+/// SQLite's code where the index of its write-ahead log cannot grow: nothing was written by then.
+const NO_ROOM_FOR_INDEX: i32 = rusqlite::ffi::SQLITE_IOERR_SHMSIZE;
+
 impl Writer {
     pub(super) fn new(
         connection: Connection,
         memory: Arc<Memory>,
-        state: StateFile,
+        beside: Beside,
         loaded: Loaded,
-        (environment, key): (EnvironmentName, KeyId),
+        (key, keys, retention, now): (KeyId, AuditKeys, Option<Duration>, Timestamp),
     ) -> Self {
+        let Beside { state, checkpoints, reserve } = beside;
         let Loaded { next_seq, swept, scopes, marks, audit, .. } = loaded;
-        let (now, cleaned_at) = (Timestamp::from_unix_millis(0), Timestamp::from_unix_millis(0));
-        Self { connection, memory, state, environment, key, audit, next_seq, swept, now, cleaned_at, scopes, marks }
+        let (environment, retention) = (keys.environment(), retention.map(Retention::new));
+        let cleaned_at = Timestamp::from_unix_millis(0);
+        Self {
+            connection,
+            memory,
+            state,
+            environment,
+            key,
+            keys,
+            audit,
+            retention,
+            checkpoints,
+            reserve,
+            next_seq,
+            swept,
+            now,
+            cleaned_at,
+            scopes,
+            marks,
+        }
     }
 
     pub(super) fn spawn(self) -> io::Result<mpsc::Sender<Command>> {
@@ -120,7 +154,7 @@ impl Writer {
     fn run(mut self, commands: &mpsc::Receiver<Command>) {
         let _told = TellsOfPanic(Arc::clone(&self.memory));
         while let Ok(first) = commands.recv() {
-            let (mut jobs, mut ticked, mut closing) = (Vec::new(), false, None);
+            let (mut jobs, mut ticked, mut closing) = (Vec::<Box<dyn Job>>::new(), false, None);
             let mut next = Some(first);
             while let Some(command) = next {
                 match command {
@@ -132,16 +166,11 @@ impl Writer {
                 next = if has_room { commands.try_recv().ok() } else { None };
             }
             if ticked {
-                self.tick();
+                self.tick(&mut jobs);
             }
             // Rows leave faster than they come, however fast that is.
             let room = if ticked { SWEEP } else { 2 * jobs.len() };
             let sweep = self.rows_to_sweep(room);
-            let cleans = ticked && self.now.since(self.cleaned_at) >= CLEAN;
-            if cleans {
-                self.cleaned_at = self.now;
-                jobs.push(forget(self.now));
-            }
             if !jobs.is_empty() || sweep.is_some() {
                 self.write(jobs, sweep);
             }
@@ -153,52 +182,118 @@ impl Writer {
         }
     }
 
-    fn tick(&mut self) {
+    fn tick(&mut self, jobs: &mut Vec<Box<dyn Job>>) {
         self.memory.tokens.expire(self.now);
-        if self.is_writable()
-            && let Err(error) = self.state.note(self.now)
-        {
+        if !self.is_writable() {
+            return;
+        }
+        if let Err(error) = self.state.note(self.now) {
             tracing::warn!(%error, "The time could not be noted; a clock set back while the server is down may go unnoticed");
+        }
+        if self.is_full() && !self.has_room_again() {
+            return;
+        }
+        self.checkpoints.write();
+        let now = self.now;
+        if now.since(self.cleaned_at) >= CLEAN {
+            self.cleaned_at = now;
+            jobs.push(forget(now));
+        }
+        if let Some((by, rule)) = self.retention.as_mut().and_then(|retention| retention.is_due(now)) {
+            jobs.push(Box::new(Chore(move |batch: &mut Batch<'_>| batch.remove_old(now, by, &rule))));
+        }
+        if self.audit.is_due(now) {
+            jobs.push(Box::new(Chore(move |batch: &mut Batch<'_>| batch.sign(now).map(drop))));
         }
     }
 
+    fn has_room_again(&self) -> bool {
+        if !self.reserve.finds_room() {
+            return false;
+        }
+        self.memory.is_full.store(false, Ordering::Release);
+        tracing::info!(environment = %self.environment, "There is room on the disk again; all deeds are done again");
+        true
+    }
+
     /// One transaction. Nobody is told anything before it is on disk, and nobody is told a lie if it is not.
-    fn write(&mut self, jobs: Vec<Job>, sweep: Option<Sweep>) {
+    fn write(&mut self, mut jobs: Vec<Box<dyn Job>>, sweep: Option<Sweep>) {
         if !self.is_writable() {
             // Their callers learn it from the dropped answers.
             return;
         }
-        let mut finishes = Vec::with_capacity(jobs.len());
-        let answer = match self.transact(jobs, sweep, &mut finishes) {
-            Ok(changes) => {
-                changes.publish(&self.memory);
-                Ok(())
-            }
-            Err(error) => Err(self.fail(&error)),
+        let answer = match self.is_full() {
+            true => Err(StoreError::Full),
+            false => self.transact(&mut jobs, sweep),
         };
-        for finish in finishes {
-            finish(answer.clone());
+        if !matches!(answer, Err(StoreError::Full)) {
+            jobs.into_iter().for_each(|job| job.answer(answer.clone()));
+            return;
+        }
+        let (revocations, others): (Vec<_>, Vec<_>) = jobs.into_iter().partition(|job| job.is_revocation());
+        others.into_iter().for_each(|job| job.answer(Err(StoreError::Full)));
+        if !revocations.is_empty() {
+            self.write_to_reserve(revocations);
         }
     }
 
-    fn transact(
-        &mut self,
-        jobs: Vec<Job>,
-        sweep: Option<Sweep>,
-        finishes: &mut Vec<Finish>,
-    ) -> rusqlite::Result<Changes> {
+    /// What takes access away is written even on a full disk: into the room that was kept for it.
+    fn write_to_reserve(&mut self, mut jobs: Vec<Box<dyn Job>>) {
+        let mut answer = self.transact(&mut jobs, None);
+        if matches!(answer, Err(StoreError::Full)) && self.reserve.give_back() {
+            tracing::warn!(environment = %self.environment, "The reserved space was given back for a revocation");
+            answer = self.transact(&mut jobs, None);
+        }
+        jobs.into_iter().for_each(|job| job.answer(answer.clone()));
+        // What is moved to the database leaves its place in the write-ahead log to the next revocation.
+        if answer.is_ok() {
+            let moved = self.connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()));
+            if let Err(error) = moved.or_else(|error| if is_for_room(&error) { Ok(()) } else { Err(error) }) {
+                self.fail(&error);
+            }
+        }
+    }
+
+    /// Does the deeds in one transaction, and publishes what they changed.
+    fn transact(&mut self, jobs: &mut [Box<dyn Job>], sweep: Option<Sweep>) -> Result<(), StoreError> {
+        let first_seq = self.next_seq;
+        match self.try_transact(jobs, sweep) {
+            Ok(changes) => {
+                self.checkpoints.push(changes.publish(&self.memory));
+                if !self.is_full() {
+                    self.checkpoints.write();
+                }
+                Ok(())
+            }
+            Err(error) if is_for_room(&error) && self.connection.is_autocommit() => self.run_full(first_seq, &error),
+            Err(error) => Err(self.fail(&error)),
+        }
+    }
+
+    /// SQLite undid the transaction, so all is as it was before it.
+    fn run_full(&mut self, first_seq: i64, error: &rusqlite::Error) -> Result<(), StoreError> {
+        self.next_seq = first_seq;
+        self.scopes = load::scopes(&self.connection).map_err(|error| self.fail(&error))?;
+        if !self.memory.is_full.swap(true, Ordering::AcqRel) {
+            tracing::error!(environment = %self.environment, %error, "The disk is full: only revocations are written, and tokens are still validated; it goes on by itself when there is room");
+        }
+        Err(StoreError::Full)
+    }
+
+    fn try_transact(&mut self, jobs: &mut [Box<dyn Job>], sweep: Option<Sweep>) -> rusqlite::Result<Changes> {
         let first_seq = self.next_seq;
         let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let standing = Standing {
             environment: self.environment,
             key: self.key,
+            keys: &self.keys,
             audit: self.audit,
             next_seq: &mut self.next_seq,
             scopes: &mut self.scopes,
         };
         let mut batch = Batch::new(&transaction, &self.memory, standing);
         for job in jobs {
-            finishes.push(job(&mut batch)?);
+            job.run(&mut batch)?;
         }
         let changes = batch.finish()?;
         if let Some(sweep) = sweep {
@@ -206,6 +301,9 @@ impl Writer {
         }
         transaction.commit()?;
         self.audit = changes.audit;
+        if let Some(retention) = self.retention.as_mut().filter(|_| changes.removed_a_piece) {
+            retention.look_again();
+        }
         for (seq, (issued_at, expires_at)) in (first_seq..).zip(changes.lives()) {
             Mark::note(&mut self.marks, seq, issued_at.unix_millis(), expires_at.unix_millis());
         }
@@ -248,6 +346,14 @@ impl Writer {
         if !self.is_writable() {
             return Err(StoreError::Unwritable("an earlier write failed".to_owned()));
         }
+        if self.audit.has_news() {
+            let now = self.now;
+            let sign: Box<dyn Job> = Box::new(Chore(move |batch: &mut Batch<'_>| batch.sign(now).map(drop)));
+            if let Err(error) = self.transact(&mut [sign], None) {
+                tracing::warn!(%error, "The end of the audit log could not be signed; the next run does it");
+            }
+            self.checkpoints.write();
+        }
         let checkpoint = self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
         let noted = self.state.write("clean");
         checkpoint.map_err(|error| StoreError::Unwritable(error.to_string()))?;
@@ -257,13 +363,22 @@ impl Writer {
     fn is_writable(&self) -> bool {
         self.memory.is_writable.load(Ordering::Acquire)
     }
+
+    fn is_full(&self) -> bool {
+        self.memory.is_full.load(Ordering::Acquire)
+    }
+}
+
+/// Whether a write failed for want of room, and for nothing else. A sync that fails for it is another thing.
+fn is_for_room(error: &rusqlite::Error) -> bool {
+    error.sqlite_error_code() == Some(ErrorCode::DiskFull)
+        || error.sqlite_error().is_some_and(|error| error.extended_code == NO_ROOM_FOR_INDEX)
 }
 
 /// Forgets revocations of tokens that are no longer remembered, and old answers.
-fn forget(now: Timestamp) -> Job {
-    Box::new(move |batch| {
+fn forget(now: Timestamp) -> Box<dyn Job> {
+    Box::new(Chore(move |batch: &mut Batch<'_>| {
         let before = |age: Duration| now.unix_millis() - i64::try_from(age.as_millis()).unwrap_or(i64::MAX);
-        batch.forget(before(REMEMBERED), before(ANSWERED))?;
-        Ok(Box::new(|_| ()))
-    })
+        batch.forget(before(REMEMBERED), before(ANSWERED))
+    }))
 }

@@ -1,0 +1,79 @@
+//! How often callers were refused, by class: an atomic increment for each refusal, and nothing for anything else.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use fuuffy_protocol::Refusal;
+
+/// The classes: the `code` of each answer.
+const CODES: [&str; 19] = [
+    "invalid_request",
+    "unsupported_grant_type",
+    "invalid_scope",
+    "invalid_client",
+    "unauthorized_client",
+    "missing_token",
+    "invalid_token",
+    "insufficient_scope",
+    "not_found",
+    "method_not_allowed",
+    "payload_too_large",
+    "uri_too_long",
+    "headers_too_large",
+    "misdirected_request",
+    "rate_limit_exceeded",
+    "bad_gateway",
+    "gateway_timeout",
+    "service_unavailable",
+    "too_many_secrets",
+];
+
+/// Refusals since they were last taken.
+#[derive(Debug, Default)]
+pub struct RefusalCounts([AtomicU64; CODES.len()]);
+
+impl RefusalCounts {
+    /// Counts one.
+    pub fn note(&self, refusal: &Refusal) {
+        self.0[place(refusal)].fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Takes what was counted: each class that there was, and how often.
+    pub fn take(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        let counts = CODES.into_iter().zip(self.0.iter().map(|count| count.swap(0, Ordering::Relaxed)));
+        counts.filter(|(_, times)| *times > 0)
+    }
+
+    /// Counts what was taken and could not be kept.
+    pub fn put_back(&self, code: &str, times: u64) {
+        if let Some(place) = CODES.iter().position(|known| *known == code) {
+            self.0[place].fetch_add(times, Ordering::Relaxed);
+        }
+    }
+}
+
+const fn place(refusal: &Refusal) -> usize {
+    match refusal {
+        Refusal::InvalidRequest(_) => 0,
+        Refusal::UnsupportedGrantType => 1,
+        Refusal::InvalidScope => 2,
+        Refusal::InvalidClient(_) => 3,
+        Refusal::UnauthorizedClient => 4,
+        Refusal::MissingToken => 5,
+        Refusal::InvalidToken(_) => 6,
+        Refusal::InsufficientScope(_) => 7,
+        Refusal::NotFound => 8,
+        Refusal::MethodNotAllowed(_) => 9,
+        Refusal::PayloadTooLarge => 10,
+        Refusal::UriTooLong => 11,
+        Refusal::HeadersTooLarge => 12,
+        Refusal::MisdirectedRequest => 13,
+        Refusal::RateLimitExceeded(_) => 14,
+        Refusal::BadGateway => 15,
+        Refusal::GatewayTimeout => 16,
+        Refusal::ServiceUnavailable(_) => 17,
+        Refusal::TooManySecrets => 18,
+    }
+}
+
+#[cfg(test)]
+mod tests;

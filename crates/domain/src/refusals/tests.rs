@@ -1,0 +1,39 @@
+//! Every class has a place of its own, under the code of its answer.
+
+use fuuffy_protocol::{Refusal, RequestFault, TokenFault};
+
+use super::{CODES, RefusalCounts};
+
+#[test]
+fn every_refusal_counts_under_the_code_of_its_answer() {
+    let all = [
+        Refusal::InvalidRequest(RequestFault::ContentType),
+        Refusal::UnsupportedGrantType,
+        Refusal::InvalidScope,
+        Refusal::InvalidClient(None),
+        Refusal::UnauthorizedClient,
+        Refusal::MissingToken,
+        Refusal::InvalidToken(TokenFault::Expired),
+        Refusal::InsufficientScope(String::new()),
+        Refusal::NotFound,
+        Refusal::MethodNotAllowed("GET"),
+        Refusal::PayloadTooLarge,
+        Refusal::UriTooLong,
+        Refusal::HeadersTooLarge,
+        Refusal::MisdirectedRequest,
+        Refusal::RateLimitExceeded(1),
+        Refusal::BadGateway,
+        Refusal::GatewayTimeout,
+        Refusal::ServiceUnavailable(1),
+        Refusal::TooManySecrets,
+    ];
+    assert_eq!(all.len(), CODES.len());
+    for refusal in all {
+        let counts = RefusalCounts::default();
+        counts.note(&refusal);
+        assert_eq!(counts.take().collect::<Vec<_>>(), [(refusal.code(), 1)]);
+        assert_eq!(counts.take().count(), 0, "what was taken is gone");
+        counts.put_back(refusal.code(), 3);
+        assert_eq!(counts.take().collect::<Vec<_>>(), [(refusal.code(), 3)]);
+    }
+}
