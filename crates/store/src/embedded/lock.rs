@@ -10,7 +10,7 @@ use crate::StoreError;
 /// A data directory held by this process. The kernel lets go of it however the process ends.
 #[derive(Debug)]
 pub struct DirectoryLock {
-    _file: File,
+    file: File,
 }
 
 impl DirectoryLock {
@@ -29,9 +29,16 @@ impl DirectoryLock {
             .open(&path)
             .map_err(|error| bad_file(&path, error))?;
         match file.try_lock() {
-            Ok(()) => Ok(Self { _file: file }),
+            Ok(()) => Ok(Self { file }),
             Err(TryLockError::WouldBlock) => Err(StoreError::InUse(data_dir.display().to_string())),
             Err(TryLockError::Error(error)) => Err(bad_file(&path, error)),
         }
+    }
+}
+
+impl Drop for DirectoryLock {
+    /// Let go of at once: closing alone would leave it to a process that is just being started, until it runs.
+    fn drop(&mut self) {
+        let _ = self.file.unlock();
     }
 }
