@@ -2,7 +2,10 @@
  *
  * Counts the calls that write to or sync a file whose path ends with FUUFFY_FAULT_SUFFIX. Counting starts
  * when the file FUUFFY_FAULT_AT appears; the call whose number it holds fails with EIO, and the file
- * FUUFFY_FAULT_AT.fired is made. */
+ * FUUFFY_FAULT_AT.fired is made.
+ *
+ * While the file FUUFFY_FAULT_AT.full exists, the disk is full: after as many writes as it says, none succeeds
+ * that is to a file of the store, until the reserved space is given back, which none but that is there for. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
@@ -10,19 +13,26 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/types.h>
 #include <unistd.h>
 
 static __thread int inside;
 static long left = -1;
+static long room = -1;
 
-static int is_store(int fd) {
-    char link[64], path[4096];
+static int path_of(int fd, char path[4096]) {
+    char link[64];
     snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
-    ssize_t length = readlink(link, path, sizeof path - 1);
+    ssize_t length = readlink(link, path, 4095);
     if (length <= 0) return 0;
     path[length] = 0;
-    return strstr(path, "testing.sqlite3") && !strstr(path, ".state") && !strstr(path, "-shm");
+    return 1;
+}
+
+static int is_store(int fd) {
+    char path[4096];
+    return path_of(fd, path) && strstr(path, "testing.sqlite3") && !strstr(path, ".state") && !strstr(path, "-shm");
 }
 
 static int must_fail(int fd) {
@@ -49,11 +59,39 @@ static int must_fail(int fd) {
     return fails;
 }
 
+static int has_no_room(int fd) {
+    char path[4096], full[4096], *folder;
+    const char *at = getenv("FUUFFY_FAULT_AT");
+    if (inside || !at || !path_of(fd, path)) return 0;
+    int is_reserve = strstr(path, "testing.reserve") != 0;
+    if (!is_reserve && !strstr(path, "testing.audit-checkpoints") && !is_store(fd)) return 0;
+    inside = 1;
+    snprintf(full, sizeof full, "%s.full", at);
+    FILE *file = fopen(full, "r");
+    int fails = 0;
+    if (!file) {
+        room = -1;
+    } else {
+        if (room < 0 && fscanf(file, "%ld", &room) != 1) room = 0;
+        fclose(file);
+        struct stat reserve;
+        folder = strrchr(path, '/');
+        if (folder) strcpy(folder, "/testing.reserve");
+        int is_given_back = stat(path, &reserve) == 0 && reserve.st_size == 0;
+        if (is_reserve) fails = 1;
+        else if (room > 0) room--;
+        else fails = !is_given_back;
+    }
+    inside = 0;
+    if (fails) errno = ENOSPC;
+    return fails;
+}
+
 #define NEXT(name) static __typeof__(&name) next; if (!next) next = (__typeof__(&name))dlsym(RTLD_NEXT, #name)
 
-ssize_t write(int fd, const void *bytes, size_t count) { NEXT(write); return must_fail(fd) ? -1 : next(fd, bytes, count); }
-ssize_t pwrite(int fd, const void *bytes, size_t count, off_t at) { NEXT(pwrite); return must_fail(fd) ? -1 : next(fd, bytes, count, at); }
-ssize_t pwrite64(int fd, const void *bytes, size_t count, off64_t at) { NEXT(pwrite64); return must_fail(fd) ? -1 : next(fd, bytes, count, at); }
+ssize_t write(int fd, const void *bytes, size_t count) { NEXT(write); return has_no_room(fd) || must_fail(fd) ? -1 : next(fd, bytes, count); }
+ssize_t pwrite(int fd, const void *bytes, size_t count, off_t at) { NEXT(pwrite); return has_no_room(fd) || must_fail(fd) ? -1 : next(fd, bytes, count, at); }
+ssize_t pwrite64(int fd, const void *bytes, size_t count, off64_t at) { NEXT(pwrite64); return has_no_room(fd) || must_fail(fd) ? -1 : next(fd, bytes, count, at); }
 int fsync(int fd) { NEXT(fsync); return must_fail(fd) ? -1 : next(fd); }
 int fdatasync(int fd) { NEXT(fdatasync); return must_fail(fd) ? -1 : next(fd); }
 int ftruncate(int fd, off_t length) { NEXT(ftruncate); return must_fail(fd) ? -1 : next(fd, length); }

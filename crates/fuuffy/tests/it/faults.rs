@@ -15,13 +15,13 @@ use crate::upstream::Upstream;
 const LIMIT: usize = 200;
 
 /// The library that makes a chosen write or sync fail, built from `faults.c`.
-struct Shim {
+pub(crate) struct Shim {
     _folder: TempDir,
     library: PathBuf,
 }
 
 impl Shim {
-    fn build() -> Self {
+    pub(crate) fn build() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let library = folder.path().join("faults.so");
         let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/faults.c");
@@ -31,7 +31,7 @@ impl Shim {
         Self { _folder: folder, library }
     }
 
-    fn serve(&self, place: &Place) -> Server {
+    pub(crate) fn serve(&self, place: &Place) -> Server {
         let at = place.path("fault");
         let variables = [("LD_PRELOAD", self.library.to_str().unwrap()), ("FUUFFY_FAULT_AT", at.to_str().unwrap())];
         place.try_serve(&variables).unwrap()

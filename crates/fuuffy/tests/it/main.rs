@@ -17,6 +17,7 @@ mod drills;
 mod examples;
 mod faults;
 mod framing;
+mod full_disk;
 mod gateway;
 mod hooks;
 mod http1;
