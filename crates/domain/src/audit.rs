@@ -8,7 +8,7 @@ use std::net::IpAddr;
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
-use crate::{ClientId, EnvironmentName, PlanName, RequestId, SecretId, Timestamp};
+use crate::{ClientId, EnvironmentName, KeyId, PlanName, RequestId, SecretId, Timestamp};
 
 /// What a link's hash begins with, so that it is a hash of nothing else.
 const LABEL: &[u8] = b"fuuffy audit 1\n";
@@ -162,6 +162,30 @@ pub enum AuditEvent {
         /// Which.
         secret_id: SecretId,
     },
+    /// Digests are made with another key from now on.
+    #[serde(rename = "key.rotated")]
+    KeyRotated {
+        /// The new one.
+        key: KeyId,
+    },
+    /// A key was taken out of the key file.
+    #[serde(rename = "key.retired")]
+    KeyRetired {
+        /// Which.
+        key: KeyId,
+        /// Secrets that work no more by it.
+        secrets_lost: u64,
+        /// Tokens that are accepted no more by it.
+        tokens_lost: u64,
+    },
+    /// The store was put back as it was when a backup was made.
+    #[serde(rename = "store.restored")]
+    StoreRestored {
+        /// When the backup was made.
+        backup_made_at: Timestamp,
+        /// Whether all tokens were revoked with it.
+        tokens_revoked: bool,
+    },
     /// Somebody was refused a deed.
     #[serde(rename = "refused")]
     Refused {
@@ -244,7 +268,11 @@ impl AuditEvent {
             | Self::SecretRetiring { client_id, .. }
             | Self::SecretRetired { client_id, .. }
             | Self::SecretExposed { client_id, .. } => Some(client_id),
-            Self::Refused { .. } | Self::Removed { .. } => None,
+            Self::KeyRotated { .. }
+            | Self::KeyRetired { .. }
+            | Self::StoreRestored { .. }
+            | Self::Refused { .. }
+            | Self::Removed { .. } => None,
         }
     }
 }

@@ -174,6 +174,7 @@ impl Secret {
 pub struct AuthenticatedClient {
     client: Arc<Client>,
     secret: SecretId,
+    rekeyed: Option<SecretDigest>,
 }
 
 /// What an operator changes about a client.
@@ -212,7 +213,7 @@ pub struct ClientPatch {
 pub struct AuthenticationFailure;
 
 impl Client {
-    /// Looks for a live secret with one of the presented digests. An unknown client is passed as
+    /// Looks for a live secret with one of the presented digests, the current key's first. An unknown client is passed as
     /// `None` and costs the same: always [`MAX_LIVE_SECRETS`] comparisons for each digest, none cut short.
     ///
     /// # Errors
@@ -237,7 +238,8 @@ impl Client {
         }
         match (client, found) {
             (Some(client), Some(secret)) => {
-                Ok(AuthenticatedClient { client: Arc::clone(client), secret: secret.id.clone() })
+                let rekeyed = presented.first().filter(|current| current.key != secret.digest.key).copied();
+                Ok(AuthenticatedClient { client: Arc::clone(client), secret: secret.id.clone(), rekeyed })
             }
             _ => Err(AuthenticationFailure),
         }
@@ -313,6 +315,12 @@ impl AuthenticatedClient {
     #[must_use]
     pub const fn secret(&self) -> &SecretId {
         &self.secret
+    }
+
+    /// The secret's digest under the current key, if it is kept under an older one.
+    #[must_use]
+    pub const fn rekeyed(&self) -> Option<SecretDigest> {
+        self.rekeyed
     }
 }
 

@@ -2,7 +2,7 @@
 
 use thiserror::Error;
 
-use crate::{AuthenticatedClient, Client, ClientStatus, Lifetime, ScopeSet, SecretId};
+use crate::{AuthenticatedClient, Client, ClientStatus, Lifetime, ScopeSet, SecretDigest, SecretId};
 
 /// Proof that a client may have a token, with what it will say. Made only by
 /// [`AuthenticatedClient::approve`].
@@ -58,6 +58,12 @@ impl ApprovedGrant {
     #[must_use]
     pub const fn secret(&self) -> &SecretId {
         self.client.secret()
+    }
+
+    /// That secret's digest under the current key, if it is kept under an older one.
+    #[must_use]
+    pub const fn rekeyed(&self) -> Option<SecretDigest> {
+        self.client.rekeyed()
     }
 
     /// What the token will be good for.

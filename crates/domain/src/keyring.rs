@@ -3,6 +3,9 @@
 //! HMAC-SHA-256 (RFC 2104, FIPS 198-1) under a key that lives outside the database. Every digest is
 //! stored with the id of its key, so that the key can be changed while older digests still work.
 
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
 use hmac::{Hmac, KeyInit as _, Mac};
 use sha2::Sha256;
 use subtle::ConstantTimeEq;
@@ -39,9 +42,10 @@ impl std::fmt::Debug for SecretDigest {
 /// What is kept of a token: HMAC-SHA-256 truncated to 128 bits (RFC 2104 §5).
 pub type TokenDigest = [u8; 16];
 
-/// The keys of one environment, the current one first.
+/// The keys of one environment, the current one first. Whoever shares it sees it change at once.
 pub struct Keyring {
-    keys: Vec<DerivedKeys>,
+    environment: EnvironmentName,
+    keys: ArcSwap<Vec<DerivedKeys>>,
 }
 
 struct DerivedKeys {
@@ -59,6 +63,9 @@ pub enum KeyringFault {
     /// Two keys have one id.
     #[error("two keys have the same id")]
     Repeated,
+    /// A key is not the one that was known under its id.
+    #[error("a key is another one than before")]
+    Changed,
 }
 
 impl Keyring {
@@ -68,34 +75,33 @@ impl Keyring {
     /// # Errors
     /// [`KeyringFault`]
     pub fn derive(environment: EnvironmentName, master: &[(KeyId, Zeroizing<[u8; 32]>)]) -> Result<Self, KeyringFault> {
-        if master.is_empty() {
-            return Err(KeyringFault::Empty);
+        Ok(Self { environment, keys: ArcSwap::from_pointee(derived(environment, master)?) })
+    }
+
+    /// Puts other keys in force, the current one first: the next digest is made with them.
+    ///
+    /// # Errors
+    /// [`KeyringFault`]; then the keys from before stay in force.
+    pub fn replace(&self, master: &[(KeyId, Zeroizing<[u8; 32]>)]) -> Result<(), KeyringFault> {
+        let (known, new) = (self.keys.load(), derived(self.environment, master)?);
+        let is_another = |new: &DerivedKeys| known.iter().any(|known| known.id == new.id && !known.makes_the_same(new));
+        if new.iter().any(is_another) {
+            return Err(KeyringFault::Changed);
         }
-        let mut keys: Vec<DerivedKeys> = Vec::with_capacity(master.len());
-        for (id, key) in master {
-            if keys.iter().any(|known| known.id == *id) {
-                return Err(KeyringFault::Repeated);
-            }
-            let derived = |purpose: &str| {
-                let label = format!("fuuffy 1 {environment} {purpose}");
-                let bytes =
-                    Zeroizing::new(<[u8; 32]>::from(mac(key.as_slice()).chain_update(label).finalize().into_bytes()));
-                mac(bytes.as_slice())
-            };
-            keys.push(DerivedKeys { id: *id, secrets: derived("secrets"), tokens: derived("tokens") });
-        }
-        Ok(Self { keys })
+        self.keys.store(Arc::new(new));
+        Ok(())
     }
 
     /// The key that new digests are made with.
     #[must_use]
     pub fn current(&self) -> KeyId {
-        self.keys[0].id
+        self.keys.load()[0].id
     }
 
     /// The ids of all keys, the current one first.
-    pub fn ids(&self) -> impl Iterator<Item = KeyId> {
-        self.keys.iter().map(|keys| keys.id)
+    #[must_use]
+    pub fn ids(&self) -> Vec<KeyId> {
+        self.keys.load().iter().map(|keys| keys.id).collect()
     }
 
     /// A new secret: in clear for its holder, and its id and digest under the current key to keep.
@@ -124,18 +130,67 @@ impl Keyring {
             key: keys.id,
             bytes: keys.secrets.clone().chain_update(secret.reveal()).finalize().into_bytes().into(),
         };
-        self.keys.iter().map(digest).collect()
+        self.keys.load().iter().map(digest).collect()
+    }
+
+    /// The digest of a new token, and the key that made it: the current one.
+    #[must_use]
+    pub fn token_digest(&self, token: &AccessToken) -> (KeyId, TokenDigest) {
+        let keys = self.keys.load();
+        (keys[0].id, keys[0].token(token))
     }
 
     /// The digests of a token under every key, the current one first.
     pub fn token_digests(&self, token: &AccessToken) -> impl Iterator<Item = TokenDigest> {
-        self.keys.iter().map(|keys| {
-            let whole: [u8; 32] = keys.tokens.clone().chain_update(token.reveal()).finalize().into_bytes().into();
-            let mut truncated = [0; 16];
-            truncated.copy_from_slice(&whole[..16]);
-            truncated
-        })
+        let keys = self.keys.load();
+        (0..keys.len()).map(move |place| keys[place].token(token))
     }
+}
+
+impl DerivedKeys {
+    fn token(&self, token: &AccessToken) -> TokenDigest {
+        let whole: [u8; 32] = self.tokens.clone().chain_update(token.reveal()).finalize().into_bytes().into();
+        let mut truncated = [0; 16];
+        truncated.copy_from_slice(&whole[..16]);
+        truncated
+    }
+
+    fn makes_the_same(&self, other: &Self) -> bool {
+        let of_nothing = |keys: &Self| keys.secrets.clone().finalize().into_bytes();
+        of_nothing(self) == of_nothing(other)
+    }
+}
+
+/// What tells one key of a key file from another, and nothing about the key.
+#[must_use]
+pub fn key_fingerprint(master: &Zeroizing<[u8; 32]>) -> [u8; 8] {
+    let whole: [u8; 32] = mac(master.as_slice()).chain_update("fuuffy 1 fingerprint").finalize().into_bytes().into();
+    let mut truncated = [0; 8];
+    truncated.copy_from_slice(&whole[..8]);
+    truncated
+}
+
+fn derived(
+    environment: EnvironmentName,
+    master: &[(KeyId, Zeroizing<[u8; 32]>)],
+) -> Result<Vec<DerivedKeys>, KeyringFault> {
+    if master.is_empty() {
+        return Err(KeyringFault::Empty);
+    }
+    let mut keys: Vec<DerivedKeys> = Vec::with_capacity(master.len());
+    for (id, key) in master {
+        if keys.iter().any(|known| known.id == *id) {
+            return Err(KeyringFault::Repeated);
+        }
+        let derived = |purpose: &str| {
+            let label = format!("fuuffy 1 {environment} {purpose}");
+            let bytes =
+                Zeroizing::new(<[u8; 32]>::from(mac(key.as_slice()).chain_update(label).finalize().into_bytes()));
+            mac(bytes.as_slice())
+        };
+        keys.push(DerivedKeys { id: *id, secrets: derived("secrets"), tokens: derived("tokens") });
+    }
+    Ok(keys)
 }
 
 fn mac(key: &[u8]) -> Hmac<Sha256> {

@@ -10,7 +10,7 @@ use crate::agent::{self, AgentArgs};
 use crate::causes;
 use crate::demo::{self, DemoArgs};
 use crate::integrator::{self, DoctorArgs, DrillArgs, RequestArgs, TokenArgs};
-use crate::operator::{self, AuditArgs, ClientsArgs, SecretsArgs, TokensArgs};
+use crate::operator::{self, AuditArgs, ClientsArgs, KeysArgs, SecretsArgs, TokensArgs};
 use crate::serve::{self, CheckArgs, ServeArgs};
 use crate::telemetry;
 
@@ -41,6 +41,8 @@ enum Command {
     Tokens(TokensArgs),
     /// Read, prove, export and sign the audit log.
     Audit(AuditArgs),
+    /// List, rotate and retire the keys that secrets and tokens are kept under.
+    Keys(KeysArgs),
     /// Print an access token, fetched or cached.
     Token(TokenArgs),
     /// Send a request to the API, with a token.
@@ -112,6 +114,10 @@ async fn run(command: Command, out: &mut dyn Write, err: &mut dyn Write) -> anyh
         Command::Audit(args) => {
             telemetry::start_at("warn");
             operator::audit(args, out, err).await
+        }
+        Command::Keys(args) => {
+            telemetry::start_at("warn");
+            operator::keys(args, out, err).await
         }
         Command::Token(args) => {
             telemetry::start_at(OF_INTEGRATORS);

@@ -177,8 +177,9 @@ impl Issuer {
         {
             return Err(Refusal::RateLimitExceeded(wait));
         }
-        let digests = self.keyring.secret_digests(&claimed.secret);
+        // The client first: what it is kept under is among the keys of a later moment.
         let client = self.find(claimed);
+        let digests = self.keyring.secret_digests(&claimed.secret);
         Client::authenticate(client.as_ref(), &digests, context.now).map_err(|_| {
             self.throttle.note_failure(context, &claimed.client_id);
             match standing {
@@ -206,9 +207,9 @@ impl Issuer {
         let access_token = AccessToken::from_random(random);
         let expires_in = u64::from(grant.lifetime().seconds());
         let scope = grant.scope_to_report();
-        let digest = self.keyring.token_digests(&access_token).next().unwrap_or_default();
+        let (key, digest) = self.keyring.token_digest(&access_token);
         let (issued_at, from, agent) = (self.clock.now(), Some(context.peer), agent(headers));
-        let deed = self.store.issue_token(NewToken { grant, digest, issued_at, from, agent });
+        let deed = self.store.issue_token(NewToken { grant, key, digest, issued_at, from, agent });
         deed.await.map_err(|error| refusal_of(&error))?;
         Ok(TokenResponse { access_token, expires_in, scope })
     }

@@ -9,7 +9,7 @@ use std::path::Path;
 use fuuffy_domain::Entropy;
 
 use crate::StoreError;
-use crate::pepper::{MasterKeys, bad, create, load};
+use crate::pepper::{self, MasterKeys, bad, create};
 
 /// Reads the audit key file, or makes one with a first key where there is none and nothing was signed yet.
 ///
@@ -17,7 +17,7 @@ use crate::pepper::{MasterKeys, bad, create, load};
 /// [`StoreError::BadFile`]: missing though checkpoints were signed, open to others, or not a key file.
 pub fn load_or_create(path: &Path, signed_before: bool, entropy: &dyn Entropy) -> Result<MasterKeys, StoreError> {
     match File::open(path) {
-        Ok(file) => load(path, file),
+        Ok(file) => pepper::read(path, file),
         Err(error) if error.kind() == io::ErrorKind::NotFound && signed_before => Err(bad(
             path,
             "the audit key file is missing, and checkpoints were signed with it; restore it from its backup, or name it by FUUFFY_AUDIT_KEY_FILE",
@@ -33,5 +33,5 @@ pub fn load_or_create(path: &Path, signed_before: bool, entropy: &dyn Entropy) -
 /// [`StoreError::BadFile`]: missing, open to others, or not a key file.
 pub fn read(path: &Path) -> Result<MasterKeys, StoreError> {
     let file = File::open(path).map_err(|error| bad(path, format!("the audit key file cannot be read: {error}")))?;
-    load(path, file)
+    pepper::read(path, file)
 }

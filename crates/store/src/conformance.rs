@@ -76,7 +76,14 @@ impl Maker {
 
     fn token(&self, grant: ApprovedGrant) -> NewToken {
         let from = Some(IpAddr::V4(Ipv4Addr::LOCALHOST));
-        NewToken { grant, digest: self.random(), issued_at: NOW, from, agent: Some("conformance/1".into()) }
+        NewToken {
+            grant,
+            key: KeyId(1),
+            digest: self.random(),
+            issued_at: NOW,
+            from,
+            agent: Some("conformance/1".into()),
+        }
     }
 }
 

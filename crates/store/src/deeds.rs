@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fuuffy_domain::{
-    ApprovedGrant, AuditEvent, AuditHash, Cause, Checkpoint, Client, ClientChange, ClientId, ClientSlot, Lifetime,
-    PlanName, Revision, ScopeSet, SecretDigest, SecretId, Timestamp, TokenDigest,
+    ApprovedGrant, AuditEvent, AuditHash, Cause, Checkpoint, Client, ClientChange, ClientId, ClientSlot, KeyId,
+    Lifetime, PlanName, Revision, ScopeSet, SecretDigest, SecretId, Timestamp, TokenDigest,
 };
 use thiserror::Error;
 
@@ -62,10 +62,11 @@ pub trait Store: Send + Sync + 'static {
     /// none that is still remembered.
     fn revoke_token(&self, cause: Cause, which: TokenName) -> Deed<Option<ListedToken>>;
 
-    /// Records a token for a grant, and the use of the secret it was asked with.
+    /// Records a token for a grant, and the use of the secret it was asked with, which is kept under the current
+    /// key from then on.
     ///
     /// Fails with [`StoreError::Superseded`] where the client was suspended, deleted or its tokens
-    /// were revoked since it authenticated.
+    /// were revoked since it authenticated, or the key is no longer taken.
     fn issue_token(&self, token: NewToken) -> Deed<()>;
 
     /// Notes in the audit log what changed nothing, as a deed that was refused.
@@ -263,7 +264,9 @@ pub struct AuditRow {
 pub struct NewToken {
     /// The grant it is for.
     pub grant: ApprovedGrant,
-    /// Its keyed digest under the current key.
+    /// The current key.
+    pub key: KeyId,
+    /// Its keyed digest under that key.
     pub digest: TokenDigest,
     /// When its life began.
     pub issued_at: Timestamp,

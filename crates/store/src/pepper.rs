@@ -14,6 +14,10 @@ use crate::StoreError;
 
 /// The largest key file that is read, in bytes: some hundred keys.
 const MAX_BYTES: u64 = 16 * 1024;
+/// Keys that a key file has at most: each costs every check of a token and a secret.
+const MAX_KEYS: usize = 16;
+/// The longest line of a key file, in bytes.
+const LONGEST_LINE: usize = 80;
 
 /// The keys of a key file, the current one first.
 pub type MasterKeys = Vec<(KeyId, Zeroizing<[u8; 32]>)>;
@@ -24,7 +28,7 @@ pub type MasterKeys = Vec<(KeyId, Zeroizing<[u8; 32]>)>;
 /// [`StoreError::BadFile`]: missing though stores exist, open to others, or not a key file.
 pub fn load_or_create(path: &Path, stores_exist: bool, entropy: &dyn Entropy) -> Result<MasterKeys, StoreError> {
     match File::open(path) {
-        Ok(file) => load(path, file),
+        Ok(file) => read(path, file),
         Err(error) if error.kind() == io::ErrorKind::NotFound && stores_exist => Err(bad(
             path,
             "the key file is missing, and without it no secret and no token works; restore it from its backup, or name it by FUUFFY_PEPPER_FILE",
@@ -34,7 +38,75 @@ pub fn load_or_create(path: &Path, stores_exist: bool, entropy: &dyn Entropy) ->
     }
 }
 
-pub(crate) fn load(path: &Path, file: File) -> Result<MasterKeys, StoreError> {
+/// Reads a key file that must be there.
+///
+/// # Errors
+/// [`StoreError::BadFile`]
+pub fn load(path: &Path) -> Result<MasterKeys, StoreError> {
+    let file = File::open(path).map_err(|error| bad(path, format!("the key file cannot be read: {error}")))?;
+    read(path, file)
+}
+
+/// Puts a new key first into the key file, and answers all of its keys. On an error the file is as it was, or
+/// has the new key; either opens everything.
+///
+/// # Errors
+/// [`StoreError::BadFile`]
+pub fn add_key(path: &Path, entropy: &dyn Entropy) -> Result<MasterKeys, StoreError> {
+    let mut keys = load(path)?;
+    if keys.len() >= MAX_KEYS {
+        return Err(bad(path, format!("there are {MAX_KEYS} keys in it already; retire those that nothing needs")));
+    }
+    let newest = keys.iter().map(|(id, _)| id.0).max().unwrap_or(0);
+    let id = newest.checked_add(1).ok_or_else(|| bad(path, "there is no number left for another key"))?;
+    keys.insert(0, (KeyId(id), new_key(path, entropy)?));
+    write(path, &keys)?;
+    Ok(keys)
+}
+
+/// Takes a key out of the key file, and answers those that are left. The current key stays.
+///
+/// # Errors
+/// [`StoreError::BadFile`]
+pub fn remove_key(path: &Path, id: KeyId) -> Result<MasterKeys, StoreError> {
+    let mut keys = load(path)?;
+    if keys.first().is_some_and(|(current, _)| *current == id) {
+        return Err(bad(path, "the current key cannot be taken out; rotate first"));
+    }
+    keys.retain(|(known, _)| *known != id);
+    write(path, &keys)?;
+    Ok(keys)
+}
+
+/// Writes a key file, whole and on disk, in the place of the one before.
+///
+/// # Errors
+/// [`StoreError::BadFile`]
+pub fn write(path: &Path, keys: &MasterKeys) -> Result<(), StoreError> {
+    let mut text = Zeroizing::new(String::with_capacity(keys.len() * LONGEST_LINE));
+    for (KeyId(id), key) in keys {
+        text.push_str(&format!("{id} "));
+        for byte in key.iter() {
+            let digit = |value: u8| char::from_digit(u32::from(value), 16).unwrap_or('0');
+            text.push(digit(byte >> 4));
+            text.push(digit(byte & 15));
+        }
+        text.push('\n');
+    }
+    replace(path, text.as_bytes()).map_err(|error| bad(path, format!("the key file cannot be written: {error}")))
+}
+
+/// A crash at any step leaves the old file or the new one.
+fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let half = path.with_extension("new");
+    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&half)?;
+    file.write_all(bytes)?;
+    file.sync_all()?;
+    std::fs::rename(&half, path)?;
+    File::open(path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new(".")))?.sync_all()
+}
+
+pub(crate) fn read(path: &Path, file: File) -> Result<MasterKeys, StoreError> {
     let metadata = file.metadata().map_err(|error| bad(path, error))?;
     if metadata.mode() & 0o077 != 0 {
         return Err(bad(path, "the key file can be read by others; make it private with chmod 600"));
@@ -60,23 +132,15 @@ fn parse_line(line: &str) -> Option<(KeyId, Zeroizing<[u8; 32]>)> {
 
 /// The file is whole and on disk before anything is made with its key.
 pub(crate) fn create(path: &Path, entropy: &dyn Entropy) -> Result<MasterKeys, StoreError> {
+    let keys = vec![(KeyId(1), new_key(path, entropy)?)];
+    write(path, &keys)?;
+    Ok(keys)
+}
+
+fn new_key(path: &Path, entropy: &dyn Entropy) -> Result<Zeroizing<[u8; 32]>, StoreError> {
     let mut key = Zeroizing::new([0; 32]);
     entropy.fill(&mut *key).map_err(|error| bad(path, error))?;
-    let mut line = Zeroizing::new(String::from("1 "));
-    for byte in key.iter() {
-        line.push_str(&format!("{byte:02x}"));
-    }
-    line.push('\n');
-    let write = || -> io::Result<()> {
-        let half = path.with_extension("new");
-        let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&half)?;
-        file.write_all(line.as_bytes())?;
-        file.sync_all()?;
-        std::fs::rename(&half, path)?;
-        File::open(path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new(".")))?.sync_all()
-    };
-    write().map_err(|error| bad(path, format!("the key file cannot be made: {error}")))?;
-    Ok(vec![(KeyId(1), key)])
+    Ok(key)
 }
 
 pub(crate) fn bad(path: &Path, problem: impl ToString) -> StoreError {

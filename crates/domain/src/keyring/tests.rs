@@ -36,7 +36,7 @@ fn secrets_and_tokens_have_keys_of_their_own() {
 fn the_first_key_is_the_current_one_and_ids_are_unique() {
     let ring = ring(EnvironmentName::Testing);
     assert_eq!(ring.current(), KeyId(2));
-    assert_eq!(ring.ids().collect::<Vec<_>>(), [KeyId(2), KeyId(1)]);
+    assert_eq!(ring.ids(), [KeyId(2), KeyId(1)]);
     let secret = ClientSecret::presented("a secret");
     let alone = Keyring::derive(EnvironmentName::Testing, &master()[1..]).unwrap();
     assert!(
@@ -46,4 +46,26 @@ fn the_first_key_is_the_current_one_and_ids_are_unique() {
     assert_eq!(Keyring::derive(EnvironmentName::Testing, &[]).err(), Some(KeyringFault::Empty));
     let twice = [master(), master()].concat();
     assert_eq!(Keyring::derive(EnvironmentName::Testing, &twice).err(), Some(KeyringFault::Repeated));
+}
+
+#[test]
+fn keys_change_for_all_who_share_the_ring_and_never_under_their_ids() {
+    let ring = Keyring::derive(EnvironmentName::Testing, &master()[1..]).unwrap();
+    let token = AccessToken::parse("sk-418e41a74ca2e7d941fa4456d73dbed7").unwrap();
+    let (key, before) = ring.token_digest(&token);
+    assert_eq!(key, KeyId(1));
+    ring.replace(&master()).unwrap();
+    assert_eq!(ring.token_digest(&token).0, KeyId(2));
+    assert_eq!(ring.token_digests(&token).position(|digest| digest == before), Some(1), "older digests are found");
+    let other = vec![(KeyId(2), Zeroizing::new([3; 32]))];
+    assert_eq!(ring.replace(&other), Err(KeyringFault::Changed));
+    assert_eq!(ring.replace(&[]), Err(KeyringFault::Empty));
+    assert_eq!(ring.ids(), [KeyId(2), KeyId(1)], "what was refused changed nothing");
+}
+
+#[test]
+fn a_fingerprint_tells_keys_apart() {
+    let [two, one] = [0, 1].map(|place| key_fingerprint(&master()[place].1));
+    assert_ne!(one, two);
+    assert_eq!(one, key_fingerprint(&Zeroizing::new([1; 32])));
 }

@@ -2,12 +2,15 @@
 
 mod audit;
 mod clients;
+mod desk;
+mod keys;
 mod secrets;
 mod tokens;
 mod transport;
 
 pub use audit::{AuditArgs, audit};
 pub use clients::{ClientsArgs, clients};
+pub use keys::{KeysArgs, keys};
 pub use secrets::{SecretsArgs, secrets};
 pub use tokens::{TokensArgs, tokens};
 

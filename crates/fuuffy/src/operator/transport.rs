@@ -7,6 +7,7 @@ use axum::body::Body;
 use bytes::Bytes;
 use fuuffy_domain::Actor;
 use fuuffy_store::embedded::DirectoryLock;
+use http::response::Parts;
 use http::{HeaderValue, Method, Request, StatusCode, header};
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::client::conn::http1;
@@ -53,24 +54,39 @@ impl Transport {
         body: Option<&Value>,
         why: Option<&str>,
     ) -> anyhow::Result<Answer> {
+        self.call_at(method, target, body, why, None).await
+    }
+
+    /// The same, only if what is changed is as it was seen.
+    pub(super) async fn call_at(
+        &self,
+        method: Method,
+        target: &str,
+        body: Option<&Value>,
+        why: Option<&str>,
+        seen: Option<&str>,
+    ) -> anyhow::Result<Answer> {
         let body = body.map(ToString::to_string).unwrap_or_default();
         let mut request = Request::builder().method(method).uri(target).header(header::HOST, "fuuffy");
         if let Some(why) = why {
             request = request.header("fuuffy-why", HeaderValue::from_bytes(why.as_bytes())?);
         }
-        let (status, body) = match self {
+        if let Some(seen) = seen {
+            request = request.header(header::IF_MATCH, seen);
+        }
+        let (head, body) = match self {
             Self::Socket(path) => {
                 let exchange = through_socket(path, request.body(Full::from(body))?).await;
                 exchange.with_context(|| format!("the server at {} did not answer", path.display()))?
             }
             Self::Offline { router, .. } => {
                 let response = router.clone().oneshot(request.body(Body::from(body))?).await?;
-                let status = response.status();
-                (status, axum::body::to_bytes(response.into_body(), MAX_ANSWER).await?)
+                let (head, body) = response.into_parts();
+                (head, axum::body::to_bytes(body, MAX_ANSWER).await?)
             }
         };
         let body = serde_json::from_slice(&body).context("the answer is not JSON")?;
-        Ok(Answer { status, body })
+        Ok(Answer { status: head.status, body })
     }
 
     pub(super) async fn close(self) {
@@ -80,15 +96,15 @@ impl Transport {
     }
 }
 
-async fn through_socket(path: &std::path::Path, request: Request<Full<Bytes>>) -> anyhow::Result<(StatusCode, Bytes)> {
+async fn through_socket(path: &std::path::Path, request: Request<Full<Bytes>>) -> anyhow::Result<(Parts, Bytes)> {
     let stream = UnixStream::connect(path).await?;
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
     let exchange = async {
         let response = sender.send_request(request).await?;
         drop(sender);
-        let status = response.status();
-        let body = Limited::new(response.into_body(), MAX_ANSWER).collect().await.map_err(anyhow::Error::from_boxed)?;
-        anyhow::Ok((status, body.to_bytes()))
+        let (head, body) = response.into_parts();
+        let body = Limited::new(body, MAX_ANSWER).collect().await.map_err(anyhow::Error::from_boxed)?;
+        anyhow::Ok((head, body.to_bytes()))
     };
     let (answer, _) = tokio::join!(exchange, connection);
     answer

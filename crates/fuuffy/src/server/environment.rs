@@ -84,7 +84,6 @@ impl Environment {
             path: path.clone(),
             environment: name,
             longest_lifetime: settings.token_lifetime,
-            key: keyring.current(),
             audit: AuditOptions { keys: AuditKeys::derive(name, audit_keys)?, retention: settings.audit.retention },
             now: wall,
         })?;
@@ -186,11 +185,21 @@ impl Environment {
     }
 
     async fn note_refusals(&self, code: &str, asked: &str, times: u64) -> anyhow::Result<()> {
-        let (at, mut random) = (self.clock.now(), [0; 10]);
-        self.entropy.fill(&mut random)?;
-        let cause = Cause { actor: Actor::Server, from: None, request: RequestId::generate(at, random), at, why: None };
+        let cause = self.cause(Actor::Server, None)?;
         let event = AuditEvent::Refused { code: code.to_owned(), asked: asked.to_owned(), times };
         Ok(self.store.note(cause, event).await?)
+    }
+
+    /// The keys of its digests.
+    pub(super) fn keyring(&self) -> &Keyring {
+        &self.keyring
+    }
+
+    /// What an audit record says of a deed that the server does for somebody.
+    pub(super) fn cause(&self, actor: Actor, why: Option<String>) -> anyhow::Result<Cause> {
+        let (at, mut random) = (self.clock.now(), [0; 10]);
+        self.entropy.fill(&mut random)?;
+        Ok(Cause { actor, from: None, request: RequestId::generate(at, random), at, why })
     }
 
     /// The snapshot of a new configuration, if it differs only in what a reload can change.

@@ -6,6 +6,7 @@ mod connection;
 mod environment;
 mod framing;
 mod guard;
+mod keys;
 mod listener;
 mod metrics;
 mod service;
@@ -13,6 +14,7 @@ mod system;
 mod webhook;
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -27,6 +29,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::config::Config;
+use keys::KeyFile;
 
 pub use environment::Environment;
 pub(crate) use environment::store_path;
@@ -44,9 +47,9 @@ pub struct Sources {
     /// Randomness.
     pub entropy: Arc<dyn Entropy>,
     /// Where the key file is, if not in the data directory.
-    pub pepper_file: Option<std::path::PathBuf>,
+    pub pepper_file: Option<PathBuf>,
     /// Where the audit key file is, if not in the data directory.
-    pub audit_key_file: Option<std::path::PathBuf>,
+    pub audit_key_file: Option<PathBuf>,
     /// What stands between the product and a store that was opened: nothing, but in a measurement.
     pub store: fn(Arc<dyn Store>) -> Arc<dyn Store>,
 }
@@ -62,6 +65,11 @@ impl Sources {
             audit_key_file: crate::settings::audit_key_file(),
             store: |store| store,
         }
+    }
+
+    /// Where the key file of a configuration is.
+    pub(crate) fn pepper_file(&self, config: &Config) -> PathBuf {
+        self.pepper_file.clone().unwrap_or_else(|| config.data_dir.join("pepper.key"))
     }
 }
 
@@ -85,6 +93,7 @@ pub struct Environments {
     pub testing: Option<Arc<Environment>>,
     /// The production environment.
     pub production: Option<Arc<Environment>>,
+    keys: Arc<KeyFile>,
 }
 
 impl Environments {
@@ -94,7 +103,7 @@ impl Environments {
     /// Another process holds the directory, or a file is not what it should be.
     pub fn open(config: &Config, sources: &Sources) -> anyhow::Result<(Self, DirectoryLock)> {
         let lock = DirectoryLock::acquire(&config.data_dir)?;
-        let file = sources.pepper_file.clone().unwrap_or_else(|| config.data_dir.join("pepper.key"));
+        let file = sources.pepper_file(config);
         let exist = [&config.environments.testing, &config.environments.production]
             .into_iter()
             .flatten()
@@ -112,9 +121,9 @@ impl Environments {
                 .map(|settings| Environment::open(config, settings, sources, (&keys, &audit_keys)).map(Arc::new))
                 .transpose()
         };
-        let environments =
-            Self { testing: open(&config.environments.testing)?, production: open(&config.environments.production)? };
-        Ok((environments, lock))
+        let (testing, production) = (open(&config.environments.testing)?, open(&config.environments.production)?);
+        let keys = Arc::new(KeyFile::new(file, config, Arc::clone(&sources.entropy)));
+        Ok((Self { testing, production, keys }, lock))
     }
 
     /// Those that there are.
@@ -126,7 +135,7 @@ impl Environments {
     pub(crate) fn admin_router(&self) -> Router {
         let shown =
             |environment: &Option<Arc<Environment>>| environment.as_ref().map(|environment| environment.for_admin());
-        fuuffy_admin::router(shown(&self.testing), shown(&self.production))
+        fuuffy_admin::router(shown(&self.testing), shown(&self.production)).merge(keys::router(self.clone()))
     }
 
     /// The same for somebody who may do everything.
@@ -159,7 +168,7 @@ pub struct Server {
     workers: Vec<std::thread::JoinHandle<()>>,
     control: JoinSet<()>,
     ready: Arc<admin::Readiness>,
-    socket: std::path::PathBuf,
+    socket: PathBuf,
     grace: Duration,
     _lock: DirectoryLock,
 }

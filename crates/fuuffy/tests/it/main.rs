@@ -24,6 +24,8 @@ mod http1;
 mod http2;
 mod https;
 mod integrator;
+mod keys;
+mod kills;
 mod leaks;
 mod lifecycle;
 mod own_secrets;

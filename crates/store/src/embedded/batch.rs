@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use fuuffy_domain::{
     AuditEvent, AuditKeys, Cause, Checkpoint, Client, ClientChange, ClientId, ClientSlot, ClientStatus,
-    EnvironmentName, KeyId, LastUse, Lifetime, Revision, ScopeSet, Secret, SecretId, Timestamp, TokenDigest,
-    TokenEntry,
+    EnvironmentName, KeyId, LastUse, Lifetime, Revision, ScopeSet, Secret, SecretDigest, SecretId, Timestamp,
+    TokenDigest, TokenEntry,
 };
 use rusqlite::{Connection, OptionalExtension as _, params};
 
@@ -37,8 +37,8 @@ impl From<rusqlite::Error> for Fault {
 /// What a batch goes on from.
 pub(super) struct Standing<'a> {
     pub(super) environment: EnvironmentName,
-    pub(super) key: KeyId,
     pub(super) keys: &'a AuditKeys,
+    pub(super) closed_keys: &'a mut Vec<KeyId>,
     pub(super) audit: AuditHead,
     pub(super) next_seq: &'a mut i64,
     pub(super) scopes: &'a mut HashMap<Arc<ScopeSet>, i64>,
@@ -48,6 +48,8 @@ pub(super) struct Standing<'a> {
 struct Use {
     count: u64,
     last: LastUse,
+    /// The secret under a newer key.
+    rekeyed: Option<SecretDigest>,
 }
 
 /// A transaction under way.
@@ -353,6 +355,7 @@ impl<'a> Batch<'a> {
         if !is_current {
             return Err(Fault::Refused(StoreError::Superseded));
         }
+        self.check_key(token.key)?;
         let scope = Arc::new(token.grant.scope().clone());
         // Every subset of a client's scopes may be asked for; memory must not grow with all of them.
         if self.standing.scopes.len() >= MAX_SCOPE_SETS && !self.standing.scopes.contains_key(&scope) {
@@ -371,7 +374,7 @@ impl<'a> Batch<'a> {
                 granted_to.slot.0,
                 granted_to.generation,
                 scope_id,
-                self.standing.key.0,
+                token.key.0,
                 token.issued_at.unix_millis(),
                 expires_at.unix_millis(),
             ])?;
@@ -385,11 +388,13 @@ impl<'a> Batch<'a> {
         });
         self.issued_at.push(token.issued_at);
         let last = LastUse { at: token.issued_at, from: token.from, agent: token.agent.clone() };
+        let rekeyed = token.grant.rekeyed();
         match self.uses.entry((granted_to.slot, token.grant.secret().clone())) {
-            Entry::Vacant(place) => drop(place.insert(Use { count: 1, last })),
+            Entry::Vacant(place) => drop(place.insert(Use { count: 1, last, rekeyed })),
             Entry::Occupied(used) => {
                 let used = used.into_mut();
                 used.count += 1;
+                used.rekeyed = [used.rekeyed, rekeyed].into_iter().flatten().max_by_key(|digest| digest.key);
                 if last.at >= used.last.at {
                     used.last = last;
                 }
@@ -407,7 +412,7 @@ impl<'a> Batch<'a> {
                 self.keep(changed);
             }
         }
-        for ((_, id), Use { count, last }) in std::mem::take(&mut self.uses) {
+        for ((slot, id), Use { count, last, rekeyed }) in std::mem::take(&mut self.uses) {
             self.connection
                 .prepare_cached(
                     "UPDATE secrets SET use_count = use_count + ?2, last_used_at = ?3, last_used_from = ?4, last_used_by = ?5
@@ -420,12 +425,40 @@ impl<'a> Batch<'a> {
                     last.from.map(|from| from.to_string()),
                     last.agent,
                 ])?;
+            if rekeyed.is_some() {
+                self.rekey(slot, &id)?;
+            }
         }
         let mut clients: Vec<Arc<Client>> = std::mem::take(&mut self.changed).into_values().collect();
         clients.sort_by_key(|client| client.slot);
         let Self { tokens, issued_at, revoked, checkpoints, removed_a_piece, standing, .. } = self;
         let audit = standing.audit;
         Ok(Changes { clients, tokens, issued_at, revoked, audit, checkpoints, removed_a_piece })
+    }
+
+    /// Writes a secret's digest down as it is now.
+    fn rekey(&self, slot: ClientSlot, id: &SecretId) -> rusqlite::Result<()> {
+        let client = self.get(slot);
+        let secret = client.iter().flat_map(|client| &client.secrets).find(|secret| secret.id == *id);
+        if let Some(Secret { digest, .. }) = secret {
+            self.connection
+                .prepare_cached("UPDATE secrets SET key = ?2, digest = ?3 WHERE secret_id = ?1")?
+                .execute(params![id.as_str(), digest.key.0, digest.bytes])?;
+        }
+        Ok(())
+    }
+
+    /// Refuses what would be kept under a key that is closed.
+    pub(super) fn check_key(&self, key: KeyId) -> Result<(), Fault> {
+        if self.standing.closed_keys.contains(&key) { Err(Fault::Refused(StoreError::Superseded)) } else { Ok(()) }
+    }
+
+    pub(super) fn close_key(&mut self, key: KeyId) {
+        self.standing.closed_keys.push(key);
+    }
+
+    pub(super) fn reopen_key(&mut self, key: KeyId) {
+        self.standing.closed_keys.retain(|closed| *closed != key);
     }
 
     /// A client with the uses of its secrets in this batch.
@@ -436,6 +469,10 @@ impl<'a> Batch<'a> {
                 secret.use_count += used.count;
                 if secret.last_use.as_ref().is_none_or(|last| last.at <= used.last.at) {
                     secret.last_use = Some(used.last.clone());
+                }
+                let is_newer = |digest: &SecretDigest| digest.key > secret.digest.key;
+                if let Some(digest) = used.rekeyed.filter(is_newer) {
+                    secret.digest = digest;
                 }
             }
         }

@@ -4,6 +4,7 @@ mod audit;
 mod batch;
 mod checkpoints;
 mod job;
+mod keys;
 mod lifecycle;
 mod load;
 mod lock;
@@ -19,13 +20,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, mpsc};
 
 use fuuffy_domain::{
-    AuditEvent, Cause, Checkpoint, ClientChange, ClientId, ClientSlot, EnvironmentName, KeyId, Lifetime,
-    MAX_LIVE_SECRETS, Revision, SecretId, Timestamp,
+    AuditEvent, Cause, Checkpoint, ClientChange, ClientId, ClientSlot, EnvironmentName, Lifetime, MAX_LIVE_SECRETS,
+    Revision, SecretId, Timestamp,
 };
 use tokio::sync::oneshot;
 
 pub use audit::AuditOptions;
 pub use checkpoints::{checkpoints_path, read_checkpoints};
+pub use keys::KeyNeeds;
 pub use lock::DirectoryLock;
 pub use log::{AuditLog, LogEntry, LogStart};
 pub use state::PreviousRun;
@@ -51,8 +53,6 @@ pub struct OpenOptions {
     pub environment: EnvironmentName,
     /// The longest life of a token.
     pub longest_lifetime: Lifetime,
-    /// The key that new token digests are made with.
-    pub key: KeyId,
     /// How its audit log is kept.
     pub audit: AuditOptions,
     /// The time of opening.
@@ -119,10 +119,9 @@ impl EmbeddedStore {
             .map_err(|error| schema::unreadable(&options.path, &error))?;
         let beside = Beside { state, checkpoints, reserve };
         let AuditOptions { keys, retention } = options.audit;
-        let commands =
-            Writer::new(connection, Arc::clone(&memory), beside, loaded, (options.key, keys, retention, options.now))
-                .spawn()
-                .map_err(|error| StoreError::Unwritable(format!("the writer thread cannot start: {error}")))?;
+        let commands = Writer::new(connection, Arc::clone(&memory), beside, loaded, (keys, retention, options.now))
+            .spawn()
+            .map_err(|error| StoreError::Unwritable(format!("the writer thread cannot start: {error}")))?;
         Ok((Self { memory, waiting: Arc::new(()), commands, newest, reader: Reader::new(options.path) }, report))
     }
 
@@ -197,6 +196,7 @@ impl Store for EmbeddedStore {
 
     fn create_client(&self, cause: Cause, new: NewClient, once: Option<Once>) -> Deed<Creation> {
         self.submit(move |batch| {
+            batch.check_key(new.secret.digest.key)?;
             let Some(once) = once else {
                 return batch.insert_client(&cause, new).map(Creation::Done);
             };
@@ -220,6 +220,7 @@ impl Store for EmbeddedStore {
 
     fn add_secret(&self, cause: Cause, id: ClientId, secret: NewSecret, on: Conditions) -> Deed<Creation> {
         self.submit(move |batch| {
+            batch.check_key(secret.digest.key)?;
             if let Some(once) = &on.once
                 && let Some(before) = batch.answered(&once.key)?
             {

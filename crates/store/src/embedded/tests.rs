@@ -24,7 +24,6 @@ impl Sqlite {
             path: self.0.path().join("testing.sqlite3"),
             environment: EnvironmentName::Testing,
             longest_lifetime: Lifetime::HOUR,
-            key: KeyId(1),
             audit: AuditOptions { keys: audit_keys(), retention: None },
             now,
         })

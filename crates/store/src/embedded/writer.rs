@@ -74,8 +74,9 @@ pub(super) struct Writer {
     memory: Arc<Memory>,
     state: StateFile,
     environment: EnvironmentName,
-    key: KeyId,
     keys: AuditKeys,
+    /// Keys that nothing new is kept under.
+    closed_keys: Vec<KeyId>,
     audit: AuditHead,
     retention: Option<Retention>,
     checkpoints: CheckpointFile,
@@ -118,19 +119,20 @@ impl Writer {
         memory: Arc<Memory>,
         beside: Beside,
         loaded: Loaded,
-        (key, keys, retention, now): (KeyId, AuditKeys, Option<Duration>, Timestamp),
+        (keys, retention, now): (AuditKeys, Option<Duration>, Timestamp),
     ) -> Self {
         let Beside { state, checkpoints, reserve } = beside;
         let Loaded { next_seq, swept, scopes, marks, audit, .. } = loaded;
         let (environment, retention) = (keys.environment(), retention.map(Retention::new));
         let cleaned_at = Timestamp::from_unix_millis(0);
+        let closed_keys = Vec::new();
         Self {
             connection,
             memory,
             state,
             environment,
-            key,
             keys,
+            closed_keys,
             audit,
             retention,
             checkpoints,
@@ -285,8 +287,8 @@ impl Writer {
         let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let standing = Standing {
             environment: self.environment,
-            key: self.key,
             keys: &self.keys,
+            closed_keys: &mut self.closed_keys,
             audit: self.audit,
             next_seq: &mut self.next_seq,
             scopes: &mut self.scopes,

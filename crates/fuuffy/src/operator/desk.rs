@@ -1,0 +1,64 @@
+//! Where a command that is more than one call makes its calls: a way to the operators' API, and what it said no
+//! to, in words.
+
+use std::io::Write;
+use std::path::Path;
+
+use http::Method;
+use serde_json::Value;
+use thiserror::Error;
+
+use super::transport::{Answer, Transport};
+use crate::config::Config;
+use crate::serve::read_config;
+
+/// An open way to the operators' API.
+pub(super) struct Desk {
+    transport: Transport,
+}
+
+/// The API said no.
+#[derive(Debug, Error)]
+#[error("{message}: {details}")]
+pub(super) struct Refused {
+    message: String,
+    details: String,
+}
+
+/// A configuration, or its mistakes told and the status that a command ends with.
+pub(super) fn configuration(file: &Path, err: &mut dyn Write) -> anyhow::Result<Result<Config, u8>> {
+    match read_config(file) {
+        Ok(config) => Ok(Ok(config)),
+        Err(mistakes) => {
+            writeln!(err, "{mistakes}")?;
+            Ok(Err(2))
+        }
+    }
+}
+
+impl Desk {
+    pub(super) async fn open(config: &Config) -> anyhow::Result<Self> {
+        Ok(Self { transport: Transport::open(config).await? })
+    }
+
+    /// One call. `seen` is the state that must still hold.
+    pub(super) async fn call(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<&Value>,
+        (why, seen): (Option<&str>, Option<&str>),
+    ) -> anyhow::Result<Answer> {
+        let answer = self.transport.call_at(method, path, body, why, seen).await?;
+        if let Some(error) = answer.body.get("error") {
+            let word = |member: &str| error[member].as_str().unwrap_or_default().to_owned();
+            return Err(Refused { message: word("message"), details: word("details") }.into());
+        }
+        anyhow::ensure!(answer.status.is_success(), "the server answered {} without a reason", answer.status);
+        Ok(answer)
+    }
+
+    pub(super) async fn close(self) {
+        self.transport.close().await;
+    }
+}
