@@ -10,7 +10,7 @@ use crate::agent::{self, AgentArgs};
 use crate::causes;
 use crate::demo::{self, DemoArgs};
 use crate::integrator::{self, DoctorArgs, DrillArgs, RequestArgs, TokenArgs};
-use crate::operator::{self, AuditArgs, ClientsArgs, KeysArgs, SecretsArgs, TokensArgs};
+use crate::operator::{self, AuditArgs, BackupArgs, ClientsArgs, KeysArgs, RestoreArgs, SecretsArgs, TokensArgs};
 use crate::serve::{self, CheckArgs, ServeArgs};
 use crate::telemetry;
 
@@ -43,6 +43,10 @@ enum Command {
     Audit(AuditArgs),
     /// List, rotate and retire the keys that secrets and tokens are kept under.
     Keys(KeysArgs),
+    /// Copy everything that lasts, while serving or not.
+    Backup(BackupArgs),
+    /// Put a backup in the place of the data directory, while nobody serves.
+    Restore(RestoreArgs),
     /// Print an access token, fetched or cached.
     Token(TokenArgs),
     /// Send a request to the API, with a token.
@@ -118,6 +122,14 @@ async fn run(command: Command, out: &mut dyn Write, err: &mut dyn Write) -> anyh
         Command::Keys(args) => {
             telemetry::start_at("warn");
             operator::keys(args, out, err).await
+        }
+        Command::Backup(args) => {
+            telemetry::start_at("warn");
+            operator::backup(args, out, err).await
+        }
+        Command::Restore(args) => {
+            telemetry::start_at("error");
+            operator::restore(args, out, err).await
         }
         Command::Token(args) => {
             telemetry::start_at(OF_INTEGRATORS);

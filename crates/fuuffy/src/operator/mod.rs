@@ -1,6 +1,7 @@
 //! What operators type, and what they get to read: a command is one call of the operators' API, or a few.
 
 mod audit;
+mod backup;
 mod clients;
 mod desk;
 mod keys;
@@ -9,6 +10,7 @@ mod tokens;
 mod transport;
 
 pub use audit::{AuditArgs, audit};
+pub use backup::{BackupArgs, RestoreArgs, backup, restore};
 pub use clients::{ClientsArgs, clients};
 pub use keys::{KeysArgs, keys};
 pub use secrets::{SecretsArgs, secrets};

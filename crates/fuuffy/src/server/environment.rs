@@ -196,7 +196,7 @@ impl Environment {
     }
 
     /// What an audit record says of a deed that the server does for somebody.
-    pub(super) fn cause(&self, actor: Actor, why: Option<String>) -> anyhow::Result<Cause> {
+    pub(crate) fn cause(&self, actor: Actor, why: Option<String>) -> anyhow::Result<Cause> {
         let (at, mut random) = (self.clock.now(), [0; 10]);
         self.entropy.fill(&mut random)?;
         Ok(Cause { actor, from: None, request: RequestId::generate(at, random), at, why })

@@ -6,6 +6,7 @@
 mod agent;
 mod app;
 mod audit;
+mod backup;
 mod clock;
 mod commands;
 mod configuration;

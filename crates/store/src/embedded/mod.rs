@@ -1,6 +1,7 @@
 //! The embedded backend: one SQLite file an environment, one writer thread, and memory that answers.
 
 mod audit;
+mod backup;
 mod batch;
 mod checkpoints;
 mod job;
@@ -26,6 +27,7 @@ use fuuffy_domain::{
 use tokio::sync::oneshot;
 
 pub use audit::AuditOptions;
+pub use backup::{Inventory, Rows, copy, inspect, note_time, noted_time, versions};
 pub use checkpoints::{checkpoints_path, read_checkpoints};
 pub use keys::KeyNeeds;
 pub use lock::DirectoryLock;

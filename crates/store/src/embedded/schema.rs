@@ -115,24 +115,46 @@ pub(super) fn open(
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let mut connection = Connection::open_with_flags(path, flags).map_err(|error| unreadable(path, &error))?;
     let ours = |error: rusqlite::Error| unreadable(path, &error);
-    let (application, version, tables) = identity(&connection).map_err(ours)?;
+    let version = version(&connection, path)?;
+    if matches!(previous, PreviousRun::Failed(_)) {
+        check(&connection, path)?;
+    }
+    prepare(&mut connection, version, environment).map_err(ours)?;
+    refuse_other(&connection, environment, path)?;
+    Ok(connection)
+}
+
+/// The version of a file that is ours; 0 for an empty one.
+pub(super) fn version(connection: &Connection, path: &Path) -> Result<i64, StoreError> {
+    let (application, version, tables) = identity(connection).map_err(|error| unreadable(path, &error))?;
     let is_empty = tables == 0 && version == 0 && application == 0;
     if !is_empty && application != APPLICATION {
         return Err(bad_file(path, "a SQLite database, but not one of fuuffy's; name another data_dir"));
     }
-    let known = i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX);
+    let known = newest_version();
     if version > known {
         return Err(bad_file(
             path,
             format!("written by a newer fuuffy (version {version}, this one knows {known}); use the newer one"),
         ));
     }
-    if matches!(previous, PreviousRun::Failed(_)) {
-        check(&connection, path)?;
-    }
-    prepare(&mut connection, version, environment).map_err(ours)?;
-    let written_for: String =
-        connection.query_row("SELECT environment FROM meta", [], |row| row.get(0)).map_err(ours)?;
+    Ok(version)
+}
+
+/// The version that a store is brought to.
+pub(super) fn newest_version() -> i64 {
+    i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX)
+}
+
+/// A store is opened only for the environment that it was written for.
+pub(super) fn refuse_other(
+    connection: &Connection,
+    environment: EnvironmentName,
+    path: &Path,
+) -> Result<(), StoreError> {
+    let written_for: String = connection
+        .query_row("SELECT environment FROM meta", [], |row| row.get(0))
+        .map_err(|error| unreadable(path, &error))?;
     if written_for != environment.as_str() {
         return Err(bad_file(
             path,
@@ -141,7 +163,7 @@ pub(super) fn open(
             ),
         ));
     }
-    Ok(connection)
+    Ok(())
 }
 
 fn identity(connection: &Connection) -> rusqlite::Result<(i64, i64, i64)> {

@@ -7,7 +7,7 @@
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use fuuffy_domain::Timestamp;
 
@@ -42,11 +42,22 @@ pub(super) struct Found {
     pub(super) at: Option<Timestamp>,
 }
 
+/// Where the state file of a store is.
+pub(super) fn path_of(store: &Path) -> PathBuf {
+    let mut name = store.as_os_str().to_owned();
+    name.push(".state");
+    PathBuf::from(name)
+}
+
+/// The time that a state file's text notes, and the words after it.
+pub(super) fn read(text: &str) -> (Option<Timestamp>, &str) {
+    let (time, words) = text.trim_end().split_once(' ').unwrap_or_default();
+    (time.parse().ok().map(Timestamp::from_unix_millis), words)
+}
+
 impl StateFile {
     pub(super) fn open(store: &Path, now: Timestamp) -> Result<(Self, Found), StoreError> {
-        let mut name = store.as_os_str().to_owned();
-        name.push(".state");
-        let path = Path::new(&name);
+        let path = &*path_of(store);
         let existed = path.exists();
         let has_store = std::fs::metadata(store).is_ok_and(|metadata| metadata.len() > 0);
         if existed && !has_store {
@@ -69,14 +80,13 @@ impl StateFile {
         let mut bytes = [0; LENGTH];
         let length = file.read_at(&mut bytes, 0).map_err(|error| bad_file(path, error))?;
         let text = String::from_utf8_lossy(&bytes[..length]);
-        let (time, words) = text.trim_end().split_once(' ').unwrap_or_default();
+        let (at, words) = read(&text);
         let previous = match words.split_once(": ") {
             _ if !existed && !has_store => PreviousRun::New,
             Some(("failed", reason)) => PreviousRun::Failed(reason.to_owned()),
             _ if words == "clean" => PreviousRun::Clean,
             _ => PreviousRun::Unclean,
         };
-        let at = time.parse().ok().map(Timestamp::from_unix_millis);
         Ok((Self { file, now }, Found { previous, at }))
     }
 

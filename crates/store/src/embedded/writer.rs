@@ -177,8 +177,11 @@ impl Writer {
                 self.write(jobs, sweep);
             }
             if let Some(answer) = closing {
+                let closed = self.close();
+                // The files are let go of before anybody hears that they are.
+                drop(self);
                 // Nobody may wait for the answer any more.
-                let _ = answer.send(self.close());
+                let _ = answer.send(closed);
                 return;
             }
         }
