@@ -67,6 +67,11 @@ impl Sources {
         }
     }
 
+    /// Where the audit key file of a configuration is.
+    pub(crate) fn audit_key_file(&self, config: &Config) -> PathBuf {
+        self.audit_key_file.clone().unwrap_or_else(|| config.data_dir.join(AUDIT_KEY))
+    }
+
     /// Where the key file of a configuration is.
     pub(crate) fn pepper_file(&self, config: &Config) -> PathBuf {
         self.pepper_file.clone().unwrap_or_else(|| config.data_dir.join("pepper.key"))
@@ -109,12 +114,12 @@ impl Environments {
             .flatten()
             .any(|environment| store_path(config, environment.name).exists());
         let keys = pepper::load_or_create(&file, exist, &*sources.entropy)?;
-        let file = sources.audit_key_file.clone().unwrap_or_else(|| config.data_dir.join(AUDIT_KEY));
+        let audit_file = sources.audit_key_file(config);
         let signed_before = [&config.environments.testing, &config.environments.production]
             .into_iter()
             .flatten()
             .any(|environment| checkpoints_path(&store_path(config, environment.name)).exists());
-        let audit_keys = audit_key::load_or_create(&file, signed_before, &*sources.entropy)?;
+        let audit_keys = audit_key::load_or_create(&audit_file, signed_before, &*sources.entropy)?;
         let open = |settings: &Option<crate::config::EnvironmentConfig>| {
             settings
                 .as_ref()

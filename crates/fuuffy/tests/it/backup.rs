@@ -37,11 +37,13 @@ fn copy(from: &Path, to: &Path) {
     assert!(Command::new("cp").arg("-a").args([from, to]).status().unwrap().success());
 }
 
-/// Another machine, with the key file of the first.
+/// Another machine, with the key files of the first.
 fn elsewhere(place: &Place) -> Place {
     let other = unlimited();
     std::fs::create_dir(other.path("data")).unwrap();
-    copy(&place.path("data/pepper.key"), &other.path("data/pepper.key"));
+    for keys in ["pepper.key", "audit.key"] {
+        copy(&place.path("data").join(keys), &other.path("data").join(keys));
+    }
     other
 }
 
@@ -145,7 +147,7 @@ fn a_backup_is_private_overwrites_nothing_and_has_keys_only_when_it_is_told() {
     assert_eq!((mode(&folder), mode(&archive)), (0o700, 0o600));
     for entry in std::fs::read_dir(&folder).unwrap().map(Result::unwrap) {
         assert_eq!(mode(&entry.path()), 0o600, "{entry:?}");
-        assert_ne!(entry.file_name(), "pepper.key");
+        assert!(!["pepper.key", "audit.key"].contains(&entry.file_name().to_str().unwrap()));
     }
     for taken in [&folder, &archive] {
         let words = refused(&place, &["backup", "--to", text(taken)]);
@@ -154,7 +156,9 @@ fn a_backup_is_private_overwrites_nothing_and_has_keys_only_when_it_is_told() {
     let output = place.command(&["backup", "--with-keys", "--to", text(&with_keys)]);
     let words = String::from_utf8(output.stderr).unwrap();
     assert!(output.status.success() && words.contains("Guard it as you guard the server"), "{words}");
-    assert_eq!(mode(&with_keys.join("pepper.key")), 0o600);
+    for keys in ["pepper.key", "audit.key"] {
+        assert_eq!(mode(&with_keys.join(keys)), 0o600);
+    }
 
     let other = unlimited();
     let words = refused(&other, &["restore", "--from", text(&folder)]);

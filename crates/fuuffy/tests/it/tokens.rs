@@ -160,7 +160,7 @@ fn secrets_say_their_environment_and_bear_a_checksum() {
 fn the_key_of_the_digests_can_be_changed() {
     let place = Place::new(&config(Upstream::friendly().address));
     let server = place.serve();
-    let client = place.client("testing");
+    let (client, idle) = (place.client("testing"), place.client("testing"));
     let old = token(server.testing, &client);
     assert!(server.stop().success());
     let file = place.path("data/pepper.key");
@@ -176,5 +176,6 @@ fn the_key_of_the_digests_can_be_changed() {
     assert_eq!(get(server.testing, "/v1/orders", &new).status, 200);
     assert_eq!(ask_for_token(server.testing, &later).status, 200);
     assert_eq!(get(server.testing, "/v1/orders", &old).code(), "invalid_token");
-    assert_eq!(ask_for_token(server.testing, &client).code(), "invalid_client");
+    assert_eq!(ask_for_token(server.testing, &client).status, 200, "it moved on when it was used");
+    assert_eq!(ask_for_token(server.testing, &idle).code(), "invalid_client");
 }

@@ -19,8 +19,10 @@ pub(super) const MANIFEST: &str = "manifest.json";
 const MAX_BYTES: u64 = 64 * 1024;
 /// The key file's name in a backup.
 pub(super) const KEY_FILE: &str = "pepper.key";
+/// The audit key file's name in a backup.
+pub(super) const AUDIT_KEY_FILE: &str = "audit.key";
 /// Everything that a backup may have besides stores.
-const OTHERS: [&str; 4] = [KEY_FILE, "audit.key", "testing.audit-checkpoints", "production.audit-checkpoints"];
+const OTHERS: [&str; 4] = [KEY_FILE, AUDIT_KEY_FILE, "testing.audit-checkpoints", "production.audit-checkpoints"];
 
 /// A backup, by its own word.
 #[derive(Debug, Serialize, Deserialize)]

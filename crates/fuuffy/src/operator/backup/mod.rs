@@ -23,7 +23,7 @@ use super::Common;
 use super::desk::configuration;
 use crate::config::Config;
 use crate::server::Sources;
-use manifest::{FileMark, KEY_FILE, MANIFEST, Manifest, StoreMark, marks, store_name};
+use manifest::{AUDIT_KEY_FILE, FileMark, KEY_FILE, MANIFEST, Manifest, StoreMark, marks, store_name};
 
 /// `fuuffy backup`
 #[derive(Debug, Args)]
@@ -33,7 +33,7 @@ pub struct BackupArgs {
     /// A folder to make, or a file to make whose name ends with .tar.
     #[arg(long, value_name = "FOLDER|FILE.tar")]
     to: PathBuf,
-    /// Put the key file in, too. Whoever has the backup can then open everything in it.
+    /// Put the key files in, too. Whoever has the backup can then open everything in it.
     #[arg(long)]
     with_keys: bool,
 }
@@ -85,7 +85,7 @@ pub async fn backup(args: BackupArgs, out: &mut dyn Write, err: &mut dyn Write) 
     } else {
         writeln!(
             err,
-            "The key file is not in it, and nothing in it works without. Keep a copy of the key file elsewhere."
+            "The key files are not in it, and nothing in it works without. Keep copies of pepper.key and audit.key elsewhere."
         )?;
     }
     Ok(0)
@@ -127,6 +127,8 @@ fn fill(config: &Config, folder: &Path, with_keys: bool) -> anyhow::Result<Manif
     if with_keys {
         pepper::write(&folder.join(KEY_FILE), &keys)?;
         files.push(FileMark::of(folder, KEY_FILE, None)?);
+        copy_private(&sources.audit_key_file(config), &folder.join(AUDIT_KEY_FILE))?;
+        files.push(FileMark::of(folder, AUDIT_KEY_FILE, None)?);
     }
     ensure!(identity(&config.data_dir)? == was, "the data directory was replaced meanwhile; make the backup once more");
     let manifest = Manifest::new(made_at, marks(&keys), files);

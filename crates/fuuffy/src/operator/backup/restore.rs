@@ -13,7 +13,7 @@ use fuuffy_store::{Changed, Deed, Store as _, embedded, pepper};
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 use serde_json::json;
 
-use super::manifest::{KEY_FILE, KeyMark, Manifest, marks};
+use super::manifest::{AUDIT_KEY_FILE, KEY_FILE, KeyMark, Manifest, marks};
 use super::{copy_private, private, shelf, sync};
 use crate::config::Config;
 use crate::operator::desk::configuration;
@@ -37,7 +37,7 @@ pub struct RestoreArgs {
 }
 
 /// What a data directory may have that is no store, and goes along.
-const KEYS: [&str; 2] = [KEY_FILE, "audit.key"];
+const KEYS: [&str; 2] = [KEY_FILE, AUDIT_KEY_FILE];
 /// Is in a directory that is not ready yet.
 const UNFINISHED: &str = "unfinished";
 /// Deeds that are waited for at once.
@@ -61,6 +61,7 @@ pub async fn restore(args: RestoreArgs, out: &mut dyn Write, err: &mut dyn Write
     let staging = Staging::make(&data_dir)?;
     shelf::unpack(&args.from, &manifest, &staging.path)?;
     let sources = staging.take_keys(&config, &manifest)?;
+    staging.take_audit_key(&sources, &config, &manifest)?;
     staging.verify(&manifest, &sources)?;
     staging.settle(&config, &sources, &manifest, args.keep_tokens).await?;
     let aside = staging.put_in_place(&data_dir, has_stores, sources.time.wall())?;
@@ -148,10 +149,6 @@ impl Staging {
         let present = if file.exists() { Some(marks(&pepper::load(&file)?)) } else { None };
         let needed = &manifest.keys;
         let fits = |marks: &Vec<KeyMark>| needed.iter().all(|key| marks.contains(key));
-        let audit_key = config.data_dir.join("audit.key");
-        if audit_key.exists() && manifest.file("audit.key").is_none() {
-            copy_private(&audit_key, &self.path.join("audit.key"))?;
-        }
         if present.as_ref().is_some_and(fits) {
             if sources.pepper_file.is_none() {
                 // What is in the backup has done its part.
@@ -181,6 +178,24 @@ impl Staging {
                 lacking.0
             ),
         }
+    }
+
+    /// The audit key file that is there goes along, or else the one in the backup does.
+    fn take_audit_key(&self, sources: &Sources, config: &Config, manifest: &Manifest) -> anyhow::Result<()> {
+        let (file, here) = (sources.audit_key_file(config), self.path.join(AUDIT_KEY_FILE));
+        if !file.exists() {
+            ensure!(
+                manifest.file(AUDIT_KEY_FILE).is_some() && sources.audit_key_file.is_none(),
+                "{}: the audit key file is missing, and the backup's audit log is signed with it; put it there, or name it by FUUFFY_AUDIT_KEY_FILE",
+                file.display()
+            );
+            return Ok(());
+        }
+        if sources.audit_key_file.is_none() {
+            let _ = std::fs::remove_file(&here);
+            copy_private(&file, &here)?;
+        }
+        Ok(())
     }
 
     /// The stores are opened before anybody relies on them.
