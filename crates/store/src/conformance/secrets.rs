@@ -1,0 +1,107 @@
+//! Secrets: three at most, each with a life that goes one way, and made once for one key.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use fuuffy_domain::{Client, Lifetime, SecretStatus};
+
+use super::{Backend, Maker, NOW, added, cause, secret_changed, secret_changed_at};
+use crate::{Answered, Conditions, Creation, NewSecret, NewToken, Once, SecretChange};
+
+pub(super) async fn at_most_three_secrets_live(backend: &dyn Backend) {
+    let (maker, store) = (Maker::new(), backend.open());
+    let (client, _) = maker.client(&*store).await;
+    let deeds: Vec<_> =
+        (0..5).map(|_| store.add_secret(cause(), client.id.clone(), maker.secret().1, Conditions::default())).collect();
+    let mut count = 0;
+    for deed in deeds {
+        count += usize::from(matches!(deed.await.expect("done"), Creation::Done(_)));
+    }
+    assert_eq!(count, 2, "beside the first, however many are asked for at once");
+    let first = client.secrets[0].id.clone();
+    secret_changed(&*store, &client, &first, SecretChange::Retire).await.expect("the secret");
+    let room = added(&*store, &client.id, maker.secret().1).await;
+    assert!(matches!(room, Creation::Done(client) if client.secrets.len() == 4 && client.live_secrets(NOW) == 3));
+}
+
+pub(super) async fn secrets_change_once(backend: &dyn Backend) {
+    let (maker, store) = (Maker::new(), backend.open());
+    let (client, _) = maker.client(&*store).await;
+    let secret = client.secrets[0].id.clone();
+    let later = NOW.after(Lifetime::HOUR.duration());
+    for time in [NOW, later] {
+        for change in [SecretChange::Retire, SecretChange::Expose] {
+            secret_changed_at(time, &*store, &client, &secret, change).await.expect("the secret");
+        }
+    }
+    store.close().await.expect("closed");
+    drop(store);
+    let kept = backend.open().directory().find(&client.id).expect("the client").secrets[0].clone();
+    assert_eq!((kept.retired_at, kept.exposed_at), (Some(NOW), Some(NOW)), "the first time counts");
+}
+
+pub(super) async fn a_key_creates_once(backend: &dyn Backend) {
+    let (maker, store) = (Maker::new(), backend.open());
+    let (client, _) = maker.client(&*store).await;
+    let answer = Answered { request: [1; 32], sealed: vec![2; 99] };
+    let once = || Some(Once { key: [3; 32], answer: answer.clone() });
+    assert!(store.answered([3; 32]).await.expect("done").is_none());
+    let deeds: Vec<_> = (0..3)
+        .map(|_| {
+            let on = Conditions { seen: None, once: once() };
+            store.add_secret(cause(), client.id.clone(), maker.secret().1, on)
+        })
+        .collect();
+    let mut outcomes = Vec::new();
+    for deed in deeds {
+        outcomes.push(deed.await.expect("done"));
+    }
+    assert!(matches!(&outcomes[0], Creation::Done(client) if client.secrets.len() == 2));
+    assert!(outcomes[1..].iter().all(|outcome| matches!(outcome, Creation::Before(before) if *before == answer)));
+    store.close().await.expect("closed");
+    drop(store);
+    let store = backend.open();
+    assert_eq!(store.answered([3; 32]).await.expect("done"), Some(answer.clone()));
+    assert_eq!(store.directory().find(&client.id).expect("the client").secrets.len(), 2);
+}
+
+pub(super) async fn a_pending_secret_takes_the_place_of_an_unused_one(backend: &dyn Backend) {
+    let (maker, store) = (Maker::new(), backend.open());
+    let (client, _) = maker.client(&*store).await;
+    let pending = || {
+        let (clear, secret) = maker.secret();
+        (clear, NewSecret { is_pending: true, ..secret })
+    };
+    added(&*store, &client.id, pending().1).await;
+    let (clear, second) = pending();
+    let Creation::Done(now) = added(&*store, &client.id, second).await else { panic!("room") };
+    assert_eq!((now.secrets.len(), now.live_secrets(NOW)), (3, 2), "the first pending one is retired");
+    store.issue_token(maker.token(maker.grant(&now, &clear))).await.expect("a token");
+    let Creation::Done(now) = added(&*store, &client.id, pending().1).await else { panic!("room") };
+    assert_eq!(now.live_secrets(NOW), 3, "one that was used stays");
+    let confirmed = now.secrets[2].id.clone();
+    let unused_for = Lifetime::HOUR.duration();
+    let now = secret_changed(&*store, &now, &confirmed, SecretChange::Confirm(unused_for)).await.expect("the secret");
+    let status: Vec<SecretStatus> = now.secrets.iter().map(|secret| secret.status(NOW)).collect();
+    use SecretStatus as S;
+    assert_eq!(status, [S::Retiring, S::Retired, S::Live, S::Retiring]);
+}
+
+pub(super) async fn a_retiring_secret_goes_when_it_is_unused(backend: &dyn Backend) {
+    let (maker, store) = (Maker::new(), backend.open());
+    let (client, clear) = maker.client(&*store).await;
+    let (id, hour) = (client.secrets[0].id.clone(), Lifetime::HOUR.duration());
+    let change = |at, change| secret_changed_at(at, &*store, &client, &id, change);
+    let is_live = |client: Option<Arc<Client>>| client.expect("the secret").secrets[0].retired_at.is_none();
+    assert!(is_live(change(NOW.after(2 * hour), SecretChange::RetireIfDue).await), "it is not to go");
+    change(NOW, SecretChange::RetireWhenUnused(hour)).await.expect("the secret");
+    // A use in the same transaction counts.
+    let token = NewToken { issued_at: NOW.after(hour), ..maker.token(maker.grant(&client, &clear)) };
+    let used = store.issue_token(token);
+    assert!(is_live(change(NOW.after(hour), SecretChange::RetireIfDue).await));
+    used.await.expect("a token");
+    let almost = NOW.after(2 * hour - Duration::from_millis(1));
+    assert!(is_live(change(almost, SecretChange::RetireIfDue).await));
+    assert!(!is_live(change(NOW.after(2 * hour), SecretChange::RetireIfDue).await));
+    assert_eq!(store.directory().find(&client.id).expect("the client").secrets[0].use_count, 1);
+}
