@@ -1,10 +1,11 @@
 //! What the benchmarks need of the inside: the token path with the store left out, a store filled by
-//! millions of tokens, and the bare cost of a look-up.
+//! millions of tokens, how fast operators' deeds are with their records in the audit log, and the bare cost of a look-up.
 //!
 //!     support serve-without-store CONFIG
 //!     support fill CONFIG CLIENT_ID COUNT SAMPLE_FILE   (the secret on standard input)
 //!     support register CONFIG COUNT
 //!     support look-up COUNT
+//!     support deeds CONFIG CLIENT_ID COUNT AT_ONCE   (revokes the client's tokens so often; says the seconds)
 
 use std::io::{Read as _, Write as _};
 use std::net::{IpAddr, Ipv4Addr};
@@ -44,6 +45,9 @@ fn main() -> anyhow::Result<()> {
         ["fill", config, client, count, sample] => runtime.block_on(fill(config, client, count.parse()?, sample)),
         ["register", config, count] => runtime.block_on(register(config, count.parse()?)),
         ["look-up", count] => look_up(count.parse()?),
+        ["deeds", config, client, count, at_once] => {
+            runtime.block_on(deeds(config, client, count.parse()?, at_once.parse()?))
+        }
         // `cargo bench` without a benchmark of this name runs it bare.
         _ => Ok(()),
     }
@@ -207,6 +211,31 @@ async fn register(config: &str, count: u32) -> anyhow::Result<()> {
     while let Some(done) = registering.join_next().await {
         done??;
     }
+    environments.close().await;
+    Ok(())
+}
+
+/// Does deeds on one client, so many at once, each on disk before the next in its place.
+#[expect(clippy::disallowed_methods, reason = "a benchmark reads the clock")]
+async fn deeds(config: &str, client: &str, count: usize, at_once: usize) -> anyhow::Result<()> {
+    let config = read_config(Path::new(config))?;
+    let (environments, _lock) = Environments::open(&config, &Sources::system())?;
+    let environment = environments.testing.clone().context("no testing environment")?;
+    let client = ClientId::parse(client)?;
+    let (begun, mut doing) = (Instant::now(), JoinSet::new());
+    for _ in 0..count {
+        if doing.len() >= at_once {
+            doing.join_next().await.context("nothing was under way")???;
+        }
+        let at = environment.clock.now();
+        let cause =
+            Cause { actor: Actor::Server, from: None, request: RequestId::generate(at, [0; 10]), at, why: None };
+        doing.spawn(environment.store.change_client(cause, client.clone(), None, ClientChange::RevokeTokens));
+    }
+    while let Some(done) = doing.join_next().await {
+        done??;
+    }
+    writeln!(std::io::stdout(), "{:.3}", begun.elapsed().as_secs_f64())?;
     environments.close().await;
     Ok(())
 }
