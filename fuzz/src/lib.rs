@@ -6,7 +6,7 @@ use std::path::Path;
 use fuuffy::config;
 use fuuffy::server::{Framing, HeadLimits, Progress};
 use fuuffy_client::BaseUrl;
-use fuuffy_domain::{MatchedPath, Route, RouteTable};
+use fuuffy_domain::{AuditChain, AuditPublicKey, Checkpoint, EnvironmentName, MatchedPath, Route, RouteTable};
 use fuuffy_protocol::{
     Bearer, ClientSecret, Credentials, Form, QueryCredentials, Refused, ScopeSet, SecretKind, TokenGrant, TokenRequest,
 };
@@ -16,7 +16,7 @@ use http::{HeaderMap, HeaderValue, Method, Request, header};
 pub type Body = fn(&[u8]);
 
 /// All bodies by the names of their targets and corpora.
-pub const ALL: [(&str, Body); 9] = [
+pub const ALL: [(&str, Body); 10] = [
     ("form", form),
     ("authorization", authorization),
     ("token_request", token_request),
@@ -26,6 +26,7 @@ pub const ALL: [(&str, Body); 9] = [
     ("config", config_file),
     ("token_answer", token_answer),
     ("base_url", base_url),
+    ("audit_log", audit_log),
 ];
 
 /// A form is read or refused, and tells the same twice.
@@ -207,4 +208,32 @@ pub fn base_url(data: &[u8]) {
         assert_eq!(joined.authority(), Some(url.authority()));
         assert!(joined.path().starts_with(url.path()));
     }
+}
+
+/// Lines of an audit log: checkpoints, and records in their order. None is proven that the key did not sign.
+pub fn audit_log(data: &[u8]) {
+    // The base point of the curve: a key that signed nothing here.
+    let nobody = AuditPublicKey::parse("5866666666666666666666666666666666666666666666666666666666666666");
+    let keys: Vec<AuditPublicKey> = nobody.into_iter().collect();
+    assert_eq!(keys.len(), 1);
+    let Ok(mut chain) = AuditChain::start(EnvironmentName::Testing, keys.clone(), &[], true) else {
+        return;
+    };
+    let (mut records, mut is_tampered) = (0, false);
+    for line in String::from_utf8_lossy(data).lines() {
+        let followed = match Checkpoint::parse(line) {
+            Some(checkpoint) => {
+                assert_eq!(Checkpoint::parse(&checkpoint.to_line()).as_ref(), Some(&checkpoint));
+                assert!(!checkpoint.is_signed_by(&keys));
+                chain.checkpoint(&checkpoint)
+            }
+            None => {
+                records += 1;
+                chain.record(records, line, &[0; 32])
+            }
+        };
+        is_tampered |= followed.is_err();
+    }
+    let proof = chain.end();
+    assert!(is_tampered || proof.is_err() || records == 0);
 }

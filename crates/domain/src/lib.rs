@@ -21,10 +21,11 @@ mod refusals;
 mod retirement;
 mod route;
 mod stage;
+mod tampering;
 mod time;
 
 pub use audit::{AUDIT_START, Actor, AuditEvent, AuditHash, Cause, MemberChange, audit_hash, audit_record};
-pub use chain::{AuditChain, Beginning, CHECKPOINT_EVERY, Proof, Tampering};
+pub use chain::{AuditChain, Beginning, CHECKPOINT_EVERY, Proof};
 pub use checkpoint::{AuditKeys, AuditPublicKey, ChainState, Checkpoint, from_hex, to_hex};
 pub use client::{
     AuthenticatedClient, AuthenticationFailure, Client, ClientChange, ClientPatch, ClientStatus, LastUse,
@@ -44,4 +45,5 @@ pub use refusals::RefusalCounts;
 pub use retirement::Retirement;
 pub use route::{AmbiguousPath, MatchedPath, Route, RouteFault, RouteMatch, RouteTable};
 pub use stage::{Drills, Stage, TooManyDrills};
+pub use tampering::Tampering;
 pub use time::{Clock, Lifetime, LifetimeFault, ManualTime, SteadyClock, TimeSource, Timestamp};

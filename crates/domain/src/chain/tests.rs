@@ -2,10 +2,10 @@
 
 use zeroize::Zeroizing;
 
-use super::{AuditChain, Beginning, Proof, Tampering};
+use super::{AuditChain, Beginning, Proof};
 use crate::{
     AUDIT_START, Actor, AuditEvent, AuditHash, AuditKeys, Cause, ChainState, Checkpoint, ClientId, EnvironmentName,
-    KeyId, RequestId, Timestamp, audit_hash, audit_record,
+    KeyId, RequestId, Tampering, Timestamp, audit_hash, audit_record,
 };
 
 const NOW: Timestamp = Timestamp::from_unix_millis(1_800_000_000_000);

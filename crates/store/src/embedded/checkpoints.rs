@@ -45,11 +45,13 @@ pub(super) struct CheckpointFile {
     path: PathBuf,
     /// What is in the database and not yet here.
     waiting: Vec<Checkpoint>,
+    /// Whether it was told that they wait.
+    is_told: bool,
 }
 
 impl CheckpointFile {
     pub(super) fn new(store: &Path, waiting: Vec<Checkpoint>) -> Self {
-        Self { path: checkpoints_path(store), waiting }
+        Self { path: checkpoints_path(store), waiting, is_told: false }
     }
 
     pub(super) fn push(&mut self, new: Vec<Checkpoint>) {
@@ -62,8 +64,13 @@ impl CheckpointFile {
             return;
         }
         match self.append() {
-            Ok(()) => self.waiting.clear(),
+            Ok(()) => {
+                self.waiting.clear();
+                self.is_told = false;
+            }
+            Err(_) if self.is_told => {}
             Err(error) => {
+                self.is_told = true;
                 tracing::warn!(%error, file = %self.path.display(), "A checkpoint of the audit log could not be written beside the store; it will be tried again");
             }
         }

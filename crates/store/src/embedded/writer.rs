@@ -354,10 +354,12 @@ impl Writer {
         if self.audit.has_news() {
             let now = self.now;
             let sign: Box<dyn Job> = Box::new(Chore(move |batch: &mut Batch<'_>| batch.sign(now).map(drop)));
-            if let Err(error) = self.transact(&mut [sign], None) {
-                tracing::warn!(%error, "The end of the audit log could not be signed; the next run does it");
+            match self.transact(&mut [sign], None) {
+                Ok(()) => self.checkpoints.write(),
+                // There is no room for it; the next run signs what is there.
+                Err(StoreError::Full) => {}
+                Err(error) => return Err(error),
             }
-            self.checkpoints.write();
         }
         let checkpoint = self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
         let noted = self.state.write("clean");
