@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use fuuffy_domain::{
-    Cause, Client, ClientChange, ClientPatch, ClientStatus, EnvironmentName, Lifetime, PlanName, Revision, ScopeSet,
-    Timestamp,
+    Actor, Cause, Client, ClientChange, ClientId, ClientPatch, ClientStatus, EnvironmentName, Lifetime, PlanName,
+    Revision, ScopeSet, Timestamp,
 };
 use fuuffy_store::{Changed, Creation, NewClient, Part, PartOf};
 use serde::{Deserialize, Serialize};
@@ -19,6 +19,8 @@ const LONGEST_NAME: usize = 100;
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Create {
+    /// The local administrator's alone to choose; otherwise a new one is made.
+    client_id: Option<String>,
     name: String,
     scope: Option<String>,
     plan: Option<String>,
@@ -96,11 +98,16 @@ pub(crate) async fn create(environment: &Environment, cause: Cause, wanted: Crea
     let plan = checked_plan(environment, wanted.plan.as_deref().unwrap_or("standard"))?;
     let token_lifetime =
         wanted.token_lifetime.as_deref().map(|text| checked_lifetime(environment, text)).transpose()?;
-    let id = environment.new_client_id()?;
+    let id = chosen_id(&cause.actor, wanted.client_id.as_deref())?;
+    let id = id.map_or_else(|| environment.new_client_id(), Ok)?;
     let (clear, secret) = environment.new_secret(None)?;
     let new = NewClient { id, name, scopes, plan, token_lifetime, may_rotate: wanted.may_rotate, secret };
-    let Creation::Done(client) = environment.store.create_client(cause, new, None).await? else {
-        return Err(DeedError::NotFound("client"));
+    let client = match environment.store.create_client(cause, new, None).await? {
+        Creation::Done(client) => client,
+        Creation::Taken => return Err(DeedError::Taken),
+        Creation::Before(_) | Creation::Stale | Creation::TooMany | Creation::NoClient => {
+            return Err(DeedError::NotFound("client"));
+        }
     };
     tracing::info!(environment = %environment.name, client_id = %client.id, "A client was made");
     Ok(Created {
@@ -162,6 +169,18 @@ pub(crate) fn checked_patch(environment: &Environment, patch: &Patch) -> Result<
 
 pub(crate) fn find(environment: &Environment, id: &str) -> Result<Arc<Client>, DeedError> {
     environment.store.directory().find(&client_id(id)?).ok_or(DeedError::NotFound("client"))
+}
+
+/// An id says nothing, but whoever chooses it must know which there were.
+fn chosen_id(actor: &Actor, wanted: Option<&str>) -> Result<Option<ClientId>, DeedError> {
+    let Some(wanted) = wanted else {
+        return Ok(None);
+    };
+    if !matches!(actor, Actor::Socket { .. } | Actor::Local { .. }) {
+        return Err(DeedError::Invalid("client_id: only the local administrator chooses it".to_owned()));
+    }
+    let id = ClientId::parse(wanted).map_err(|fault| DeedError::Invalid(format!("client_id: {fault}")))?;
+    Ok(Some(id))
 }
 
 fn checked_scope(text: &str) -> Result<ScopeSet, DeedError> {

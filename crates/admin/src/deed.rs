@@ -43,6 +43,9 @@ pub enum DeedError {
     /// What was to be changed is not what was seen.
     #[error("it was changed meanwhile")]
     Stale,
+    /// The id that was asked for is, or was, another client's.
+    #[error("there is or was a client of that id")]
+    Taken,
     /// The client has three live secrets already.
     #[error("the client has three live secrets")]
     TooManySecrets,

@@ -100,7 +100,7 @@ pub(crate) async fn add(
         }
         Creation::TooMany => Err(DeedError::TooManySecrets),
         Creation::Stale | Creation::Before(_) => Err(DeedError::Stale),
-        Creation::NoClient => Err(DeedError::NotFound("client")),
+        Creation::NoClient | Creation::Taken => Err(DeedError::NotFound("client")),
     }
 }
 

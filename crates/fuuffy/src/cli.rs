@@ -10,7 +10,9 @@ use crate::agent::{self, AgentArgs};
 use crate::causes;
 use crate::demo::{self, DemoArgs};
 use crate::integrator::{self, DoctorArgs, DrillArgs, RequestArgs, TokenArgs};
-use crate::operator::{self, AuditArgs, BackupArgs, ClientsArgs, KeysArgs, RestoreArgs, SecretsArgs, TokensArgs};
+use crate::operator::{
+    self, ApplyArgs, AuditArgs, BackupArgs, ClientsArgs, ExportArgs, KeysArgs, RestoreArgs, SecretsArgs, TokensArgs,
+};
 use crate::serve::{self, CheckArgs, ServeArgs};
 use crate::telemetry;
 
@@ -43,6 +45,10 @@ enum Command {
     Audit(AuditArgs),
     /// List, rotate and retire the keys that secrets and tokens are kept under.
     Keys(KeysArgs),
+    /// Write the registered clients of an environment down as one file.
+    Export(ExportArgs),
+    /// Make the clients of an environment as a file says.
+    Apply(ApplyArgs),
     /// Copy everything that lasts, while serving or not.
     Backup(BackupArgs),
     /// Put a backup in the place of the data directory, while nobody serves.
@@ -122,6 +128,14 @@ async fn run(command: Command, out: &mut dyn Write, err: &mut dyn Write) -> anyh
         Command::Keys(args) => {
             telemetry::start_at("warn");
             operator::keys(args, out, err).await
+        }
+        Command::Export(args) => {
+            telemetry::start_at("warn");
+            operator::export(args, out, err).await
+        }
+        Command::Apply(args) => {
+            telemetry::start_at("warn");
+            operator::apply(args, out, err).await
         }
         Command::Backup(args) => {
             telemetry::start_at("warn");

@@ -163,6 +163,8 @@ pub enum Creation {
     TooMany,
     /// There is no such client.
     NoClient,
+    /// There is, or was, a client of that id.
+    Taken,
 }
 
 /// How a change went.

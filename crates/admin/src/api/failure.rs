@@ -17,6 +17,7 @@ pub(super) enum Failure {
     /// Nobody known asks.
     Unknown,
     Stale,
+    Taken,
     TooManySecrets,
     Unavailable(String),
 }
@@ -33,6 +34,7 @@ impl From<DeedError> for Failure {
             DeedError::Invalid(words) => Self::Invalid(words),
             DeedError::NotFound(what) => Self::NotFound(what),
             DeedError::Stale => Self::Stale,
+            DeedError::Taken => Self::Taken,
             DeedError::TooManySecrets => Self::TooManySecrets,
             DeedError::Entropy(error) => Self::Unavailable(error.to_string()),
             DeedError::Store(
@@ -84,6 +86,12 @@ impl IntoResponse for Failure {
                 "precondition_failed",
                 "The client was changed since it was seen".to_owned(),
                 "Read it again, and send its ETag as If-Match".to_owned(),
+            ),
+            Self::Taken => (
+                StatusCode::CONFLICT,
+                "client_exists",
+                "There is, or was, a client of that id".to_owned(),
+                "Choose another id; one that was deleted never comes back".to_owned(),
             ),
             Self::TooManySecrets => (
                 StatusCode::CONFLICT,

@@ -218,6 +218,35 @@ pub(super) static PLAN: Section = Section {
     )],
 };
 
+/// Not of the configuration: the file that `fuuffy export` writes and `fuuffy apply` reads.
+pub(super) static REGISTER: Section = Section {
+    heading: "the file itself",
+    about: "",
+    keys: &[
+        key("environment", r#""testing" or "production""#, "", "Whose clients these are."),
+        key("clients", "a list of tables", "none", "All clients of the environment."),
+    ],
+};
+
+pub(super) static REGISTERED: Section = Section {
+    heading: "`[[clients]]`",
+    about: "",
+    keys: &[
+        key("client_id", "1 to 64 letters, digits, '_' and '-'", "", "What it is known by."),
+        key("name", "1 to 100 characters without control characters", "", "What people call it."),
+        key("scope", SCOPE, "none", "All that it may be granted."),
+        key("plan", "a plan that the configuration has", r#""standard""#, "What it may do."),
+        key(
+            "token_lifetime",
+            r#"at most the environment's token_lifetime, as in "15m""#,
+            "the environment's",
+            "A life for its tokens.",
+        ),
+        key("may_rotate", "true or false", "false", "Whether it may rotate its own secrets."),
+        key("status", r#""active" or "suspended""#, r#""active""#, "Whether it may get tokens."),
+    ],
+};
+
 static ALL: &[&Section] =
     &[&ROOT, &ADMIN, &ENVIRONMENTS, &ENVIRONMENT, &REMINDERS, &AUDIT, &LIMITS, &ROUTE, &SCOPES, &PLAN];
 

@@ -4,6 +4,7 @@
 mod keys;
 mod quantity;
 mod read;
+mod register;
 mod shown;
 mod table;
 
@@ -19,6 +20,7 @@ use fuuffy_gateway::{Upstream, UpstreamProtocol};
 use ipnet::IpNet;
 
 pub use keys::reference;
+pub use register::{Registered, Standing, read_register, write_register};
 
 /// A whole configuration, resolved: every default filled in, every value checked.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -166,6 +168,8 @@ pub struct Mistake {
 pub struct Mistakes {
     file: String,
     mistakes: Vec<Mistake>,
+    /// What did not happen because of them.
+    not_done: &'static str,
 }
 
 impl Mistakes {
@@ -185,8 +189,8 @@ impl fmt::Display for Mistakes {
             }
         }
         match self.mistakes.len() {
-            1 => write!(f, "1 mistake; nothing was started"),
-            count => write!(f, "{count} mistakes; nothing was started"),
+            1 => write!(f, "1 mistake; nothing was {}", self.not_done),
+            count => write!(f, "{count} mistakes; nothing was {}", self.not_done),
         }
     }
 }
@@ -203,12 +207,16 @@ pub fn load(path: &Path, read: impl FnOnce(&Path) -> io::Result<String>) -> Resu
         Ok(text) => text,
         Err(error) => {
             let words = format!("cannot be read: {error}");
-            return Err(Mistakes { file, mistakes: vec![Mistake { place: None, words }] });
+            return Err(Mistakes { file, mistakes: vec![Mistake { place: None, words }], not_done: "started" });
         }
     };
     // A path that cannot be made absolute is used as it is.
     let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
-    parse(&text, path.parent().unwrap_or(Path::new(""))).map_err(|mistakes| Mistakes { file, mistakes })
+    parse(&text, path.parent().unwrap_or(Path::new(""))).map_err(|mistakes| Mistakes {
+        file,
+        mistakes,
+        not_done: "started",
+    })
 }
 
 /// Resolves the text of a configuration; relative paths in it start from `folder`.

@@ -1,5 +1,6 @@
 //! What operators type, and what they get to read: a command is one call of the operators' API, or a few.
 
+mod apply;
 mod audit;
 mod backup;
 mod clients;
@@ -9,6 +10,7 @@ mod secrets;
 mod tokens;
 mod transport;
 
+pub use apply::{ApplyArgs, ExportArgs, apply, export};
 pub use audit::{AuditArgs, audit};
 pub use backup::{BackupArgs, RestoreArgs, backup, restore};
 pub use clients::{ClientsArgs, clients};

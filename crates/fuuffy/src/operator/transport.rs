@@ -34,6 +34,8 @@ pub(super) enum Transport {
 pub(super) struct Answer {
     pub(super) status: StatusCode,
     pub(super) body: Value,
+    /// The state that a change must name, where there is one.
+    pub(super) etag: Option<String>,
 }
 
 impl Transport {
@@ -86,7 +88,8 @@ impl Transport {
             }
         };
         let body = serde_json::from_slice(&body).context("the answer is not JSON")?;
-        Ok(Answer { status: head.status, body })
+        let etag = head.headers.get(header::ETAG).and_then(|tag| tag.to_str().ok()).map(str::to_owned);
+        Ok(Answer { status: head.status, body, etag })
     }
 
     pub(super) async fn close(self) {

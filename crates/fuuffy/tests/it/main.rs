@@ -5,6 +5,7 @@
 
 mod agent;
 mod app;
+mod apply;
 mod audit;
 mod backup;
 mod clock;

@@ -127,6 +127,11 @@ impl<'a> Batch<'a> {
         pending.or_else(|| self.memory.directory.find(id)).filter(|client| client.status != ClientStatus::Deleted)
     }
 
+    /// Whether there is, or ever was, a client with this id.
+    pub(super) fn is_taken(&self, id: &ClientId) -> rusqlite::Result<bool> {
+        self.connection.prepare_cached("SELECT 1 FROM clients WHERE client_id = ?1")?.exists([id.as_str()])
+    }
+
     fn get(&self, slot: ClientSlot) -> Option<Arc<Client>> {
         self.changed.get(&slot).cloned().or_else(|| self.memory.directory.get(slot))
     }

@@ -199,6 +199,10 @@ impl Store for EmbeddedStore {
     fn create_client(&self, cause: Cause, new: NewClient, once: Option<Once>) -> Deed<Creation> {
         self.submit(move |batch| {
             batch.check_key(new.secret.digest.key)?;
+            let is_before = once.as_ref().map(|once| batch.answered(&once.key)).transpose()?.flatten().is_some();
+            if !is_before && batch.is_taken(&new.id)? {
+                return Ok(Creation::Taken);
+            }
             let Some(once) = once else {
                 return batch.insert_client(&cause, new).map(Creation::Done);
             };

@@ -145,7 +145,7 @@ fn identity(folder: &Path) -> anyhow::Result<(u64, u64)> {
 }
 
 /// A new file that its owner alone can read.
-fn private(path: &Path) -> anyhow::Result<File> {
+pub(super) fn private(path: &Path) -> anyhow::Result<File> {
     let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
     file.with_context(|| format!("{} cannot be made", path.display()))
 }

@@ -1,0 +1,317 @@
+//! `fuuffy export` and `fuuffy apply`: the registered clients of an environment as one file, and a file made true
+//! by the same deeds as every other change.
+
+mod difference;
+
+use std::fs::File;
+use std::io::Write;
+use std::path::PathBuf;
+
+use anyhow::{Context as _, bail};
+use clap::Args;
+use fuuffy_domain::{ClientId, EnvironmentName, Lifetime, PlanName, ScopeSet};
+use http::Method;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::backup::private;
+use super::desk::{Desk, configuration};
+use super::{Common, InEnvironment, PER_PAGE, Why, environment_config, segment};
+use crate::config::{Config, EnvironmentConfig, Registered, Standing, read_register, write_register};
+use difference::{Difference, Step, differing, members};
+
+/// `fuuffy export`
+#[derive(Debug, Args)]
+pub struct ExportArgs {
+    #[command(flatten)]
+    common: Common,
+    #[command(flatten)]
+    place: InEnvironment,
+}
+
+/// `fuuffy apply`
+#[derive(Debug, Args)]
+pub struct ApplyArgs {
+    /// What fuuffy export wrote, or somebody in its manner.
+    file: PathBuf,
+    #[command(flatten)]
+    common: Common,
+    #[command(flatten)]
+    place: InEnvironment,
+    /// Tell what differs, and change nothing.
+    #[arg(long)]
+    dry_run: bool,
+    /// With --dry-run, end with status 3 where something differs.
+    #[arg(long, requires = "dry_run")]
+    exit_code: bool,
+    /// Delete the clients that are not in the file.
+    #[arg(long)]
+    prune: bool,
+    /// Where the first secrets of new clients go: a file to make, which its owner alone can read.
+    #[arg(long, value_name = "FILE")]
+    secrets_to: Option<PathBuf>,
+    #[command(flatten)]
+    why: Why,
+}
+
+/// The status of a dry run that found something.
+const DIFFERS: u8 = 3;
+
+/// A client as the operators' API shows it.
+#[derive(Deserialize)]
+struct Shown {
+    client_id: ClientId,
+    name: String,
+    status: String,
+    scope: String,
+    plan: PlanName,
+    token_lifetime: Option<Lifetime>,
+    may_rotate: bool,
+}
+
+/// Writes the clients of an environment down.
+///
+/// # Errors
+/// The server or the data directory could not be reached, or writing failed.
+pub async fn export(args: ExportArgs, out: &mut dyn Write, err: &mut dyn Write) -> anyhow::Result<u8> {
+    let environment = args.place.environment;
+    let (config, _) = match settings(&args.common, environment, err)? {
+        Ok(settings) => settings,
+        Err(status) => return Ok(status),
+    };
+    let desk = Desk::open(&config).await?;
+    let clients = known(&desk, environment).await;
+    desk.close().await;
+    let clients = clients?;
+    if args.common.json {
+        let shown = clients.iter().map(|client| {
+            let mut shown = serde_json::Map::new();
+            shown.insert("client_id".to_owned(), json!(client.client_id));
+            shown.append(&mut members(client));
+            shown
+        });
+        writeln!(out, "{}", json!({"environment": environment, "clients": shown.collect::<Vec<_>>()}))?;
+    } else {
+        write!(out, "{}", write_register(environment, &clients))?;
+    }
+    Ok(0)
+}
+
+/// Makes the clients of an environment as a file says.
+///
+/// # Errors
+/// The server or the data directory could not be reached, a step was refused, or writing failed.
+pub async fn apply(args: ApplyArgs, out: &mut dyn Write, err: &mut dyn Write) -> anyhow::Result<u8> {
+    let environment = args.place.environment;
+    let (config, of_environment) = match settings(&args.common, environment, err)? {
+        Ok(settings) => settings,
+        Err(status) => return Ok(status),
+    };
+    let wanted = match read_register(&args.file, |path| std::fs::read_to_string(path), &config, &of_environment) {
+        Ok(wanted) => wanted,
+        Err(mistakes) => {
+            writeln!(err, "{mistakes}")?;
+            return Ok(2);
+        }
+    };
+    let desk = Desk::open(&config).await?;
+    let outcome = make_true(&desk, &args, wanted, out, err).await;
+    desk.close().await;
+    outcome
+}
+
+async fn make_true(
+    desk: &Desk,
+    args: &ApplyArgs,
+    wanted: Vec<Registered>,
+    out: &mut dyn Write,
+    err: &mut dyn Write,
+) -> anyhow::Result<u8> {
+    let environment = args.place.environment;
+    let difference = Difference::between(known(desk, environment).await?, wanted, args.prune);
+    if !args.common.json {
+        for step in &difference.steps {
+            writeln!(out, "{step}")?;
+        }
+    }
+    for kept in &difference.kept {
+        writeln!(err, "{kept} is not in the file and is left alone; --prune deletes it")?;
+    }
+    let is_same = difference.steps.is_empty();
+    if args.dry_run || is_same {
+        return report(args, &difference, &[], out, err).map(|()| if args.exit_code && !is_same { DIFFERS } else { 0 });
+    }
+    let mut round = Round { desk, environment, why: args.why.why.as_deref(), secrets: Secrets::open(args)? };
+    for (done, step) in difference.steps.iter().enumerate() {
+        let all = difference.steps.len();
+        let stopped =
+            || format!("stopped at {} after {done} of {all} changes, which stay done", step.client().client_id);
+        round.take(step, out).await.with_context(stopped)?;
+    }
+    report(args, &difference, &round.secrets.shown, out, err)?;
+    Ok(0)
+}
+
+fn report(
+    args: &ApplyArgs,
+    difference: &Difference,
+    secrets: &[Value],
+    out: &mut dyn Write,
+    err: &mut dyn Write,
+) -> anyhow::Result<()> {
+    if args.common.json {
+        let steps: Vec<Value> = difference.steps.iter().map(Step::to_json).collect();
+        let applied = !args.dry_run;
+        let (unchanged, left_alone) = (difference.unchanged, &difference.kept);
+        let report = json!({
+            "applied": applied,
+            "steps": steps,
+            "unchanged": unchanged,
+            "left_alone": left_alone,
+            "secrets": secrets,
+        });
+        writeln!(out, "{report}")?;
+    }
+    let words = match (difference.steps.is_empty(), args.dry_run) {
+        (true, _) => "Nothing to change: ",
+        (false, true) => "Nothing was changed yet: ",
+        (false, false) => "Done: ",
+    };
+    writeln!(err, "{words}{}", difference.summary())?;
+    Ok(())
+}
+
+/// Where the secrets of new clients go.
+struct Secrets {
+    file: Option<File>,
+    as_json: bool,
+    /// Those that the report will have.
+    shown: Vec<Value>,
+}
+
+impl Secrets {
+    /// The file is there before there is anything to lose.
+    fn open(args: &ApplyArgs) -> anyhow::Result<Self> {
+        let file = args.secrets_to.as_deref().map(private).transpose()?;
+        Ok(Self { file, as_json: args.common.json, shown: Vec::new() })
+    }
+
+    fn keep(&mut self, created: &Value, out: &mut dyn Write) -> anyhow::Result<()> {
+        if let Some(file) = &mut self.file {
+            writeln!(file, "{created}")?;
+            file.sync_all()
+                .context("the secret of a new client could not be kept; add another by fuuffy secrets add")?;
+        } else if self.as_json {
+            self.shown.push(created.clone());
+        } else {
+            let word = |member: &str| created[member].as_str().unwrap_or_default();
+            writeln!(out, "{} client_secret {}", word("client_id"), word("client_secret"))?;
+        }
+        Ok(())
+    }
+}
+
+/// The steps of one file on their way.
+struct Round<'a> {
+    desk: &'a Desk,
+    environment: EnvironmentName,
+    why: Option<&'a str>,
+    secrets: Secrets,
+}
+
+impl Round<'_> {
+    async fn take(&mut self, step: &Step, out: &mut dyn Write) -> anyhow::Result<()> {
+        let path = of_client(self.environment, &step.client().client_id);
+        match step {
+            Step::Create(client) => {
+                let mut body = members(client);
+                body.remove("status");
+                body.insert("client_id".to_owned(), json!(client.client_id));
+                let all = format!("/admin/v1/{}/clients", self.environment);
+                let created = self.desk.call(Method::POST, &all, Some(&body.into()), (self.why, None)).await?;
+                self.secrets.keep(&created.body["data"], out)?;
+                if client.status == Standing::Suspended {
+                    self.desk.call(Method::POST, &format!("{path}/suspend"), None, (self.why, None)).await?;
+                }
+            }
+            Step::Change { from, to } => {
+                let mut seen = self.seen(&path, from).await?;
+                let (_, mut patch) = differing(from, to);
+                let status = patch.remove("status");
+                if !patch.is_empty() {
+                    let (body, on) = (patch.into(), (self.why, seen.as_deref()));
+                    seen = self.desk.call(Method::PATCH, &path, Some(&body), on).await?.etag;
+                }
+                if status.is_some() {
+                    let deed = if to.status == Standing::Active { "resume" } else { "suspend" };
+                    let path = format!("{path}/{deed}");
+                    self.desk.call(Method::POST, &path, None, (self.why, seen.as_deref())).await?;
+                }
+            }
+            Step::Delete(client) => {
+                let seen = self.seen(&path, client).await?;
+                self.desk.call(Method::DELETE, &path, None, (self.why, seen.as_deref())).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The state in which a client is still as it was listed.
+    async fn seen(&self, path: &str, listed: &Registered) -> anyhow::Result<Option<String>> {
+        let answer = self.desk.call(Method::GET, path, None, (None, None)).await?;
+        if registered(answer.body["data"].clone())? != *listed {
+            bail!("it was changed meanwhile; run the command once more");
+        }
+        Ok(answer.etag)
+    }
+}
+
+/// Everybody who is registered.
+async fn known(desk: &Desk, environment: EnvironmentName) -> anyhow::Result<Vec<Registered>> {
+    let mut known = Vec::new();
+    for page in 1.. {
+        let path = format!("/admin/v1/{environment}/clients?page={page}&per_page={PER_PAGE}");
+        let mut answer = desk.call(Method::GET, &path, None, (None, None)).await?;
+        for shown in answer.body["data"].as_array_mut().context("the list of clients is none")? {
+            known.push(registered(shown.take())?);
+        }
+        if page >= answer.body["pagination"]["total_pages"].as_u64().unwrap_or(0) {
+            break;
+        }
+    }
+    Ok(known)
+}
+
+fn registered(shown: Value) -> anyhow::Result<Registered> {
+    let shown: Shown = serde_json::from_value(shown).context("a client is not shown as expected")?;
+    Ok(Registered {
+        client_id: shown.client_id,
+        name: shown.name,
+        scope: ScopeSet::parse(&shown.scope)?,
+        plan: shown.plan,
+        token_lifetime: shown.token_lifetime,
+        may_rotate: shown.may_rotate,
+        status: if shown.status == "suspended" { Standing::Suspended } else { Standing::Active },
+    })
+}
+
+fn of_client(environment: EnvironmentName, client: &ClientId) -> String {
+    format!("/admin/v1/{environment}/clients/{}", segment(client.as_str()))
+}
+
+/// The configuration and its part for the environment, or the status to end with.
+fn settings(
+    common: &Common,
+    environment: EnvironmentName,
+    err: &mut dyn Write,
+) -> anyhow::Result<Result<(Config, EnvironmentConfig), u8>> {
+    let config = match configuration(&common.config, err)? {
+        Ok(config) => config,
+        Err(status) => return Ok(Err(status)),
+    };
+    let Some(of_environment) = environment_config(&config, environment).cloned() else {
+        writeln!(err, "{}: there is no [environments.{environment}]", common.config.display())?;
+        return Ok(Err(2));
+    };
+    Ok(Ok((config, of_environment)))
+}
