@@ -11,7 +11,8 @@ use crate::causes;
 use crate::demo::{self, DemoArgs};
 use crate::integrator::{self, DoctorArgs, DrillArgs, RequestArgs, TokenArgs};
 use crate::operator::{
-    self, ApplyArgs, AuditArgs, BackupArgs, ClientsArgs, ExportArgs, KeysArgs, RestoreArgs, SecretsArgs, TokensArgs,
+    self, ApplyArgs, AuditArgs, BackupArgs, ClientsArgs, ExportArgs, KeysArgs, MigrateArgs, RestoreArgs, SecretsArgs,
+    TokensArgs,
 };
 use crate::serve::{self, CheckArgs, ServeArgs};
 use crate::telemetry;
@@ -53,6 +54,8 @@ enum Command {
     Backup(BackupArgs),
     /// Put a backup in the place of the data directory, while nobody serves.
     Restore(RestoreArgs),
+    /// Bring the stores to this version's form, with a copy of each as it was.
+    Migrate(MigrateArgs),
     /// Print an access token, fetched or cached.
     Token(TokenArgs),
     /// Send a request to the API, with a token.
@@ -144,6 +147,10 @@ async fn run(command: Command, out: &mut dyn Write, err: &mut dyn Write) -> anyh
         Command::Restore(args) => {
             telemetry::start_at("error");
             operator::restore(args, out, err).await
+        }
+        Command::Migrate(args) => {
+            telemetry::start_at("warn");
+            operator::migrate(args, out, err).await
         }
         Command::Token(args) => {
             telemetry::start_at(OF_INTEGRATORS);

@@ -6,6 +6,7 @@ mod backup;
 mod clients;
 mod desk;
 mod keys;
+mod migrate;
 mod secrets;
 mod tokens;
 mod transport;
@@ -15,6 +16,7 @@ pub use audit::{AuditArgs, audit};
 pub use backup::{BackupArgs, RestoreArgs, backup, restore};
 pub use clients::{ClientsArgs, clients};
 pub use keys::{KeysArgs, keys};
+pub use migrate::{MigrateArgs, migrate};
 pub use secrets::{SecretsArgs, secrets};
 pub use tokens::{TokensArgs, tokens};
 

@@ -30,6 +30,7 @@ mod keys;
 mod kills;
 mod leaks;
 mod lifecycle;
+mod migrate;
 mod own_secrets;
 mod revocation;
 mod secret_sources;

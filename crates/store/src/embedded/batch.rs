@@ -393,7 +393,7 @@ impl<'a> Batch<'a> {
         });
         self.issued_at.push(token.issued_at);
         let last = LastUse { at: token.issued_at, from: token.from, agent: token.agent.clone() };
-        let rekeyed = token.grant.rekeyed();
+        let rekeyed = token.grant.rekeyed().filter(|digest| !self.standing.closed_keys.contains(&digest.key));
         match self.uses.entry((granted_to.slot, token.grant.secret().clone())) {
             Entry::Vacant(place) => drop(place.insert(Use { count: 1, last, rekeyed })),
             Entry::Occupied(used) => {

@@ -89,3 +89,6 @@ fn read(connection: &Connection, now: Timestamp) -> rusqlite::Result<BTreeMap<Ke
     }
     Ok(needs)
 }
+
+#[cfg(test)]
+mod tests;

@@ -158,7 +158,7 @@ fn copy_private(from: &Path, to: &Path) -> anyhow::Result<()> {
 }
 
 /// What a directory has in it is on disk.
-fn sync(folder: &Path) -> anyhow::Result<()> {
+pub(super) fn sync(folder: &Path) -> anyhow::Result<()> {
     File::open(folder)?.sync_all().with_context(|| format!("{} cannot be written", folder.display()))
 }
 
