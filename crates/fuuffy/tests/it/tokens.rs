@@ -155,7 +155,7 @@ fn secrets_say_their_environment_and_bear_a_checksum() {
     }
 }
 
-/// The key file's current key can be changed; what older keys made still works.
+/// The key file's current key can be changed; what older keys made still works, and a secret that is used moves on.
 #[test]
 fn the_key_of_the_digests_can_be_changed() {
     let place = Place::new(&config(Upstream::friendly().address));
