@@ -133,7 +133,9 @@ impl Issuer {
                 Ok(Added { secret_id: id.to_string(), client_secret, expires_at })
             }
             Creation::TooMany => Err(Refusal::TooManySecrets),
-            Creation::Stale | Creation::Before(_) | Creation::NoClient => Err(refusal_of(&StoreError::Superseded)),
+            Creation::Stale | Creation::Before(_) | Creation::Taken | Creation::NoClient => {
+                Err(refusal_of(&StoreError::Superseded))
+            }
         }
     }
 

@@ -3,14 +3,14 @@
 use std::sync::Arc;
 
 use fuuffy_domain::{
-    Actor, Cause, Client, ClientId, Entropy as _, EnvironmentName, Keyring, Lifetime, PlanName, RequestId, ScopeSet,
-    SecretId, SeededEntropy,
+    Actor, AuditKeys, Cause, Client, ClientId, Entropy as _, EnvironmentName, Keyring, Lifetime, PlanName, RequestId,
+    ScopeSet, SecretId, SeededEntropy,
 };
 use fuuffy_protocol::ClientSecret;
 use zeroize::Zeroizing;
 
 use super::*;
-use crate::embedded::OpenOptions;
+use crate::embedded::{AuditOptions, OpenOptions};
 use crate::{Creation, NewClient, NewSecret, NewToken, Store as _, StoreError};
 
 const NOW: Timestamp = Timestamp::from_unix_millis(1_800_000_000_000);
@@ -22,7 +22,9 @@ fn master(newest: u32) -> Vec<(KeyId, Zeroizing<[u8; 32]>)> {
 fn open(folder: &tempfile::TempDir) -> EmbeddedStore {
     let path = folder.path().join("testing.sqlite3");
     let (environment, longest_lifetime) = (EnvironmentName::Testing, Lifetime::HOUR);
-    EmbeddedStore::open(OpenOptions { path, environment, longest_lifetime, now: NOW }).unwrap().0
+    let keys = AuditKeys::derive(environment, &[(KeyId(1), Zeroizing::new([9; 32]))]).unwrap();
+    let audit = AuditOptions { keys, retention: None };
+    EmbeddedStore::open(OpenOptions { path, environment, longest_lifetime, now: NOW, audit }).unwrap().0
 }
 
 fn cause() -> Cause {
