@@ -91,6 +91,12 @@ impl VerifiedToken {
     pub fn client(&self) -> &Arc<Client> {
         &self.client
     }
+
+    /// What it is good for.
+    #[must_use]
+    pub const fn scope(&self) -> &Arc<ScopeSet> {
+        &self.scope
+    }
 }
 
 impl Permit {

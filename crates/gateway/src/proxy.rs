@@ -5,11 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use fuuffy_domain::{
-    InvalidToken, Keyring, MatchedPath, Permit, RefusalCounts, RequestContext, RouteMatch, Stage, VerifiedToken,
-};
-use fuuffy_protocol::{AccessToken, Bearer, BodyShape, Refusal, RequestFault, TokenFault};
-use fuuffy_store::Store;
+use fuuffy_domain::{Keyring, MatchedPath, Permit, RefusalCounts, RequestContext, RouteMatch, Stage, VerifiedToken};
+use fuuffy_protocol::{Bearer, BodyShape, Refusal, RequestFault};
+use fuuffy_store::{Store, verify};
 use http::header::{self, HeaderMap, HeaderValue};
 use http::request::Parts;
 use http::{Method, Request, Response, StatusCode, Uri, Version};
@@ -184,20 +182,11 @@ impl Gateway {
     /// Whose request it is, by its token.
     pub(crate) fn caller(&self, context: &RequestContext, headers: &HeaderMap) -> Result<VerifiedToken, Refusal> {
         match Bearer::parse(headers)? {
-            Bearer::Unverified(token) => self.verify(context, &token),
+            Bearer::Unverified(token) => {
+                verify(&*self.store, &self.keyring, &token, context.now).map_err(Refusal::InvalidToken)
+            }
             Bearer::Missing => Err(Refusal::MissingToken),
         }
-    }
-
-    fn verify(&self, context: &RequestContext, token: &AccessToken) -> Result<VerifiedToken, Refusal> {
-        let unknown = Refusal::InvalidToken(TokenFault::Unknown);
-        let entry = self.keyring.token_digests(token).find_map(|digest| self.store.tokens().find(&digest));
-        let entry = entry.ok_or_else(|| unknown.clone())?;
-        let client = self.store.directory().get(entry.client).ok_or_else(|| unknown.clone())?;
-        entry.verify(client, context.now).map_err(|invalid| match invalid {
-            InvalidToken::Expired => Refusal::InvalidToken(TokenFault::Expired),
-            InvalidToken::Revoked => unknown,
-        })
     }
 }
 

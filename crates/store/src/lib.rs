@@ -13,6 +13,7 @@ mod directory;
 pub mod embedded;
 mod index;
 pub mod pepper;
+mod verify;
 
 pub use deeds::{
     Answered, AuditQuery, AuditRow, Changed, Conditions, Creation, Deed, ListedToken, NewClient, NewSecret, NewToken,
@@ -20,3 +21,4 @@ pub use deeds::{
 };
 pub use directory::Directory;
 pub use index::{IndexedToken, TokenIndex};
+pub use verify::verify;
