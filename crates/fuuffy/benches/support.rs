@@ -103,6 +103,10 @@ impl Store for Forgetful {
         self.0.revoke_token(cause, which)
     }
 
+    fn owner(&self, which: TokenName) -> Deed<Option<ClientSlot>> {
+        self.0.owner(which)
+    }
+
     fn note(&self, cause: Cause, event: AuditEvent) -> Deed<()> {
         self.0.note(cause, event)
     }

@@ -62,6 +62,9 @@ pub trait Store: Send + Sync + 'static {
     /// none that is still remembered.
     fn revoke_token(&self, cause: Cause, which: TokenName) -> Deed<Option<ListedToken>>;
 
+    /// Whose token it is; `None` as where it cannot be revoked.
+    fn owner(&self, which: TokenName) -> Deed<Option<ClientSlot>>;
+
     /// Records a token for a grant, and the use of the secret it was asked with, which is kept under the current
     /// key from then on.
     ///

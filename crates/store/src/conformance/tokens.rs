@@ -50,6 +50,8 @@ pub(super) async fn a_revoked_token_stays_revoked(backend: &dyn Backend) {
         store.issue_token(token).await.expect("a token");
     }
     let by_itself = TokenName::Digests(vec![[9; 16], digests[0]]);
+    assert_eq!(store.owner(by_itself.clone()).await.expect("done"), Some(client.slot));
+    assert_eq!(store.owner(TokenName::Digests(vec![[9; 16]])).await.expect("done"), None);
     for _ in 0..2 {
         let revoked = store.revoke_token(cause(), by_itself.clone()).await.expect("done").expect("the token");
         assert_eq!(revoked.client, client.slot, "revoking twice is revoking once");
@@ -67,6 +69,8 @@ pub(super) async fn a_revoked_token_stays_revoked(backend: &dyn Backend) {
     let store = backend.open();
     assert!(is_refused(&*store, &digests[0]) && !is_refused(&*store, &digests[1]), "after a restart, too");
     let number = TokenName::Number(listed.items[0].number);
+    assert_eq!(store.owner(number.clone()).await.expect("done"), Some(client.slot));
+    assert_eq!(store.owner(TokenName::Number(4_000_000)).await.expect("done"), None);
     store.revoke_token(cause(), number).await.expect("done").expect("the token");
     assert!(is_refused(&*store, &digests[1]));
     assert_eq!(audit(&*store).await.len(), 3, "a client and two revocations");

@@ -324,8 +324,8 @@ impl<'a> Batch<'a> {
         Ok(Some(self.keep(changed)))
     }
 
-    /// Revokes one token, found by memory or by its number.
-    pub(super) fn revoke_token(&mut self, cause: &Cause, which: &TokenName) -> Result<Option<ListedToken>, Fault> {
+    /// A token that is still remembered: its number, its digest, and what is known of it.
+    pub(super) fn known_token(&self, which: &TokenName) -> rusqlite::Result<Option<(i64, TokenDigest, TokenEntry)>> {
         let (number, digests) = match which {
             TokenName::Digests(digests) => (0, digests.clone()),
             TokenName::Number(number) => {
@@ -334,8 +334,12 @@ impl<'a> Batch<'a> {
                 (*number, digest.into_iter().collect())
             }
         };
-        let known = digests.iter().find_map(|digest| Some((*digest, self.memory.tokens.find(digest)?)));
-        let Some((digest, entry)) = known else {
+        Ok(digests.iter().find_map(|digest| Some((number, *digest, self.memory.tokens.find(digest)?))))
+    }
+
+    /// Revokes one token, found by memory or by its number.
+    pub(super) fn revoke_token(&mut self, cause: &Cause, which: &TokenName) -> Result<Option<ListedToken>, Fault> {
+        let Some((number, digest, entry)) = self.known_token(which)? else {
             return Ok(None);
         };
         let Some(client) = self.get(entry.client) else {

@@ -277,6 +277,10 @@ impl Store for EmbeddedStore {
         self.submit_revocation(move |batch| batch.revoke_token(&cause, &which))
     }
 
+    fn owner(&self, which: TokenName) -> Deed<Option<ClientSlot>> {
+        self.submit(move |batch| Ok(batch.known_token(&which)?.map(|(_, _, entry)| entry.client)))
+    }
+
     fn note(&self, cause: Cause, event: AuditEvent) -> Deed<()> {
         self.submit(move |batch| Ok(batch.audit(&cause, &event)?))
     }
