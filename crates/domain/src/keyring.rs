@@ -52,6 +52,16 @@ struct DerivedKeys {
     id: KeyId,
     secrets: Hmac<Sha256>,
     tokens: Hmac<Sha256>,
+    answers: Hmac<Sha256>,
+}
+
+/// What an answer that is kept for an idempotency key is found by, and what it is sealed with. Both follow
+/// from the key itself, which is kept nowhere.
+pub struct AnswerKey {
+    /// What it is found by.
+    pub name: [u8; 32],
+    /// What it is sealed with.
+    pub seal: Zeroizing<[u8; 32]>,
 }
 
 /// Keys that cannot make a keyring.
@@ -145,6 +155,19 @@ impl Keyring {
         let keys = self.keys.load();
         (0..keys.len()).map(move |place| keys[place].token(token))
     }
+
+    /// The keys of an answer to `who`, who said the idempotency key `said`, under every key, the current one
+    /// first. Neither the name nor the seal can be made without `said`.
+    pub fn answer_keys(&self, who: &str, said: &str) -> impl Iterator<Item = AnswerKey> {
+        let keys = self.keys.load();
+        (0..keys.len()).map(move |place| {
+            let of = |purpose: &str| -> [u8; 32] {
+                // No part has the byte that parts them.
+                keys[place].answers.clone().chain_update([purpose, who, said].join("\n")).finalize().into_bytes().into()
+            };
+            AnswerKey { name: of("name"), seal: Zeroizing::new(of("seal")) }
+        })
+    }
 }
 
 impl DerivedKeys {
@@ -188,7 +211,8 @@ fn derived(
                 Zeroizing::new(<[u8; 32]>::from(mac(key.as_slice()).chain_update(label).finalize().into_bytes()));
             mac(bytes.as_slice())
         };
-        keys.push(DerivedKeys { id: *id, secrets: derived("secrets"), tokens: derived("tokens") });
+        let [secrets, tokens, answers] = ["secrets", "tokens", "answers"].map(derived);
+        keys.push(DerivedKeys { id: *id, secrets, tokens, answers });
     }
     Ok(keys)
 }

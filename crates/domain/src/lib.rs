@@ -37,7 +37,7 @@ pub use environment::EnvironmentName;
 pub use fuuffy_protocol::ScopeSet;
 pub use grant::{ApprovedGrant, GrantRefusal};
 pub use ids::{ClientId, ClientSlot, IdFault, KeyId, PlanName, RequestId, SecretId};
-pub use keyring::{Keyring, KeyringFault, SecretDigest, TokenDigest, key_fingerprint};
+pub use keyring::{AnswerKey, Keyring, KeyringFault, SecretDigest, TokenDigest, key_fingerprint};
 pub use limit::{Limit, LimitFault, LimitState, Plan, Standing, Verdict};
 pub use permit::{InvalidToken, Permit, PermitRefusal, TokenEntry, VerifiedToken};
 pub use random::{Entropy, NoEntropy, SeededEntropy};

@@ -69,3 +69,24 @@ fn a_fingerprint_tells_keys_apart() {
     assert_ne!(one, two);
     assert_eq!(one, key_fingerprint(&Zeroizing::new([1; 32])));
 }
+
+/// Neither the environment, nor who said the key, nor the key itself can be left out.
+#[test]
+fn an_answer_is_found_and_opened_by_what_was_said_alone() {
+    let keys = |environment, who, said| {
+        let keys: Vec<_> = ring(environment).answer_keys(who, said).map(|key| (key.name, *key.seal)).collect();
+        assert_eq!(keys.len(), 2, "one for each key of the ring");
+        keys[0]
+    };
+    let (testing, production) = (EnvironmentName::Testing, EnvironmentName::Production);
+    let first = keys(testing, "operator a", "order-7");
+    assert_ne!(first.0, first.1, "what it is found by opens nothing");
+    assert_eq!(first, keys(testing, "operator a", "order-7"));
+    for other in [
+        keys(production, "operator a", "order-7"),
+        keys(testing, "operator b", "order-7"),
+        keys(testing, "operator a", "order-8"),
+    ] {
+        assert!(first.0 != other.0 && first.1 != other.1);
+    }
+}
