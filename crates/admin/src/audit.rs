@@ -4,26 +4,38 @@ use fuuffy_domain::ClientId;
 use fuuffy_store::{AuditQuery, AuditRow, Part, PartOf};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
+use utoipa::{IntoParams, ToSchema};
 
 use crate::deed::{DeedError, Environment};
 
 /// Which records.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Wanted {
+    /// About this client alone.
+    #[param(pattern = r"^[A-Za-z0-9_-]{1,64}$")]
     client_id: Option<String>,
     /// Kinds of deeds, with commas between them.
     deed: Option<String>,
+    /// From 1.
     #[serde(default = "crate::api::first")]
+    #[param(value_type = Option<u64>, minimum = 1, maximum = 9007199254740991_u64)]
     pub(crate) page: usize,
+    /// Up to 100.
     #[serde(default = "crate::api::twenty")]
+    #[param(value_type = Option<u64>, minimum = 1, maximum = 100)]
     pub(crate) per_page: usize,
 }
 
 /// A record with its link of the chain.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = AuditRecord)]
 pub(crate) struct Shown {
+    /// The text that is hashed.
+    #[schema(value_type = Object)]
     record: Box<RawValue>,
+    /// SHA-256, in hexadecimal.
     hash: String,
 }
 
@@ -35,10 +47,16 @@ impl Shown {
     }
 }
 
+/// A checkpoint, as it is kept.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Checkpoint, value_type = Object)]
+#[serde(transparent)]
+pub(crate) struct Signed(Box<RawValue>);
+
 /// Signs the log as it stands.
-pub(crate) async fn sign(environment: &Environment) -> Result<Box<RawValue>, DeedError> {
+pub(crate) async fn sign(environment: &Environment) -> Result<Signed, DeedError> {
     let checkpoint = environment.store.checkpoint(environment.clock.now()).await?;
-    RawValue::from_string(checkpoint.to_line()).map_err(|_| DeedError::NotFound("checkpoint"))
+    RawValue::from_string(checkpoint.to_line()).map(Signed).map_err(|_| DeedError::NotFound("checkpoint"))
 }
 
 /// A part of the records, newest first.

@@ -8,37 +8,68 @@ use fuuffy_domain::{
 };
 use fuuffy_store::{Changed, Creation, NewClient, Part, PartOf};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 use zeroize::Zeroizing;
 
 use crate::deed::{DeedError, Environment, client_id};
+use crate::once::{Made, OnceOnly};
+use crate::roles::{self, Target};
 
 /// The longest name of a client, in characters.
 const LONGEST_NAME: usize = 100;
 
 /// A client to make.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
+#[schema(as = NewClient)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Create {
     /// The local administrator's alone to choose; otherwise a new one is made.
-    client_id: Option<String>,
-    name: String,
-    scope: Option<String>,
-    plan: Option<String>,
-    token_lifetime: Option<String>,
+    #[schema(ignore)]
+    pub(crate) client_id: Option<String>,
+    /// What people call it.
+    #[schema(
+        min_length = 1,
+        max_length = 100,
+        pattern = r"^[^\u0000-\u001f\u007f-\u009f]*[^\u0000-\u0020\u007f-\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000][^\u0000-\u001f\u007f-\u009f]*$"
+    )]
+    pub(crate) name: String,
+    /// All that it may be granted. Scopes of operators ask for `admin:operators:write` besides.
+    #[schema(max_length = 2048, pattern = r"^([!#-\[\]-~]+( [!#-\[\]-~]+)*)?$")]
+    pub(crate) scope: Option<String>,
+    /// A plan of the configuration; `standard` unless given.
+    #[schema(pattern = r"^[A-Za-z0-9_-]{1,64}$")]
+    pub(crate) plan: Option<String>,
+    /// A life for its tokens, no longer than the environment's.
+    #[schema(pattern = r"^[0-9]{1,6}[smhd]$", example = "15m")]
+    pub(crate) token_lifetime: Option<String>,
+    /// Whether it may rotate its own secrets.
     #[serde(default)]
-    may_rotate: bool,
+    pub(crate) may_rotate: bool,
 }
 
 /// What to change of a client; a member that is not there stays.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
+#[schema(as = ClientPatch)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Patch {
+    /// What people call it.
+    #[schema(
+        min_length = 1,
+        max_length = 100,
+        pattern = r"^[^\u0000-\u001f\u007f-\u009f]*[^\u0000-\u0020\u007f-\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000][^\u0000-\u001f\u007f-\u009f]*$"
+    )]
     name: Option<String>,
+    /// All that it may be granted. Taking a scope away revokes its tokens.
+    #[schema(max_length = 2048, pattern = r"^([!#-\[\]-~]+( [!#-\[\]-~]+)*)?$")]
     scope: Option<String>,
+    /// A plan of the configuration.
+    #[schema(pattern = r"^[A-Za-z0-9_-]{1,64}$")]
     plan: Option<String>,
-    /// `null` for the environment's own.
+    /// A life for its tokens; `null` for the environment's own.
     #[serde(default, deserialize_with = "present")]
+    #[schema(value_type = Option<String>, pattern = r"^[0-9]{1,6}[smhd]$", example = "15m")]
     token_lifetime: Option<Option<String>>,
+    /// Whether it may rotate its own secrets.
     may_rotate: Option<bool>,
 }
 
@@ -48,25 +79,34 @@ fn present<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<O
 }
 
 /// A client just made. Its secret is shown here and never again.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = CreatedClient)]
 pub(crate) struct Created {
     client_id: String,
+    #[schema(value_type = String)]
     client_secret: Zeroizing<String>,
+    #[schema(value_type = String)]
     environment: EnvironmentName,
     name: String,
 }
 
 /// A client, for operators.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = Client)]
 pub(crate) struct Shown {
     client_id: String,
+    #[schema(value_type = String)]
     environment: EnvironmentName,
     name: String,
+    /// `active`, `suspended`, or `deleted` in the answer to its deletion.
+    #[schema(value_type = String)]
     status: ClientStatus,
     scope: String,
     plan: String,
+    #[schema(required = true)]
     token_lifetime: Option<String>,
     may_rotate: bool,
+    #[schema(value_type = String, format = DateTime)]
     created_at: Timestamp,
     live_secrets: usize,
     /// Goes with the answer as its `ETag`.
@@ -92,7 +132,17 @@ impl Shown {
     }
 }
 
-pub(crate) async fn create(environment: &Environment, cause: Cause, wanted: Create) -> Result<Created, DeedError> {
+pub(crate) async fn create(
+    environment: &Environment,
+    cause: Cause,
+    wanted: Create,
+    once: Option<&OnceOnly>,
+) -> Result<Made<Created>, DeedError> {
+    if let Some(once) = once
+        && let Some(kept) = once.before(environment).await?
+    {
+        return Ok(Made::Before(kept));
+    }
     let name = checked_name(&wanted.name)?;
     let scopes = checked_scope(wanted.scope.as_deref().unwrap_or_default())?;
     let plan = checked_plan(environment, wanted.plan.as_deref().unwrap_or("standard"))?;
@@ -101,21 +151,23 @@ pub(crate) async fn create(environment: &Environment, cause: Cause, wanted: Crea
     let id = chosen_id(&cause.actor, wanted.client_id.as_deref())?;
     let id = id.map_or_else(|| environment.new_client_id(), Ok)?;
     let (clear, secret) = environment.new_secret(None)?;
-    let new = NewClient { id, name, scopes, plan, token_lifetime, may_rotate: wanted.may_rotate, secret };
-    let client = match environment.store.create_client(cause, new, None).await? {
-        Creation::Done(client) => client,
-        Creation::Taken => return Err(DeedError::Taken),
-        Creation::Before(_) | Creation::Stale | Creation::TooMany | Creation::NoClient => {
-            return Err(DeedError::NotFound("client"));
-        }
-    };
-    tracing::info!(environment = %environment.name, client_id = %client.id, "A client was made");
-    Ok(Created {
-        client_id: client.id.to_string(),
+    let created = Created {
+        client_id: id.to_string(),
         client_secret: Zeroizing::new(clear.reveal().to_owned()),
         environment: environment.name,
-        name: client.name.clone(),
-    })
+        name: name.clone(),
+    };
+    let new = NewClient { id, name, scopes, plan, token_lifetime, may_rotate: wanted.may_rotate, secret };
+    let keep = once.map(|once| once.keep(environment, Some(Revision(0)), &created)).transpose()?;
+    match (environment.store.create_client(cause, new, keep).await?, once) {
+        (Creation::Done(client), _) => {
+            tracing::info!(environment = %environment.name, client_id = %client.id, "A client was made");
+            Ok(Made::Now(created, client.revision))
+        }
+        (Creation::Before(answered), Some(once)) => once.open(&answered).map(Made::Before),
+        (Creation::Taken, _) => Err(DeedError::Taken),
+        _ => Err(DeedError::NotFound("client")),
+    }
 }
 
 /// A part of all clients, oldest first.
@@ -132,8 +184,7 @@ pub(crate) fn show(environment: &Environment, id: &str) -> Result<Shown, DeedErr
 pub(crate) async fn change(
     environment: &Environment,
     cause: Cause,
-    id: &str,
-    seen: Option<Revision>,
+    target: Target,
     change: ClientChange,
 ) -> Result<Shown, DeedError> {
     let what = match &change {
@@ -143,7 +194,7 @@ pub(crate) async fn change(
         ClientChange::RevokeTokens => "The tokens of a client were revoked",
         ClientChange::Patch(_) => "A client was changed",
     };
-    let changed = environment.store.change_client(cause, client_id(id)?, seen, change).await?;
+    let changed = environment.store.change_client(cause, target.client.id.clone(), target.seen, change).await?;
     let client = match changed {
         Changed::Done(client) => client,
         Changed::Stale => return Err(DeedError::Stale),
@@ -183,8 +234,13 @@ fn chosen_id(actor: &Actor, wanted: Option<&str>) -> Result<Option<ClientId>, De
     Ok(Some(id))
 }
 
-fn checked_scope(text: &str) -> Result<ScopeSet, DeedError> {
-    ScopeSet::parse(text).map_err(|fault| DeedError::Invalid(format!("scope: {fault}")))
+pub(crate) fn checked_scope(text: &str) -> Result<ScopeSet, DeedError> {
+    let scopes = ScopeSet::parse(text).map_err(|fault| DeedError::Invalid(format!("scope: {fault}")))?;
+    if scopes.iter().any(roles::is_unknown) {
+        let known = roles::SCOPES.join(", ");
+        return Err(DeedError::Invalid(format!("scope: those that begin with admin: are {known}")));
+    }
+    Ok(scopes)
 }
 
 fn checked_name(name: &str) -> Result<String, DeedError> {

@@ -10,6 +10,9 @@ use fuuffy_protocol::ClientSecret;
 use fuuffy_store::{NewSecret, Store, StoreError};
 use thiserror::Error;
 
+use crate::configuration::Configured;
+use crate::refusals::Refusals;
+
 /// One environment, as far as operators' deeds reach.
 #[derive(Clone)]
 pub struct Environment {
@@ -29,6 +32,10 @@ pub struct Environment {
     pub clock: Arc<dyn Clock>,
     /// Where ids and secrets come from.
     pub entropy: Arc<dyn Entropy>,
+    /// The routes and plans that are in force.
+    pub configured: Arc<dyn Fn() -> Configured + Send + Sync>,
+    /// What operators were refused lately.
+    pub refusals: Arc<Refusals>,
 }
 
 /// Why a deed was not done.
@@ -49,6 +56,15 @@ pub enum DeedError {
     /// The client has three live secrets already.
     #[error("the client has three live secrets")]
     TooManySecrets,
+    /// Whoever asks lacks this scope.
+    #[error("it takes the scope {0}")]
+    Forbidden(&'static str),
+    /// Another creation was asked for under the same idempotency key.
+    #[error("the idempotency key stands for another request")]
+    KeyReused,
+    /// What was answered for an idempotency key cannot be read any more.
+    #[error("the answer that was kept for this idempotency key cannot be read; use another key")]
+    Unreadable,
     /// The system's random generator failed.
     #[error(transparent)]
     Entropy(#[from] NoEntropy),
@@ -60,9 +76,14 @@ pub enum DeedError {
 impl Environment {
     /// What the audit log will say of a deed that is asked for now.
     pub(crate) fn cause(&self, actor: Actor, from: Option<IpAddr>, why: Option<String>) -> Result<Cause, DeedError> {
-        let (at, mut random) = (self.clock.now(), [0; 10]);
+        let request = self.new_request_id()?;
+        Ok(Cause { actor, from, request, at: self.clock.now(), why })
+    }
+
+    pub(crate) fn new_request_id(&self) -> Result<RequestId, DeedError> {
+        let mut random = [0; 10];
         self.entropy.fill(&mut random)?;
-        Ok(Cause { actor, from, request: RequestId::generate(at, random), at, why })
+        Ok(RequestId::generate(self.clock.now(), random))
     }
 
     pub(crate) fn new_client_id(&self) -> Result<ClientId, DeedError> {

@@ -1,15 +1,23 @@
-//! What operators do, written once: clients, their secrets and tokens, and the audit log. [`router`] shows it as a JSON API.
-//! Knows no listener, and nothing of how operators prove who they are.
+//! What operators do, written once: clients, their secrets and tokens, and the audit log. [`router`] shows it as a
+//! JSON API, which tells operators by their tokens, and allows what the table of deeds allows. Knows no listener.
 
 mod api;
 mod audit;
 mod clients;
+mod configuration;
 mod deed;
+mod once;
+mod operators;
+mod refusals;
 mod reminders;
+mod roles;
 mod secrets;
 mod tokens;
 
-pub use api::{Caller, router};
+pub use api::{Caller, Stranger, openapi, router};
+pub use configuration::Configured;
 pub use deed::{DeedError, Environment};
+pub use refusals::{Refusals, note_refusals};
 pub use reminders::{Reminder, due_reminders, reminded};
+pub use roles::{DEEDS, Deed, Kind, SCOPES};
 pub use secrets::retire_unused;

@@ -2,51 +2,69 @@
 
 use std::net::IpAddr;
 
-use fuuffy_domain::{Actor, Cause, Client, Lifetime, Retirement, Secret, SecretId, SecretStatus, Timestamp};
+use fuuffy_domain::{Actor, Cause, Client, Lifetime, Retirement, Revision, Secret, SecretId, SecretStatus, Timestamp};
 use fuuffy_store::{Changed, Conditions, Creation, SecretChange};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 use zeroize::Zeroizing;
 
 use crate::clients;
-use crate::deed::{DeedError, Environment, client_id};
+use crate::deed::{DeedError, Environment};
+use crate::once::{Made, OnceOnly};
+use crate::roles::Target;
 
 /// A secret to add.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[schema(as = NewSecret)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Add {
     /// RFC 3339; without one the secret works until it is retired.
+    #[schema(format = DateTime)]
     expires_at: Option<String>,
 }
 
 /// A secret just made: shown here and never again.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = AddedSecret)]
 pub(crate) struct Added {
     secret_id: String,
+    #[schema(value_type = String)]
     client_secret: Zeroizing<String>,
 }
 
 /// A secret, for operators.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = Secret)]
 pub(crate) struct Shown {
     secret_id: String,
+    #[schema(value_type = String, format = DateTime)]
     created_at: Timestamp,
+    #[schema(value_type = Option<String>, format = DateTime, required = true)]
     expires_at: Option<Timestamp>,
+    #[schema(value_type = Option<String>, format = DateTime, required = true)]
     last_used_at: Option<Timestamp>,
     use_count: u64,
+    #[schema(value_type = Option<String>, format = DateTime, required = true)]
     retired_at: Option<Timestamp>,
     /// When it was seen in a URL, if it was.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
     exposed_at: Option<Timestamp>,
 }
 
 /// All that is known of a secret.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = SecretInFull)]
 pub(crate) struct Detail {
     #[serde(flatten)]
     shown: Shown,
+    /// `live`, `pending`, `retiring`, `expired` or `retired`.
+    #[schema(value_type = String)]
     status: SecretStatus,
+    #[schema(value_type = Option<String>, required = true)]
     last_used_from: Option<IpAddr>,
     /// What used it last, by its `User-Agent`.
+    #[schema(required = true)]
     last_used_by: Option<String>,
     /// Whether it can be retired without anybody noticing, and why.
     safe_to_retire: bool,
@@ -86,46 +104,70 @@ impl Detail {
 pub(crate) async fn add(
     environment: &Environment,
     cause: Cause,
-    client: &str,
+    target: Target,
     wanted: Add,
-) -> Result<Added, DeedError> {
+    once: Option<&OnceOnly>,
+) -> Result<Made<Added>, DeedError> {
+    if let Some(once) = once
+        && let Some(kept) = once.before(environment).await?
+    {
+        return Ok(Made::Before(kept));
+    }
     let expires_at = wanted.expires_at.as_deref().map(|text| checked_expiry(environment, text)).transpose()?;
-    let id = client_id(client)?;
     let (clear, secret) = environment.new_secret(expires_at)?;
     let secret_id = secret.id.clone();
-    match environment.store.add_secret(cause, id, secret, Conditions::default()).await? {
-        Creation::Done(client) => {
+    let added = Added { secret_id: secret_id.to_string(), client_secret: Zeroizing::new(clear.reveal().to_owned()) };
+    // The state after it is known beforehand only where the state before it is asked for.
+    let after = target.seen.map(|seen| Revision(seen.0 + 1));
+    let keep = once.map(|once| once.keep(environment, after, &added)).transpose()?;
+    let on = Conditions { seen: target.seen, once: keep };
+    match (environment.store.add_secret(cause, target.client.id.clone(), secret, on).await?, once) {
+        (Creation::Done(client), _) => {
             tracing::info!(environment = %environment.name, client_id = %client.id, %secret_id, "A secret was added");
-            Ok(Added { secret_id: secret_id.to_string(), client_secret: Zeroizing::new(clear.reveal().to_owned()) })
+            Ok(Made::Now(added, client.revision))
         }
-        Creation::TooMany => Err(DeedError::TooManySecrets),
-        Creation::Stale | Creation::Before(_) => Err(DeedError::Stale),
-        Creation::NoClient | Creation::Taken => Err(DeedError::NotFound("client")),
+        (Creation::Before(answered), Some(once)) => once.open(&answered).map(Made::Before),
+        (Creation::TooMany, _) => Err(DeedError::TooManySecrets),
+        (Creation::Stale | Creation::Before(_), _) => Err(DeedError::Stale),
+        (Creation::NoClient | Creation::Taken, _) => Err(DeedError::NotFound("client")),
     }
 }
 
 /// All secrets of a client, oldest first, retired and expired ones included.
-pub(crate) fn list(environment: &Environment, client: &str) -> Result<Vec<Shown>, DeedError> {
-    Ok(clients::find(environment, client)?.secrets.iter().map(Shown::from).collect())
+pub(crate) fn list(environment: &Environment, client: &str) -> Result<(Vec<Shown>, Revision), DeedError> {
+    let client = clients::find(environment, client)?;
+    Ok((client.secrets.iter().map(Shown::from).collect(), client.revision))
 }
 
 /// The same, with all that is known of each.
-pub(crate) fn details(environment: &Environment, client: &str) -> Result<Vec<Detail>, DeedError> {
+pub(crate) fn details(environment: &Environment, client: &str) -> Result<(Vec<Detail>, Revision), DeedError> {
     let client = clients::find(environment, client)?;
-    Ok(client.secrets.iter().map(|secret| Detail::new(environment, &client, secret)).collect())
+    let details = client.secrets.iter().map(|secret| Detail::new(environment, &client, secret)).collect();
+    Ok((details, client.revision))
 }
 
-pub(crate) fn show(environment: &Environment, client: &str, secret: &str) -> Result<Detail, DeedError> {
+/// One of them, and the state of its client.
+pub(crate) fn show(environment: &Environment, client: &str, secret: &str) -> Result<(Detail, Revision), DeedError> {
     let client = clients::find(environment, client)?;
-    let secret = client.secrets.iter().find(|known| known.id.as_str() == secret);
-    secret.map(|secret| Detail::new(environment, &client, secret)).ok_or(DeedError::NotFound("secret"))
+    in_full(environment, &client, |known| known.id.as_str() == secret)
+}
+
+fn in_full(
+    environment: &Environment,
+    client: &Client,
+    is_it: impl Fn(&Secret) -> bool,
+) -> Result<(Detail, Revision), DeedError> {
+    let secret = client.secrets.iter().find(|secret| is_it(secret)).ok_or(DeedError::NotFound("secret"))?;
+    Ok((Detail::new(environment, client, secret), client.revision))
 }
 
 /// How a secret is to be retired.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[schema(as = Retirement)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Retire {
     /// Now, unless it is to go when nobody has used it for so long.
+    #[schema(pattern = r"^[0-9]{1,6}[smhd]$", example = "24h")]
     when_unused_for: Option<String>,
 }
 
@@ -142,19 +184,18 @@ impl Retire {
 pub(crate) async fn change(
     environment: &Environment,
     cause: Cause,
-    (client, secret): (&str, &str),
+    (target, secret): (Target, &str),
     change: SecretChange,
-) -> Result<Detail, DeedError> {
+) -> Result<(Detail, Revision), DeedError> {
     let secret = SecretId::parse(secret).map_err(|_| DeedError::NotFound("secret"))?;
-    let client = clients::find(environment, client)?.id.clone();
-    let client = match environment.store.change_secret(cause, (client, secret.clone()), None, change).await? {
+    let of = (target.client.id.clone(), secret.clone());
+    let client = match environment.store.change_secret(cause, of, target.seen, change).await? {
         Changed::Done(client) => client,
         Changed::Stale => return Err(DeedError::Stale),
         Changed::Nothing => return Err(DeedError::NotFound("secret")),
     };
     tracing::info!(environment = %environment.name, client_id = %client.id, secret_id = %secret, ?change, "A secret was changed");
-    let changed = client.secrets.iter().find(|known| known.id == secret);
-    changed.map(|secret| Detail::new(environment, &client, secret)).ok_or(DeedError::NotFound("secret"))
+    in_full(environment, &client, |known| known.id == secret)
 }
 
 /// Retires the secrets that were to go when nobody uses them, where that is so. Meant for once a minute.

@@ -14,7 +14,7 @@ use crate::{ClientId, EnvironmentName, KeyId, PlanName, RequestId, SecretId, Tim
 const LABEL: &[u8] = b"fuuffy audit 1\n";
 
 /// Who did a deed.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
 #[serde(tag = "kind", rename_all = "lowercase")]
 pub enum Actor {
     /// An operator's program, which proved itself with a token.

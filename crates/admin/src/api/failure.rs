@@ -1,23 +1,34 @@
 //! The one place where what went wrong with a request of an operator becomes its answer.
 
-use axum::http::StatusCode;
+use axum::body::Body;
+use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use fuuffy_protocol::{BodyShape, Refusal};
 use fuuffy_store::StoreError;
 use serde_json::json;
 
 use super::answer::json_response;
 use crate::deed::DeedError;
 
+/// The `code` of an answer that is a refusal, among its extensions.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Code(pub(super) &'static str);
+
 /// Every way in which a request of an operator fails.
 pub(super) enum Failure {
     Invalid(String),
     NotFound(&'static str),
-    Method,
+    /// With what `Allow` says.
+    Method(String),
     TooLarge,
-    /// Nobody known asks.
-    Unknown,
+    /// By what the contract refuses callers with, too.
+    Refused(Refusal),
+    /// A web page asks, by somebody's browser.
+    Browser,
+    Precondition,
     Stale,
     Taken,
+    KeyReused,
     TooManySecrets,
     Unavailable(String),
 }
@@ -36,6 +47,9 @@ impl From<DeedError> for Failure {
             DeedError::Stale => Self::Stale,
             DeedError::Taken => Self::Taken,
             DeedError::TooManySecrets => Self::TooManySecrets,
+            DeedError::Forbidden(scope) => Self::Refused(Refusal::InsufficientScope(scope.to_owned())),
+            DeedError::KeyReused => Self::KeyReused,
+            DeedError::Unreadable => Self::Unavailable(DeedError::Unreadable.to_string()),
             DeedError::Entropy(error) => Self::Unavailable(error.to_string()),
             DeedError::Store(
                 error @ (StoreError::Unwritable(_)
@@ -53,7 +67,13 @@ impl From<DeedError> for Failure {
 
 impl IntoResponse for Failure {
     fn into_response(self) -> Response {
+        let mut allow = None;
         let (status, code, message, details) = match self {
+            Self::Refused(refusal) => {
+                let mut response = refusal.to_response(BodyShape::Guide).map(Body::from);
+                response.extensions_mut().insert(Code(refusal.code()));
+                return response;
+            }
             Self::Invalid(words) => {
                 (StatusCode::BAD_REQUEST, "invalid_request", "The request is not what it must be".to_owned(), words)
             }
@@ -63,23 +83,38 @@ impl IntoResponse for Failure {
                 format!("There is no such {what}"),
                 "List what there is, and mind the environment".to_owned(),
             ),
-            Self::Method => (
-                StatusCode::METHOD_NOT_ALLOWED,
-                "method_not_allowed",
-                "This path does not take that method".to_owned(),
-                "Use a method that Allow names".to_owned(),
-            ),
+            Self::Method(methods) => {
+                allow = HeaderValue::from_str(&methods).ok();
+                (
+                    StatusCode::METHOD_NOT_ALLOWED,
+                    "method_not_allowed",
+                    "This path does not take that method".to_owned(),
+                    "Use a method that Allow names".to_owned(),
+                )
+            }
             Self::TooLarge => (
                 StatusCode::PAYLOAD_TOO_LARGE,
                 "payload_too_large",
                 "The request body is too large".to_owned(),
                 "Send at most 64 KiB".to_owned(),
             ),
-            Self::Unknown => (
-                StatusCode::UNAUTHORIZED,
-                "missing_token",
-                "An access token is required".to_owned(),
-                "Send Authorization: Bearer with a token of an operator's client".to_owned(),
+            Self::Browser => (
+                StatusCode::FORBIDDEN,
+                "browser_refused",
+                "Browsers are not served here".to_owned(),
+                "Call from a program that sends neither Origin nor Sec-Fetch fields".to_owned(),
+            ),
+            Self::Precondition => (
+                StatusCode::PRECONDITION_REQUIRED,
+                "precondition_required",
+                "A change must say which state was seen".to_owned(),
+                "Send the client's ETag as If-Match, or * for any".to_owned(),
+            ),
+            Self::KeyReused => (
+                StatusCode::UNPROCESSABLE_ENTITY,
+                "idempotency_key_reused",
+                "This idempotency key stands for another request".to_owned(),
+                "Send the same request again, or use another key".to_owned(),
             ),
             Self::Stale => (
                 StatusCode::PRECONDITION_FAILED,
@@ -103,6 +138,15 @@ impl IntoResponse for Failure {
                 (StatusCode::SERVICE_UNAVAILABLE, "service_unavailable", "Nothing was changed".to_owned(), words)
             }
         };
-        json_response(status, &json!({"error": {"code": code, "message": message, "details": details}}))
+        let mut response =
+            json_response(status, &json!({"error": {"code": code, "message": message, "details": details}}));
+        response.extensions_mut().insert(Code(code));
+        if let Some(allow) = allow {
+            response.headers_mut().insert(header::ALLOW, allow);
+        }
+        if status == StatusCode::SERVICE_UNAVAILABLE {
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(1));
+        }
+        response
     }
 }

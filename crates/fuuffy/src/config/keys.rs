@@ -50,7 +50,7 @@ pub(super) static ROOT: Section = Section {
 
 pub(super) static ADMIN: Section = Section {
     heading: "`[admin]`",
-    about: "`/livez`, `/readyz` and `/metrics`. The commands of operators do not come this way: they use a socket in `data_dir`.",
+    about: "`/livez`, `/readyz` and `/metrics`; and, for whoever has an operator's token, the API below `/admin/v1/`. The commands of operators come this way only with `--admin-url`; else they use a socket in `data_dir`.",
     keys: &[key(
         "listen",
         ADDRESS,

@@ -39,7 +39,7 @@ pub struct Config {
     pub plans: BTreeMap<PlanName, Plan>,
 }
 
-/// The operators' listener: health and metrics.
+/// The operators' listener: health, metrics and their API.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AdminConfig {
     /// Always on loopback.

@@ -1,5 +1,5 @@
-//! What operators reach: health and metrics on the admin listener, the deeds on a Unix socket that only
-//! the server's own user can open. Neither is on the path of any caller of the API.
+//! What operators reach: health, metrics and, by token, the deeds on the admin listener; the deeds on a Unix
+//! socket that only the server's own user can open. Neither is on the path of any caller of the API.
 
 use std::fs::Permissions;
 use std::io;
@@ -16,18 +16,21 @@ use axum::response::IntoResponse;
 use axum::routing::get;
 use axum::serve::Listener;
 use axum::{Extension, Router};
-use fuuffy_admin::Caller;
+use fuuffy_admin::{Caller, Stranger};
 use fuuffy_domain::Actor;
 use fuuffy_store::Store;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpListener, UnixListener, UnixStream};
+use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use super::{Environments, metrics, told_to_stop};
+
+/// Connections of operators at a time, on each of the two listeners.
+const MAX_CONNECTIONS: usize = 256;
 
 /// Whether the server takes requests.
 #[derive(Debug, Default)]
@@ -89,7 +92,10 @@ pub(super) async fn listen(
 ) -> io::Result<SocketAddr> {
     let listener = TcpListener::bind(address).await?;
     let bound = listener.local_addr()?;
-    tasks.spawn(accept(listener, move |_| router.clone(), stopped));
+    let known = move |_: &TcpStream, peer: SocketAddr| {
+        router.clone().layer(Extension(Stranger { from: peer.ip().to_canonical() }))
+    };
+    tasks.spawn(accept(listener, known, stopped));
     Ok(bound)
 }
 
@@ -108,7 +114,7 @@ pub(super) fn listen_unix(
     let listener = UnixListener::bind(path)?;
     std::fs::set_permissions(path, Permissions::from_mode(0o600))?;
     // Whoever can open the socket may do everything; the audit log says which user it was.
-    let known = move |stream: &UnixStream| match stream.peer_cred() {
+    let known = move |stream: &UnixStream, _| match stream.peer_cred() {
         Ok(peer) => router.clone().layer(Extension(Caller { actor: Actor::Socket { uid: peer.uid() }, from: None })),
         Err(_) => router.clone(),
     };
@@ -116,12 +122,18 @@ pub(super) fn listen_unix(
     Ok(())
 }
 
-async fn accept<L: Listener>(mut listener: L, router: impl Fn(&L::Io) -> Router, mut stopped: watch::Receiver<bool>) {
+async fn accept<L: Listener>(
+    mut listener: L,
+    router: impl Fn(&L::Io, L::Addr) -> Router,
+    mut stopped: watch::Receiver<bool>,
+) {
     let mut connections = JoinSet::new();
     loop {
+        // Whoever comes while there are so many waits to be accepted.
+        let has_room = connections.len() < MAX_CONNECTIONS;
         tokio::select! {
-            (stream, _) = listener.accept() => {
-                let router = router(&stream);
+            (stream, peer) = listener.accept(), if has_room => {
+                let router = router(&stream, peer);
                 connections.spawn(serve(stream, router, stopped.clone()));
             }
             Some(_) = connections.join_next() => {}
@@ -138,6 +150,14 @@ async fn serve(
 ) {
     let mut server = auto::Builder::new(TokioExecutor::new());
     server.http1().timer(TokioTimer::new()).header_read_timeout(Duration::from_secs(10));
+    let patience = Duration::from_secs(10);
+    server
+        .http2()
+        .timer(TokioTimer::new())
+        .keep_alive_interval(patience)
+        .keep_alive_timeout(patience)
+        .max_header_list_size(16 * 1024)
+        .max_concurrent_streams(32);
     let connection = server.serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
     tokio::pin!(connection);
     let ended = tokio::select! {

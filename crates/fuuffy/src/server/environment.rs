@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use arc_swap::ArcSwap;
-use fuuffy_admin::Reminder;
+use fuuffy_admin::{Configured, Refusals, Reminder};
 use fuuffy_domain::{
     Actor, AuditEvent, AuditKeys, Cause, Clock as _, Entropy, EnvironmentName, Keyring, Plan, PlanName, RequestId,
     Stage, SteadyClock, TimeSource, Timestamp,
@@ -50,6 +50,8 @@ pub struct Environment {
     keyring: Arc<Keyring>,
     entropy: Arc<dyn Entropy>,
     plans: Arc<ArcSwap<BTreeMap<PlanName, Plan>>>,
+    configured: Arc<ArcSwap<Configured>>,
+    refusals: Arc<Refusals>,
 }
 
 /// Reminders in one minute at most.
@@ -126,12 +128,14 @@ impl Environment {
             keyring,
             entropy,
             plans,
+            configured: Arc::new(ArcSwap::from_pointee(configured(settings, &config.plans))),
+            refusals: Arc::default(),
         })
     }
 
     /// What the operators' deeds need of this environment, and no more.
     pub(super) fn for_admin(&self) -> fuuffy_admin::Environment {
-        let plans = Arc::clone(&self.plans);
+        let (plans, configured) = (Arc::clone(&self.plans), Arc::clone(&self.configured));
         fuuffy_admin::Environment {
             name: self.name,
             store: Arc::<EmbeddedStore>::clone(&self.store),
@@ -141,6 +145,8 @@ impl Environment {
             quiet: self.settings.retire_unused_after,
             clock: Arc::<EnvironmentClock>::clone(&self.clock),
             entropy: Arc::clone(&self.entropy),
+            configured: Arc::new(move || Configured::clone(&configured.load())),
+            refusals: Arc::clone(&self.refusals),
         }
     }
 
@@ -203,7 +209,7 @@ impl Environment {
     }
 
     /// The snapshot of a new configuration, if it differs only in what a reload can change.
-    pub(super) fn prepare_reload(&self, config: &Config) -> anyhow::Result<Snapshot> {
+    pub(super) fn prepare_reload(&self, config: &Config) -> anyhow::Result<(Snapshot, Configured)> {
         let new = match self.name {
             EnvironmentName::Testing => &config.environments.testing,
             EnvironmentName::Production => &config.environments.production,
@@ -215,14 +221,24 @@ impl Environment {
         if same_but_routes != self.settings {
             tracing::warn!(environment = %self.name, "Only routes, plans and upstreams are reloaded; the other changes wait for a restart");
         }
-        snapshot(new, &config.plans)
+        Ok((snapshot(new, &config.plans)?, configured(new, &config.plans)))
     }
 
-    /// Puts a prepared snapshot in force, with the plans that it was made of.
-    pub(super) fn reload(&self, snapshot: Snapshot, plans: &BTreeMap<PlanName, Plan>) {
-        self.plans.store(Arc::new(plans.clone()));
+    /// Puts a prepared snapshot in force, with what it was made of.
+    pub(super) fn reload(&self, (snapshot, configured): (Snapshot, Configured)) {
+        self.plans.store(Arc::new(configured.plans.clone()));
+        self.configured.store(Arc::new(configured));
         self.gateway.reload(snapshot);
     }
+}
+
+/// What operators are shown of a configuration.
+fn configured(settings: &EnvironmentConfig, plans: &BTreeMap<PlanName, Plan>) -> Configured {
+    let routes = settings.routes.iter().map(|route| {
+        let upstreams = route.upstreams.iter().map(|upstream| format!("http://{}", upstream.authority)).collect();
+        (route.route.clone(), upstreams)
+    });
+    Configured { routes: routes.collect(), plans: plans.clone() }
 }
 
 fn snapshot(settings: &EnvironmentConfig, plans: &BTreeMap<PlanName, Plan>) -> anyhow::Result<Snapshot> {
@@ -254,7 +270,8 @@ fn tell_previous_run(name: EnvironmentName, previous: &PreviousRun, path: &std::
     }
 }
 
-/// Once a second: lets the stores drop what has expired. Once a minute: looks for secrets that are to go.
+/// Once a second: lets the stores drop what has expired, and notes whom operators' deeds were refused. Once a
+/// minute: looks for secrets that are to go.
 pub(super) async fn keep_house(environments: Environments, mut stopped: watch::Receiver<bool>) {
     let mut seconds = tokio::time::interval(Duration::from_secs(1));
     let mut minutes = tokio::time::interval(Duration::from_secs(60));
@@ -263,6 +280,7 @@ pub(super) async fn keep_house(environments: Environments, mut stopped: watch::R
             _ = seconds.tick() => {
                 for environment in environments.iter() {
                     environment.store.tick(environment.clock.now());
+                    fuuffy_admin::note_refusals(&environment.for_admin()).await;
                 }
             }
             _ = minutes.tick() => {

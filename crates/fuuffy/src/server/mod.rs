@@ -202,7 +202,7 @@ impl Server {
         let mut control = JoinSet::new();
         let ready = Arc::new(admin::Readiness::default());
         let socket = config.data_dir.join("admin.sock");
-        let router = admin::observe(environments.clone(), Arc::clone(&ready));
+        let router = admin::observe(environments.clone(), Arc::clone(&ready)).merge(environments.admin_router());
         addresses.admin = admin::listen(&mut control, config.admin.listen, router, stopped.clone())
             .await
             .with_context(|| format!("admin.listen: cannot bind {}", config.admin.listen))?;
@@ -253,8 +253,8 @@ impl Server {
         for environment in self.environments.iter() {
             prepared.push((environment, environment.prepare_reload(config)?));
         }
-        for (environment, snapshot) in prepared {
-            environment.reload(snapshot, &config.plans);
+        for (environment, new) in prepared {
+            environment.reload(new);
         }
         Ok(())
     }

@@ -104,3 +104,27 @@ fn a_drill_lapses_by_the_environments_clock() {
     assert!(timed.accepts(&token));
     assert_eq!(drills("GET", "").text(), r#"{"data":null}"#);
 }
+
+/// Whoever asks again and again for what is refused fills no audit log: one record a second, with the count.
+#[test]
+fn refusals_of_operators_are_noted_once_a_second() {
+    let timed = Timed::start("");
+    let made = timed.operate("/admin/v1/testing/operators", r#"{"name":"Night","scope":"admin:audit:read"}"#);
+    let member = |name: &str| made["data"][name].as_str().unwrap().to_owned();
+    let operator = Registered { id: member("client_id"), secret: member("client_secret") };
+    let bearer = format!("Bearer {}", app::token(timed.testing(), &operator));
+    let admin = timed.admin();
+    let refuse = || {
+        let fields = [("authorization", bearer.as_str())];
+        assert_eq!(request(admin, "POST", "/admin/v1/testing/clients", &fields, "{}").status, 403);
+    };
+    for _ in 0..50 {
+        refuse();
+    }
+    assert_eq!(timed.noted(), [1], "no time has passed");
+    timed.time.pass(Duration::from_secs(1));
+    refuse();
+    // The server's own round may have told of the 49 before this one came.
+    let noted = timed.noted();
+    assert!(noted == [1, 50] || noted == [1, 49], "{noted:?}");
+}

@@ -28,11 +28,7 @@ fn health_and_metrics_are_on_the_admin_listener() {
     ] {
         assert!(metrics.text().contains(line), "{line} is not in\n{}", metrics.text());
     }
-    assert_eq!(
-        request(server.admin, "GET", "/admin/v1/testing/clients", &[], "").status,
-        404,
-        "deeds come by the socket"
-    );
+    assert_eq!(request(server.admin, "GET", "/admin/v1/testing/clients", &[], "").status, 401, "deeds take a token");
 }
 
 #[test]

@@ -61,10 +61,21 @@ impl Timed {
         self.server.as_ref().unwrap().addresses().testing.unwrap()
     }
 
+    pub(crate) fn admin(&self) -> std::net::SocketAddr {
+        self.server.as_ref().unwrap().addresses().admin
+    }
+
     pub(crate) fn register(&self) -> Registered {
         let made = self.operate("/admin/v1/testing/clients", r#"{"name":"Acme","scope":"orders:read orders:write"}"#);
         let member = |name: &str| made["data"][name].as_str().unwrap().to_owned();
         Registered { id: member("client_id"), secret: member("client_secret") }
+    }
+
+    /// The records of what operators were refused, the oldest first: how many refusals each tells of.
+    pub(crate) fn noted(&self) -> Vec<u64> {
+        let answer = self.shown("/admin/v1/testing/audit?deed=refused");
+        let records = answer["data"].as_array().unwrap().iter().rev();
+        records.map(|row| row["record"]["times"].as_u64().unwrap()).collect()
     }
 
     /// Does what an operator does.

@@ -1,0 +1,50 @@
+//! What there is to read besides clients: the audit log, and what is configured.
+
+use axum::extract::{Query, State};
+use axum::http::StatusCode;
+
+use super::answer::{Data, Listed, Page, data};
+use super::failure::Failure;
+use super::{Answer, Here, InQuery};
+use crate::audit;
+use crate::configuration::{self, ShownPlan, ShownRoute, ShownScope};
+
+/// Lists the records of the audit log, the newest first.
+#[utoipa::path(get, path = "/audit", tag = "audit", params(audit::Wanted),
+    responses((status = 200, body = Listed<audit::Shown>)))]
+pub(super) async fn list_audit(State(here): Here, query: InQuery<audit::Wanted>) -> Answer {
+    let Query(wanted) =
+        query.map_err(|_| Failure::Invalid("expected client_id, deed, page and per_page".to_owned()))?;
+    let page = Page::of(wanted.page, wanted.per_page)?;
+    Ok(page.answer(audit::list(&here, &wanted, page.part()).await?))
+}
+
+/// Signs the audit log as it stands, and answers the checkpoint: with one that is kept elsewhere, a cut end shows.
+#[utoipa::path(post, path = "/audit/checkpoint", tag = "audit", responses((status = 201, body = Data<audit::Signed>)))]
+pub(super) async fn sign_audit(State(here): Here) -> Answer {
+    Ok(data(StatusCode::CREATED, &audit::sign(&here).await?))
+}
+
+/// Lists the routes of the configuration that is in force.
+#[utoipa::path(get, path = "/routes", tag = "configuration", params(Page),
+    responses((status = 200, body = Listed<ShownRoute>)))]
+pub(super) async fn list_routes(State(here): Here, query: InQuery<Page>) -> Answer {
+    let page = Page::read(query)?;
+    Ok(page.answer(configuration::routes(&here, page.part())))
+}
+
+/// Lists its plans.
+#[utoipa::path(get, path = "/plans", tag = "configuration", params(Page),
+    responses((status = 200, body = Listed<ShownPlan>)))]
+pub(super) async fn list_plans(State(here): Here, query: InQuery<Page>) -> Answer {
+    let page = Page::read(query)?;
+    Ok(page.answer(configuration::plans(&here, page.part())))
+}
+
+/// Lists the scopes that routes ask for and clients may have, and those of operators.
+#[utoipa::path(get, path = "/scopes", tag = "configuration", params(Page),
+    responses((status = 200, body = Listed<ShownScope>)))]
+pub(super) async fn list_scopes(State(here): Here, query: InQuery<Page>) -> Answer {
+    let page = Page::read(query)?;
+    Ok(page.answer(configuration::scopes(&here, page.part())))
+}

@@ -1,0 +1,121 @@
+//! Creations that are done once, however often they are asked for
+//! (draft-ietf-httpapi-idempotency-key-header). What was answered is kept for a day; it may have a secret in
+//! it, so it is sealed with a key that cannot be made without the idempotency key, which is kept nowhere.
+
+use chacha20poly1305::aead::{Aead as _, KeyInit as _, Payload};
+use chacha20poly1305::{XChaCha20Poly1305, XNonce};
+use fuuffy_domain::{Actor, AnswerKey, Revision};
+use fuuffy_store::{Answered, Once};
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use sha2::{Digest as _, Sha256};
+use zeroize::Zeroizing;
+
+use crate::deed::{DeedError, Environment};
+
+/// The length of a nonce, which stands before what is sealed.
+const NONCE: usize = 24;
+
+/// That something is to be done once.
+pub(crate) struct OnceOnly {
+    /// Under the current key first, then under those that it replaced.
+    keys: Vec<AnswerKey>,
+    /// A digest of what is asked for.
+    request: [u8; 32],
+}
+
+/// What was made, now or before.
+pub(crate) enum Made<T> {
+    /// Now, and the client's state after it, if it is known.
+    Now(T, Revision),
+    /// Before, under the same key.
+    Before(Kept),
+}
+
+/// An answer as it is kept.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct Kept {
+    pub(crate) revision: Option<u32>,
+    pub(crate) data: Box<RawValue>,
+}
+
+impl OnceOnly {
+    /// By what an actor said, and the path and body that are asked for.
+    pub(crate) fn new(environment: &Environment, actor: &Actor, said: &str, (path, body): (&str, &[u8])) -> Self {
+        let who = match actor {
+            Actor::Operator { client_id } => format!("operator {client_id}"),
+            Actor::Client { client_id } => format!("client {client_id}"),
+            Actor::Socket { uid } => format!("socket {uid}"),
+            Actor::Local { uid } => format!("local {uid}"),
+            Actor::Server => "server".to_owned(),
+        };
+        let keys = environment.keyring.answer_keys(&who, said).collect();
+        let request = Sha256::new().chain_update(path).chain_update([0]).chain_update(body).finalize().into();
+        Self { keys, request }
+    }
+
+    /// What was answered before, if it was.
+    ///
+    /// # Errors
+    /// Something else was asked for then, or the store could not be read.
+    pub(crate) async fn before(&self, environment: &Environment) -> Result<Option<Kept>, DeedError> {
+        for key in &self.keys {
+            if let Some(answered) = environment.store.answered(key.name).await? {
+                return self.open_with(key, &answered).map(Some);
+            }
+        }
+        Ok(None)
+    }
+
+    /// What the store keeps if it is done now.
+    ///
+    /// # Errors
+    /// There is no randomness.
+    pub(crate) fn keep(
+        &self,
+        environment: &Environment,
+        revision: Option<Revision>,
+        made: &impl Serialize,
+    ) -> Result<Once, DeedError> {
+        let key = &self.keys[0];
+        let data = Zeroizing::new(serde_json::to_vec(&json(revision, made)).map_err(|_| DeedError::Unreadable)?);
+        let mut nonce = [0; NONCE];
+        environment.entropy.fill(&mut nonce)?;
+        let payload = Payload { msg: &data, aad: &key.name };
+        let sealed = cipher(key).encrypt(&XNonce::from(nonce), payload).map_err(|_| DeedError::Unreadable)?;
+        let answer = Answered { request: self.request, sealed: [&nonce[..], &sealed].concat() };
+        Ok(Once { key: key.name, answer })
+    }
+
+    /// What the store kept under the current key.
+    ///
+    /// # Errors
+    /// Something else was asked for then.
+    pub(crate) fn open(&self, answered: &Answered) -> Result<Kept, DeedError> {
+        self.open_with(&self.keys[0], answered)
+    }
+
+    fn open_with(&self, key: &AnswerKey, answered: &Answered) -> Result<Kept, DeedError> {
+        if answered.request != self.request {
+            return Err(DeedError::KeyReused);
+        }
+        let (nonce, sealed) = answered.sealed.split_at_checked(NONCE).ok_or(DeedError::Unreadable)?;
+        let nonce = XNonce::try_from(nonce).map_err(|_| DeedError::Unreadable)?;
+        let payload = Payload { msg: sealed, aad: &key.name };
+        let data = cipher(key).decrypt(&nonce, payload).map(Zeroizing::new).map_err(|_| DeedError::Unreadable)?;
+        serde_json::from_slice(&data).map_err(|_| DeedError::Unreadable)
+    }
+}
+
+fn json<'a, T: Serialize>(revision: Option<Revision>, made: &'a T) -> impl Serialize + use<'a, T> {
+    #[derive(Serialize)]
+    struct ToKeep<'a, T> {
+        revision: Option<u32>,
+        data: &'a T,
+    }
+    ToKeep { revision: revision.map(|revision| revision.0), data: made }
+}
+
+fn cipher(key: &AnswerKey) -> XChaCha20Poly1305 {
+    XChaCha20Poly1305::new((&*key.seal).into())
+}
