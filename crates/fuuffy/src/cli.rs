@@ -11,8 +11,8 @@ use crate::causes;
 use crate::demo::{self, DemoArgs};
 use crate::integrator::{self, DoctorArgs, DrillArgs, RequestArgs, TokenArgs};
 use crate::operator::{
-    self, ApplyArgs, AuditArgs, BackupArgs, ClientsArgs, ExportArgs, KeysArgs, MigrateArgs, RestoreArgs, SecretsArgs,
-    TokensArgs,
+    self, ApplyArgs, AuditArgs, BackupArgs, ClientsArgs, ExportArgs, KeysArgs, MigrateArgs, OperatorsArgs, RestoreArgs,
+    SecretsArgs, TokensArgs,
 };
 use crate::serve::{self, CheckArgs, ServeArgs};
 use crate::telemetry;
@@ -42,6 +42,8 @@ enum Command {
     Secrets(SecretsArgs),
     /// List and revoke tokens.
     Tokens(TokensArgs),
+    /// Register and list operators: clients whose programs do what these commands do.
+    Operators(OperatorsArgs),
     /// Read, prove, export and sign the audit log.
     Audit(AuditArgs),
     /// List, rotate and retire the keys that secrets and tokens are kept under.
@@ -70,7 +72,7 @@ enum Command {
     #[command(hide = true)]
     Reference {
         /// Which one.
-        #[arg(value_parser = ["configuration"])]
+        #[arg(value_parser = ["configuration", "openapi"])]
         of: String,
     },
 }
@@ -124,6 +126,10 @@ async fn run(command: Command, out: &mut dyn Write, err: &mut dyn Write) -> anyh
             telemetry::start_at("warn");
             operator::tokens(args, out, err).await
         }
+        Command::Operators(args) => {
+            telemetry::start_at("warn");
+            operator::operators(args, out, err).await
+        }
         Command::Audit(args) => {
             telemetry::start_at("warn");
             operator::audit(args, out, err).await
@@ -172,8 +178,9 @@ async fn run(command: Command, out: &mut dyn Write, err: &mut dyn Write) -> anyh
             telemetry::start_at("info");
             agent::run(args, out, err).await
         }
-        Command::Reference { .. } => {
-            write!(out, "{}", crate::config::reference())?;
+        Command::Reference { of } => {
+            let text = if of == "openapi" { fuuffy_admin::openapi() } else { crate::config::reference() };
+            write!(out, "{text}")?;
             Ok(0)
         }
     }

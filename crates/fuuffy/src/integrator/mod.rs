@@ -14,7 +14,7 @@ mod upload;
 use std::path::PathBuf;
 
 use clap::Args;
-use fuuffy_client::{Client, ClientBuilder, Environment, Error, Variables};
+use fuuffy_client::{Client, ClientBuilder, Environment, Error, Token, Variables};
 
 use crate::settings;
 use cache::DiskCache;
@@ -46,6 +46,24 @@ pub struct Common {
     /// Print the result as JSON.
     #[arg(long, global = true)]
     pub(crate) json: bool,
+}
+
+/// A new token of an environment, got as `fuuffy token` gets it.
+///
+/// # Errors
+/// There is none, and why.
+pub(crate) async fn token_in(environment: Environment) -> Result<Token, Error> {
+    let common = Common {
+        environment: Some(environment),
+        base_url: None,
+        profiles: settings::variable("FUUFFY_PROFILES").map(PathBuf::from),
+        scope: None,
+        // One from before may have been revoked, and what operators may do is kept on no disk.
+        no_cache: true,
+        json: false,
+    };
+    let client = common.settings()?.builder(None)?.build()?;
+    client.tokens().token().await
 }
 
 /// Flags, variables and profile, put together.

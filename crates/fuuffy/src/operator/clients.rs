@@ -95,7 +95,7 @@ enum Life {
     Of(Lifetime),
 }
 
-const CLIENT_COLUMNS: &[&str] = &["client_id", "name", "status", "scope", "plan", "created_at"];
+pub(super) const CLIENT_COLUMNS: &[&str] = &["client_id", "name", "status", "scope", "plan", "created_at"];
 
 /// Runs a `clients` command.
 ///
@@ -150,7 +150,7 @@ fn deed(one: OneClient, name: &str) -> (InEnvironment, Call) {
     (one.place, Call::post(path, None, one.why))
 }
 
-fn scope(text: &str) -> Result<ScopeSet, String> {
+pub(super) fn scope(text: &str) -> Result<ScopeSet, String> {
     ScopeSet::parse(text).map_err(|fault| fault.to_string())
 }
 

@@ -7,6 +7,7 @@ mod clients;
 mod desk;
 mod keys;
 mod migrate;
+mod operators;
 mod secrets;
 mod tokens;
 mod transport;
@@ -17,6 +18,7 @@ pub use backup::{BackupArgs, RestoreArgs, backup, restore};
 pub use clients::{ClientsArgs, clients};
 pub use keys::{KeysArgs, keys};
 pub use migrate::{MigrateArgs, migrate};
+pub use operators::{OperatorsArgs, operators};
 pub use secrets::{SecretsArgs, secrets};
 pub use tokens::{TokensArgs, tokens};
 
@@ -24,6 +26,7 @@ use std::io::Write;
 use std::path::PathBuf;
 
 use clap::Args;
+use fuuffy_client::BaseUrl;
 use fuuffy_domain::EnvironmentName;
 use http::Method;
 use serde_json::{Value, json};
@@ -41,6 +44,10 @@ struct Common {
     /// The configuration file of the server.
     #[arg(long, global = true, value_name = "FILE", env = "FUUFFY_CONFIG", default_value = "fuuffy.toml")]
     config: PathBuf,
+    /// Reach the server at this URL instead, with a token got by FUUFFY_CLIENT_ID, FUUFFY_CLIENT_SECRET and
+    /// FUUFFY_BASE_URL.
+    #[arg(long, global = true, value_name = "URL", value_parser = admin_url)]
+    admin_url: Option<BaseUrl>,
     /// Print the result as JSON.
     #[arg(long, global = true)]
     json: bool,
@@ -105,18 +112,10 @@ async fn run(
     out: &mut dyn Write,
     err: &mut dyn Write,
 ) -> anyhow::Result<u8> {
-    let config = match read_config(&common.config) {
-        Ok(config) => config,
-        Err(mistakes) => {
-            writeln!(err, "{mistakes}")?;
-            return Ok(2);
-        }
-    };
-    if environment_config(&config, environment).is_none() {
-        writeln!(err, "{}: there is no [environments.{environment}]", common.config.display())?;
+    let shape = call.shape;
+    let Some(transport) = reach(common, environment, err).await? else {
         return Ok(2);
-    }
-    let (shape, transport) = (call.shape, Transport::open(&config).await?);
+    };
     let answer = ask(&transport, environment, call).await;
     transport.close().await;
     let answer = answer?;
@@ -128,6 +127,29 @@ async fn run(
     anyhow::ensure!(answer.status.is_success(), "the server answered {} without a reason", answer.status);
     show(&answer.body["data"], common.json, shape, out, err)?;
     Ok(0)
+}
+
+/// The way to the server; `None` where the configuration leads nowhere, which is told then.
+async fn reach(
+    common: &Common,
+    environment: EnvironmentName,
+    err: &mut dyn Write,
+) -> anyhow::Result<Option<Transport>> {
+    if let Some(url) = &common.admin_url {
+        return Transport::network(url.clone(), environment).await.map(Some);
+    }
+    let config = match read_config(&common.config) {
+        Ok(config) => config,
+        Err(mistakes) => {
+            writeln!(err, "{mistakes}")?;
+            return Ok(None);
+        }
+    };
+    if environment_config(&config, environment).is_none() {
+        writeln!(err, "{}: there is no [environments.{environment}]", common.config.display())?;
+        return Ok(None);
+    }
+    Transport::open(&config).await.map(Some)
 }
 
 /// A list comes in pages; all of them are asked for.
@@ -209,6 +231,10 @@ fn environment_config(config: &Config, name: EnvironmentName) -> Option<&Environ
 /// An id as a path segment, whatever was typed.
 fn segment(id: &str) -> String {
     percent_encoding::utf8_percent_encode(id, percent_encoding::NON_ALPHANUMERIC).to_string()
+}
+
+fn admin_url(text: &str) -> Result<BaseUrl, String> {
+    BaseUrl::parse(text).map_err(|error| error.to_string().replace("the base URL", "the URL"))
 }
 
 fn environment_name(text: &str) -> Result<EnvironmentName, String> {

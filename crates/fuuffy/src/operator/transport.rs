@@ -1,11 +1,12 @@
-//! The two ways to the operators' deeds: through the running server's socket, or, where none runs, by
-//! opening the data directory. Both end at the same API.
+//! The ways to the operators' deeds: through the running server's socket, or, where none runs, by opening the
+//! data directory; or over the network, with a token. All end at the same API.
 
 use anyhow::Context as _;
 use axum::Router;
 use axum::body::Body;
 use bytes::Bytes;
-use fuuffy_domain::Actor;
+use fuuffy_client::{BaseUrl, Environment, HttpClient as _, ReqwestClient, Token};
+use fuuffy_domain::{Actor, EnvironmentName};
 use fuuffy_store::embedded::DirectoryLock;
 use http::response::Parts;
 use http::{HeaderValue, Method, Request, StatusCode, header};
@@ -17,6 +18,7 @@ use tokio::net::UnixStream;
 use tower::ServiceExt as _;
 
 use crate::config::Config;
+use crate::integrator;
 use crate::server::{Environments, Sources};
 
 /// The largest answer that is read, in bytes.
@@ -28,6 +30,8 @@ pub(super) enum Transport {
     Socket(std::path::PathBuf),
     /// No server runs; the data directory is held instead.
     Offline { environments: Environments, router: Router, _lock: DirectoryLock },
+    /// The admin listener.
+    Network { url: BaseUrl, http: ReqwestClient, token: Token },
 }
 
 /// An answer of the API.
@@ -47,6 +51,16 @@ impl Transport {
         let (environments, lock) = Environments::open(config, &Sources::system())?;
         let router = environments.admin_router_for(Actor::Local { uid: rustix::process::getuid().as_raw() });
         Ok(Self::Offline { environments, router, _lock: lock })
+    }
+
+    /// To the admin listener at `url`, with a token got as integrators get theirs.
+    pub(super) async fn network(url: BaseUrl, environment: EnvironmentName) -> anyhow::Result<Self> {
+        let environment = match environment {
+            EnvironmentName::Testing => Environment::Testing,
+            EnvironmentName::Production => Environment::Production,
+        };
+        let token = integrator::token_in(environment).await?;
+        Ok(Self::Network { http: ReqwestClient::new(&url)?, url, token })
     }
 
     pub(super) async fn call(
@@ -86,6 +100,12 @@ impl Transport {
                 let (head, body) = response.into_parts();
                 (head, axum::body::to_bytes(body, MAX_ANSWER).await?)
             }
+            Self::Network { url, http, token } => {
+                // What is typed is meant whatever the state.
+                let request = if seen.is_none() { request.header(header::IF_MATCH, "*") } else { request };
+                let exchange = over_network(http, url, token, request.body(body)?).await;
+                exchange.with_context(|| format!("{url} did not answer"))?
+            }
         };
         let body = serde_json::from_slice(&body).context("the answer is not JSON")?;
         let etag = head.headers.get(header::ETAG).and_then(|tag| tag.to_str().ok()).map(str::to_owned);
@@ -97,6 +117,23 @@ impl Transport {
             environments.close().await;
         }
     }
+}
+
+async fn over_network(
+    http: &ReqwestClient,
+    url: &BaseUrl,
+    token: &Token,
+    request: Request<String>,
+) -> anyhow::Result<(Parts, Bytes)> {
+    let (mut head, body) = request.into_parts();
+    head.uri = url.join(head.uri.path_and_query().map_or("/", |target| target.as_str()))?;
+    head.headers.remove(header::HOST);
+    let mut bearer = HeaderValue::try_from(format!("Bearer {}", token.reveal()))?;
+    bearer.set_sensitive(true);
+    head.headers.insert(header::AUTHORIZATION, bearer);
+    let (head, body) = http.send(Request::from_parts(head, body.into())).await?.into_parts();
+    let body = Limited::new(body, MAX_ANSWER).collect().await.map_err(anyhow::Error::from_boxed)?;
+    Ok((head, body.to_bytes()))
 }
 
 async fn through_socket(path: &std::path::Path, request: Request<Full<Bytes>>) -> anyhow::Result<(Parts, Bytes)> {

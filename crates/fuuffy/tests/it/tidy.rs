@@ -220,6 +220,9 @@ fn the_generated_reference_is_up_to_date() {
     let kept = std::fs::read_to_string(root().join("docs/configuration.md")).unwrap();
     let command = "cargo run -p fuuffy -- reference configuration > docs/configuration.md";
     assert!(kept == fuuffy::config::reference(), "run: {command}");
+    let kept = std::fs::read_to_string(root().join("docs/openapi.json")).unwrap();
+    let command = "cargo run -p fuuffy -- reference openapi > docs/openapi.json";
+    assert!(kept == fuuffy_admin::openapi(), "run: {command}");
 }
 
 /// Paths in the documents lead somewhere.
