@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod conditions;
+mod described;
 mod roles;
 
 use std::collections::HashMap;
