@@ -33,6 +33,9 @@ pub(super) async fn identify(State(here): State<Arc<Environment>>, mut request: 
     } else {
         next.run(request).await
     };
+    if let Some(Code(code)) = response.extensions().get::<Code>() {
+        tracing::debug!(request_id = %id, code, "An operator's request was refused");
+    }
     if let Ok(id) = HeaderValue::from_str(&id.to_string()) {
         response.headers_mut().insert(REQUEST_ID, id);
     }

@@ -64,7 +64,8 @@ impl Connection {
         TcpStream::connect(address).ok().map(Self::over_tcp)
     }
 
-    fn over_tcp(stream: TcpStream) -> Self {
+    /// Over a socket, on which a request may have been sent.
+    pub(crate) fn over_tcp(stream: TcpStream) -> Self {
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         stream.set_write_timeout(Some(PATIENCE)).unwrap();
         stream.set_nodelay(true).unwrap();

@@ -1,5 +1,8 @@
 //! What an operator's program can get wrong, or somebody make it get wrong: each its own clear error.
 
+use std::io::{ErrorKind, Write as _};
+use std::net::TcpStream;
+
 use super::{Desk, refused};
 use crate::http1::{Connection, message};
 
@@ -138,4 +141,28 @@ fn fields_are_said_once_and_in_bounds() {
     let malformed = desk.ask_with("GET /clients", &[("authorization", "Bearer fsk_test_secret")], "");
     assert_eq!(refused(&malformed), (401, "invalid_token".to_owned()));
     assert!(!desk.place.log().contains("fsk_test_secret"));
+}
+
+/// Connections beyond the limit wait; none of them is refused, none of them is lost.
+#[test]
+fn connections_are_limited() {
+    let desk = Desk::open();
+    let look = message(desk.server.admin, "GET", "/livez", &[], "");
+    let mut kept: Vec<Connection> = (0..256).map(|_| Connection::open(desk.server.admin)).collect();
+    for connection in &mut kept {
+        connection.send(&look);
+        assert_eq!(connection.reply().unwrap().status, 200);
+    }
+    let mut beyond = TcpStream::connect(desk.server.admin).unwrap();
+    beyond.write_all(look.as_bytes()).unwrap();
+    // While others are served, this one is not.
+    for connection in &mut kept {
+        connection.send(&look);
+        assert_eq!(connection.reply().unwrap().status, 200);
+    }
+    beyond.set_nonblocking(true).unwrap();
+    assert_eq!(beyond.peek(&mut [0]).unwrap_err().kind(), ErrorKind::WouldBlock);
+    beyond.set_nonblocking(false).unwrap();
+    kept.pop();
+    assert_eq!(Connection::over_tcp(beyond).reply().unwrap().status, 200);
 }
