@@ -278,7 +278,8 @@ impl Store for EmbeddedStore {
     }
 
     fn owner(&self, which: TokenName) -> Deed<Option<ClientSlot>> {
-        self.submit(move |batch| Ok(batch.known_token(&which)?.map(|(_, _, entry)| entry.client)))
+        // Asked before a token is revoked, and so even when the disk is full.
+        self.submit_revocation(move |batch| Ok(batch.known_token(&which)?.map(|(_, _, entry)| entry.client)))
     }
 
     fn note(&self, cause: Cause, event: AuditEvent) -> Deed<()> {
