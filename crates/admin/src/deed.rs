@@ -7,7 +7,7 @@ use fuuffy_domain::{
     Actor, Cause, ClientId, Clock, Entropy, EnvironmentName, Keyring, Lifetime, NoEntropy, PlanName, RequestId,
 };
 use fuuffy_protocol::ClientSecret;
-use fuuffy_store::{NewSecret, Store, StoreError};
+use fuuffy_store::{Explanations, NewSecret, Store, StoreError};
 use thiserror::Error;
 
 use crate::configuration::Configured;
@@ -20,6 +20,8 @@ pub struct Environment {
     pub name: EnvironmentName,
     /// Where clients last.
     pub store: Arc<dyn Store>,
+    /// Why requests were refused.
+    pub explanations: Arc<Explanations>,
     /// The keys of the digests.
     pub keyring: Arc<Keyring>,
     /// Whether the configuration has a plan of this name.

@@ -61,7 +61,7 @@ const fn deed(method: Method, path: &'static str, scope: &'static str, kind: Kin
 }
 
 /// The table. What is not in it is not done, whoever asks.
-pub static DEEDS: [Deed; 22] = [
+pub static DEEDS: [Deed; 23] = [
     deed(Method::GET, "/audit", "admin:audit:read", Kind::Read),
     deed(Method::POST, "/audit/checkpoint", "admin:audit:read", Kind::Read),
     deed(Method::GET, "/clients", "admin:clients:read", Kind::Read),
@@ -78,6 +78,7 @@ pub static DEEDS: [Deed; 22] = [
     deed(Method::GET, "/clients/{client}/tokens", "admin:tokens:read", Kind::Read),
     deed(Method::POST, "/clients/{client}/tokens/revoke", "admin:tokens:write", Kind::Change),
     deed(Method::POST, "/tokens/revoke", "admin:tokens:write", Kind::Revocation),
+    deed(Method::GET, "/explanations/{request}", "admin:audit:read", Kind::Read),
     deed(Method::GET, "/operators", "admin:operators:read", Kind::Read),
     deed(Method::POST, "/operators", OPERATORS, Kind::Creation),
     deed(Method::GET, "/operators/{client}", "admin:operators:read", Kind::Read),

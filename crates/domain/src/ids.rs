@@ -106,6 +106,18 @@ impl RequestId {
         Self(uuid::Builder::from_unix_timestamp_millis(now.unix_millis().unsigned_abs(), &random).into_uuid())
     }
 
+    /// Reads the hyphenated text.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        (text.len() == 36).then(|| Uuid::parse_str(text).ok().map(Self)).flatten()
+    }
+
+    /// Its 16 bytes, which order ids by their time.
+    #[must_use]
+    pub const fn to_bytes(self) -> [u8; 16] {
+        *self.0.as_bytes()
+    }
+
     /// The hyphenated text, written into a buffer of the caller.
     pub fn encode(self, buffer: &mut [u8; 36]) -> &str {
         self.0.hyphenated().encode_lower(buffer)

@@ -11,8 +11,8 @@ use crate::causes;
 use crate::demo::{self, DemoArgs};
 use crate::integrator::{self, DoctorArgs, DrillArgs, RequestArgs, TokenArgs};
 use crate::operator::{
-    self, ApplyArgs, AuditArgs, BackupArgs, ClientsArgs, ExportArgs, KeysArgs, MigrateArgs, OperatorsArgs, RestoreArgs,
-    SecretsArgs, TokensArgs,
+    self, ApplyArgs, AuditArgs, BackupArgs, ClientsArgs, ExplainArgs, ExportArgs, KeysArgs, MigrateArgs, OperatorsArgs,
+    RestoreArgs, SecretsArgs, TokensArgs,
 };
 use crate::serve::{self, CheckArgs, ServeArgs};
 use crate::telemetry;
@@ -58,6 +58,8 @@ enum Command {
     Restore(RestoreArgs),
     /// Bring the stores to this version's form, with a copy of each as it was.
     Migrate(MigrateArgs),
+    /// Tell why a request was refused.
+    Explain(ExplainArgs),
     /// Print an access token, fetched or cached.
     Token(TokenArgs),
     /// Send a request to the API, with a token.
@@ -157,6 +159,10 @@ async fn run(command: Command, out: &mut dyn Write, err: &mut dyn Write) -> anyh
         Command::Migrate(args) => {
             telemetry::start_at("warn");
             operator::migrate(args, out, err).await
+        }
+        Command::Explain(args) => {
+            telemetry::start_at(OF_INTEGRATORS);
+            operator::explain(args, out, err).await
         }
         Command::Token(args) => {
             telemetry::start_at(OF_INTEGRATORS);

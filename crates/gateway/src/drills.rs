@@ -59,6 +59,8 @@ impl Gateway {
             Ok(pending) => answer(pending.as_ref()),
             Err(refusal) => {
                 tracing::debug!(request_id = %context.id, code = refusal.code(), "A request about drills was refused");
+                self.refusals().note(&refusal);
+                self.explain_parts(context, parts, &refusal);
                 refusal.to_response(BodyShape::Guide)
             }
         }

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use fuuffy_domain::{MetDrill, Timestamp, Verdict};
+use fuuffy_domain::{ClientId, MetDrill, Reason, Timestamp, Verdict};
 use fuuffy_protocol::Refusal;
+use http::Method;
 use http::header::{HeaderMap, HeaderValue};
 
 use crate::{drills, fields};
@@ -14,9 +15,25 @@ pub(crate) struct Findings<'a> {
     /// How the client stands in its plan.
     pub(crate) standing: Option<(Verdict, Option<&'a HeaderValue>)>,
     drill: Option<MetDrill>,
+    /// What is known of a refusal besides its answer; boxed, for few requests have one.
+    pub(crate) noted: Option<Box<Noted>>,
+}
+
+/// A refused request, and why it was.
+pub(crate) struct Noted {
+    pub(crate) client: Option<ClientId>,
+    pub(crate) method: Method,
+    pub(crate) path: String,
+    pub(crate) reason: Reason,
 }
 
 impl Findings<'_> {
+    /// Notes why a request is refused.
+    pub(crate) fn note(&mut self, client: Option<&ClientId>, (method, path): (&Method, &str), reason: Reason) {
+        let (client, method, path) = (client.cloned(), method.clone(), path.to_owned());
+        self.noted = Some(Box::new(Noted { client, method, path, reason }));
+    }
+
     /// Notes the drill that the request met, if it met one.
     ///
     /// # Errors

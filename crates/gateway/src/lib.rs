@@ -8,6 +8,7 @@ mod fields;
 mod findings;
 mod meter;
 mod proxy;
+mod reason;
 mod record;
 mod snapshot;
 mod tunnel;

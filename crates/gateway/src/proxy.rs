@@ -5,9 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use fuuffy_domain::{Keyring, MatchedPath, Permit, RefusalCounts, RequestContext, RouteMatch, Stage, VerifiedToken};
+use fuuffy_domain::{
+    ClientId, Keyring, MatchedPath, Permit, Reason, RefusalCounts, RequestContext, RouteMatch, Stage, UpstreamProblem,
+    VerifiedToken,
+};
 use fuuffy_protocol::{Bearer, BodyShape, Refusal, RequestFault};
-use fuuffy_store::{Store, verify};
+use fuuffy_store::{Explanations, Store, verify};
 use http::header::{self, HeaderMap, HeaderValue};
 use http::request::Parts;
 use http::{Method, Request, Response, StatusCode, Uri, Version};
@@ -19,6 +22,7 @@ use crate::body::{BodyFate, CallerBody, ResponseBody};
 use crate::fields::{self, Assertion, CallerFields};
 use crate::findings::Findings;
 use crate::meter::Meters;
+use crate::reason;
 use crate::record::{Outcome, Traffic};
 use crate::snapshot::{RouteSettings, Snapshot, UpstreamProtocol};
 use crate::tunnel::{self, Tunnel};
@@ -27,12 +31,13 @@ use crate::upstream::{ConnectFailure, Lease, Pool, Pools, RoutePools};
 /// The gateway of one environment, shared by all threads.
 pub struct Gateway {
     stage: Arc<Stage>,
-    store: Arc<dyn Store>,
-    keyring: Arc<Keyring>,
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) keyring: Arc<Keyring>,
     snapshot: ArcSwap<Snapshot>,
     meters: Meters,
     traffic: Traffic,
     refusals: RefusalCounts,
+    pub(crate) explanations: Arc<Explanations>,
 }
 
 /// A request that is ready for any upstream of its route.
@@ -70,7 +75,13 @@ struct Answer {
 impl Gateway {
     /// A gateway that reads tokens and clients from `store` and judges by `snapshot`.
     #[must_use]
-    pub fn new(stage: Arc<Stage>, store: Arc<dyn Store>, keyring: Arc<Keyring>, snapshot: Snapshot) -> Self {
+    pub fn new(
+        stage: Arc<Stage>,
+        store: Arc<dyn Store>,
+        keyring: Arc<Keyring>,
+        explanations: Arc<Explanations>,
+        snapshot: Snapshot,
+    ) -> Self {
         let snapshot = ArcSwap::from_pointee(snapshot);
         Self {
             stage,
@@ -80,6 +91,7 @@ impl Gateway {
             meters: Meters::default(),
             traffic: Traffic::default(),
             refusals: RefusalCounts::default(),
+            explanations,
         }
     }
 
@@ -115,9 +127,9 @@ impl Gateway {
         let mut findings = Findings::default();
         let result = match self.admit(context, caller, &snapshot, request, &mut findings) {
             Ok(admitted) => match findings.delay() {
-                None => forward(admitted, &pools.of(&snapshot)).await,
+                None => forward(admitted, &pools.of(&snapshot), &mut findings).await,
                 // Boxed, so that no other request carries room for it.
-                Some(delay) => Box::pin(forward_late(delay, admitted, &pools.of(&snapshot))).await,
+                Some(delay) => Box::pin(forward_late(delay, admitted, &pools.of(&snapshot), &mut findings)).await,
             },
             Err(refusal) => Err(refusal),
         };
@@ -130,6 +142,7 @@ impl Gateway {
         let mut response = result.unwrap_or_else(|refusal| {
             tracing::debug!(request_id = %context.id, code = refusal.code(), "A request was refused");
             self.refusals.note(&refusal);
+            self.explain(context, &refusal, findings.noted.take());
             refusal.to_response(BodyShape::Guide).map(ResponseBody::from)
         });
         findings.tell(response.headers_mut(), context.now);
@@ -147,20 +160,28 @@ impl Gateway {
         request: Request<Incoming>,
         findings: &mut Findings<'a>,
     ) -> Result<Admitted<'a>, Refusal> {
-        let permit = self.permit(context, snapshot, request.method(), request.uri(), request.headers())?;
+        let permit = self.permit(context, snapshot, request.method(), request.uri(), request.headers());
+        let permit = permit.inspect_err(|refusal| self.look_into(context, &request, refusal, findings))?;
         let plan = snapshot.plan(&permit.client().plan);
         let meter = self.meters.of(&permit);
         let verdict = meter.take(&plan.plan, context.now);
         let wait = verdict.wait;
         findings.standing = Some((verdict, plan.policy.as_ref()));
         if let Some(wait) = wait {
-            return Err(Refusal::RateLimitExceeded(whole_seconds(wait)));
+            let (wait, plan) = (whole_seconds(wait), permit.client().plan.to_string());
+            let asked = (request.method(), request.uri().path());
+            findings.note(Some(&permit.client().id), asked, Reason::Limited { wait, plan });
+            return Err(Refusal::RateLimitExceeded(wait));
         }
         let settings = snapshot.routes.get(permit.route().index).ok_or(Refusal::NotFound)?;
         let client = permit.client().slot;
         let assertion = Assertion { context, permit, meter, caller, environment: self.stage.name() };
-        let request = prepare(request, settings, &assertion)?;
-        findings.meet(self.stage.meet_request(client, context.now))?;
+        let request = prepare(request, settings, &assertion, findings)?;
+        findings.meet(self.stage.meet_request(client, context.now)).inspect_err(|_| {
+            let permit = &assertion.permit;
+            let asked = (request.request.method(), permit.route().prefix());
+            findings.note(Some(&permit.client().id), asked, Reason::Drill);
+        })?;
         Ok(Admitted { settings, assertion, request })
     }
 
@@ -177,6 +198,14 @@ impl Gateway {
         self.caller(context, headers)?
             .authorise(route)
             .map_err(|refusal| Refusal::InsufficientScope(refusal.needed.to_string()))
+    }
+
+    /// Whose token a request bears.
+    ///
+    /// # Errors
+    /// As for a request to a route.
+    pub fn client_of(&self, context: &RequestContext, headers: &HeaderMap) -> Result<ClientId, Refusal> {
+        Ok(self.caller(context, headers)?.client().id.clone())
     }
 
     /// Whose request it is, by its token.
@@ -205,16 +234,21 @@ fn prepare(
     request: Request<Incoming>,
     settings: &RouteSettings,
     assertion: &Assertion<'_>,
+    findings: &mut Findings<'_>,
 ) -> Result<UpstreamRequest, Refusal> {
     let (mut parts, body) = request.into_parts();
+    let mut refused = |parts: &Parts, refusal| {
+        findings.note(Some(&assertion.permit.client().id), (&parts.method, parts.uri.path()), Reason::Told);
+        Err(refusal)
+    };
     let host = host_of(&parts);
     let wants_websocket = tunnel::is_requested(&parts.headers);
     if wants_websocket && (!settings.websocket || settings.protocol == UpstreamProtocol::Http2) {
-        return Err(Refusal::InvalidRequest(RequestFault::UpgradeNotAllowed));
+        return refused(&parts, Refusal::InvalidRequest(RequestFault::UpgradeNotAllowed));
     }
     let upgrade = parts.extensions.remove::<OnUpgrade>().filter(|_| wants_websocket);
     if body.size_hint().exact().is_some_and(|length| length > settings.max_body) {
-        return Err(Refusal::PayloadTooLarge);
+        return refused(&parts, Refusal::PayloadTooLarge);
     }
     let takes_trailers = fields::takes_trailers(&parts.headers);
     fields::remove_hop_by_hop(&mut parts.headers);
@@ -257,12 +291,18 @@ impl CallerHead {
 
 /// Sends a request, and once more where that is safe: nothing of it was sent, or it is idempotent,
 /// without a body, and the connection died before an answer.
-async fn forward(admitted: Admitted<'_>, pools: &RoutePools) -> Result<Response<ResponseBody>, Refusal> {
+async fn forward(
+    admitted: Admitted<'_>,
+    pools: &RoutePools,
+    findings: &mut Findings<'_>,
+) -> Result<Response<ResponseBody>, Refusal> {
     let Admitted { settings, assertion, request: mut prepared } = admitted;
     let Assertion { permit, context, .. } = &assertion;
     let route = permit.route().index;
     let mut tried: Option<Arc<Pool>> = None;
     let mut request = prepared.request;
+    let method = request.method().clone();
+    let mut note = |reason| findings.note(Some(&permit.client().id), (&method, permit.route().prefix()), reason);
     loop {
         let other = tried.as_ref().and_then(|tried| pools.choose(route, Some(tried)));
         let Some(pool) = other.or_else(|| pools.choose(route, None)) else {
@@ -280,10 +320,12 @@ async fn forward(admitted: Admitted<'_>, pools: &RoutePools) -> Result<Response<
                 if is_first {
                     continue;
                 }
-                return Err(match failure {
-                    ConnectFailure::Refused => Refusal::BadGateway,
-                    ConnectFailure::TimedOut => Refusal::GatewayTimeout,
-                });
+                let (problem, refusal) = match failure {
+                    ConnectFailure::Refused => (UpstreamProblem::Refused, Refusal::BadGateway),
+                    ConnectFailure::TimedOut => (UpstreamProblem::ConnectTimedOut, Refusal::GatewayTimeout),
+                };
+                note(reason::upstream(&pool.authority, problem));
+                return Err(refusal);
             }
         };
         let was_reused = lease.is_reused();
@@ -300,14 +342,17 @@ async fn forward(admitted: Admitted<'_>, pools: &RoutePools) -> Result<Response<
             Ok(Err(failure)) => failure,
             Err(_) => {
                 if let Some(refusal) = prepared.fate.refusal() {
+                    note(Reason::Told);
                     return Err(refusal);
                 }
                 pool.note_failure();
+                note(reason::upstream(&pool.authority, UpstreamProblem::AnswerTimedOut));
                 failed("The upstream did not answer in time");
                 return Err(Refusal::GatewayTimeout);
             }
         };
         if let Some(refusal) = prepared.fate.refusal() {
+            note(Reason::Told);
             return Err(refusal);
         }
         // What comes back was never sent; what does not may have been seen.
@@ -321,6 +366,7 @@ async fn forward(admitted: Admitted<'_>, pools: &RoutePools) -> Result<Response<
             _ => {
                 pool.note_failure();
                 let error = failure.into_error();
+                note(reason::upstream(&pool.authority, UpstreamProblem::BrokeOff));
                 tracing::warn!(request_id = %context.id, upstream = pool.authority, %error, "The upstream broke off");
                 return Err(Refusal::BadGateway);
             }
@@ -333,9 +379,10 @@ async fn forward_late(
     delay: Duration,
     admitted: Admitted<'_>,
     pools: &RoutePools,
+    findings: &mut Findings<'_>,
 ) -> Result<Response<ResponseBody>, Refusal> {
     tokio::time::sleep(delay).await;
-    forward(admitted, pools).await
+    forward(admitted, pools, findings).await
 }
 
 /// Addresses a request to one upstream, in the version that it speaks.

@@ -2,6 +2,7 @@
 //! request's head and its bounded body, and gives the whole answer but for the fields that every
 //! response bears.
 
+mod reason;
 mod secrets;
 mod throttle;
 mod token;

@@ -6,12 +6,12 @@
 
 use bytes::Bytes;
 use fuuffy_domain::{
-    Actor, AuthenticatedClient, Cause, ClientStatus, Lifetime, NoEntropy, RequestContext, Secret, SecretStatus,
-    Timestamp,
+    Actor, AuthenticatedClient, Cause, ClientId, ClientStatus, Lifetime, NoEntropy, RequestContext, Secret,
+    SecretStatus, Timestamp,
 };
 use fuuffy_protocol::{BodyShape, Credentials, Refusal};
 use fuuffy_store::{Changed, Conditions, Creation, NewSecret, SecretChange, StoreError};
-use http::header::{self, HeaderValue};
+use http::header::{self, HeaderMap, HeaderValue};
 use http::request::Parts;
 use http::{Method, Response, StatusCode};
 use serde::Serialize;
@@ -71,6 +71,9 @@ impl Issuer {
         };
         answered.unwrap_or_else(|refusal| {
             self.refusals().note(&refusal);
+            let claimed = Credentials::parse_basic(&parts.headers).ok();
+            let reason = claimed.map(|claimed| self.reason(&claimed, &refusal, context.now));
+            self.explain(context, parts, &refusal, reason);
             tracing::debug!(request_id = %context.id, code = refusal.code(), "A request about secrets was refused");
             refusal.to_response(BodyShape::Guide)
         })
@@ -98,6 +101,15 @@ impl Issuer {
             (SecretDeed::ListOrAdd, _) => Err(Refusal::MethodNotAllowed("GET, POST")),
             (SecretDeed::Confirm, _) => Err(Refusal::MethodNotAllowed("POST")),
         }
+    }
+
+    /// Whose secret a request bears by Basic, be the client suspended or not.
+    ///
+    /// # Errors
+    /// As for a token request.
+    pub fn client_of(&self, context: &RequestContext, headers: &HeaderMap) -> Result<ClientId, Refusal> {
+        let client = self.authenticate(context, &Credentials::parse_basic(headers)?)?;
+        Ok(client.client().id.clone())
     }
 
     fn presented(&self, context: &RequestContext, parts: &Parts) -> Result<AuthenticatedClient, Refusal> {

@@ -7,12 +7,12 @@ use std::time::{Duration, SystemTime};
 use bytes::Bytes;
 use fuuffy_domain::{
     Actor, ApprovedGrant, AuthenticatedClient, Cause, Client, ClientId, Clock, DrillKind, Entropy, GrantRefusal,
-    Keyring, Lifetime, RefusalCounts, RequestContext, Stage, Timestamp,
+    Keyring, Lifetime, Reason, RefusalCounts, RequestContext, Stage, Timestamp,
 };
 use fuuffy_protocol::{
     AccessToken, BodyShape, Credentials, QueryCredentials, Refusal, RequestFault, TokenRequest, TokenResponse,
 };
-use fuuffy_store::{NewToken, SecretChange, Store, StoreError};
+use fuuffy_store::{Explanations, NewToken, SecretChange, Store, StoreError};
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::request::Parts;
 use http::{Method, Response};
@@ -43,6 +43,8 @@ pub struct Issuer {
     pub entropy: Arc<dyn Entropy>,
     /// The server's clock, read again when a token's life begins.
     pub clock: Arc<dyn Clock>,
+    /// Where the reasons of refusals are kept.
+    pub explanations: Arc<Explanations>,
     /// The life of a token, unless its client has a shorter one.
     pub token_lifetime: Lifetime,
     /// 16 or 32.
@@ -61,6 +63,8 @@ struct Found {
     drill: Option<DrillKind>,
     /// When the secret that was presented expires, if that is soon.
     secret_expires: Option<Timestamp>,
+    /// Why it is refused, besides what the answer says.
+    reason: Option<(Option<ClientId>, Reason)>,
 }
 
 /// How many token requests ended how, since the start.
@@ -81,6 +85,7 @@ impl Issuer {
         keyring: Arc<Keyring>,
         entropy: Arc<dyn Entropy>,
         clock: Arc<dyn Clock>,
+        explanations: Arc<Explanations>,
     ) -> Self {
         Self {
             stage,
@@ -88,6 +93,7 @@ impl Issuer {
             keyring,
             entropy,
             clock,
+            explanations,
             token_lifetime: Lifetime::HOUR,
             token_bytes: 16,
             retire_unused_after: Lifetime::DAY,
@@ -116,6 +122,7 @@ impl Issuer {
             Err(refusal) => {
                 self.refused.fetch_add(1, Ordering::Relaxed);
                 self.refusals.note(&refusal);
+                self.explain(context, parts, &refusal, found.reason.take());
                 tracing::debug!(request_id = %context.id, code = refusal.code(), "A token request was refused");
                 refusal.to_response(shape)
             }
@@ -152,13 +159,25 @@ impl Issuer {
             return Err(Refusal::InvalidRequest(RequestFault::CredentialsInQuery));
         }
         let request = TokenRequest::parse(&parts.headers, &body)?;
-        let client = self.authenticate(context, &request.credentials)?;
+        let client = self.authenticate(context, &request.credentials);
+        let client = client.inspect_err(|refusal| {
+            found.reason = Some(self.reason(&request.credentials, refusal, context.now));
+        })?;
+        let known = Arc::clone(client.client());
         let slot = client.client().slot;
         found.secret_expires = expires_soon(&client, context.now);
-        let grant = client.approve(request.scope, self.token_lifetime).map_err(refusal_of_grant)?;
+        let grant = client.approve(request.scope, self.token_lifetime).map_err(|refused| {
+            let reason = match refused {
+                GrantRefusal::Suspended => Reason::ClientSuspended,
+                GrantRefusal::Scope => Reason::ScopeNotAllowed { may: known.scopes.to_string() },
+            };
+            found.reason = Some((Some(known.id.clone()), reason));
+            refusal_of_grant(refused)
+        })?;
         // After all proofs, so that nobody but the client itself can meet its drill or use it up.
         found.drill = self.stage.meet_token_request(slot, context.now);
         if found.drill.is_some() {
+            found.reason = Some((Some(known.id.clone()), Reason::Drill));
             return Err(Refusal::ServiceUnavailable(DRILL_RETRY));
         }
         self.issue(context, &parts.headers, grant).await

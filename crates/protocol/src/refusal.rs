@@ -131,6 +131,18 @@ impl Refusal {
         self.words().code
     }
 
+    /// What the answer says happened.
+    #[must_use]
+    pub fn message(&self) -> &'static str {
+        self.words().message
+    }
+
+    /// What the answer says to do next.
+    #[must_use]
+    pub fn details(&self) -> &'static str {
+        self.words().details
+    }
+
     /// The whole answer but for the fields that every response of a server bears.
     #[must_use]
     pub fn to_response(&self, shape: BodyShape) -> Response<Bytes> {

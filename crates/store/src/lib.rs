@@ -11,6 +11,7 @@ pub mod conformance;
 mod deeds;
 mod directory;
 pub mod embedded;
+mod explanations;
 mod index;
 pub mod pepper;
 mod verify;
@@ -20,5 +21,6 @@ pub use deeds::{
     Once, Part, PartOf, SecretChange, Store, StoreError, TokenName,
 };
 pub use directory::Directory;
+pub use explanations::Explanations;
 pub use index::{IndexedToken, TokenIndex};
 pub use verify::verify;

@@ -70,6 +70,7 @@ fn deeds() -> OpenApiRouter<Arc<Environment>> {
         .routes(routes!(operators::show_operator))
         .routes(routes!(records::list_audit))
         .routes(routes!(records::sign_audit))
+        .routes(routes!(records::show_explanation))
         .routes(routes!(records::list_routes))
         .routes(routes!(records::list_plans))
         .routes(routes!(records::list_scopes))

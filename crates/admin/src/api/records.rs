@@ -1,13 +1,14 @@
 //! What there is to read besides clients: the audit log, and what is configured.
 
-use axum::extract::{Query, State};
+use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
 
 use super::answer::{Data, Listed, Page, data};
 use super::failure::Failure;
-use super::{Answer, Here, InQuery};
+use super::{Answer, Here, InPath, InQuery};
 use crate::audit;
 use crate::configuration::{self, ShownPlan, ShownRoute, ShownScope};
+use crate::explanations::{Explanation, explain};
 
 /// Lists the records of the audit log, the newest first.
 #[utoipa::path(get, path = "/audit", tag = "audit", params(audit::Wanted),
@@ -23,6 +24,14 @@ pub(super) async fn list_audit(State(here): Here, query: InQuery<audit::Wanted>)
 #[utoipa::path(post, path = "/audit/checkpoint", tag = "audit", responses((status = 201, body = Data<audit::Signed>)))]
 pub(super) async fn sign_audit(State(here): Here) -> Answer {
     Ok(data(StatusCode::CREATED, &audit::sign(&here).await?))
+}
+
+/// Explains why a request was refused, for a week.
+#[utoipa::path(get, path = "/explanations/{request}", tag = "audit",
+    responses((status = 200, body = Data<Explanation>)))]
+pub(super) async fn show_explanation(State(here): Here, request: InPath<String>) -> Answer {
+    let request = request.map(|Path(id)| id).map_err(|_| Failure::NotFound("explanation"))?;
+    Ok(data(StatusCode::OK, &explain(&here, &request, |_| true).await?))
 }
 
 /// Lists the routes of the configuration that is in force.

@@ -15,6 +15,9 @@ use std::path::PathBuf;
 
 use clap::Args;
 use fuuffy_client::{Client, ClientBuilder, Environment, Error, Token, Variables};
+use fuuffy_domain::EnvironmentName;
+use http::StatusCode;
+use serde_json::Value;
 
 use crate::settings;
 use cache::DiskCache;
@@ -53,17 +56,26 @@ pub struct Common {
 /// # Errors
 /// There is none, and why.
 pub(crate) async fn token_in(environment: Environment) -> Result<Token, Error> {
-    let common = Common {
-        environment: Some(environment),
-        base_url: None,
-        profiles: settings::variable("FUUFFY_PROFILES").map(PathBuf::from),
-        scope: None,
-        // One from before may have been revoked, and what operators may do is kept on no disk.
-        no_cache: true,
-        json: false,
-    };
-    let client = common.settings()?.builder(None)?.build()?;
+    // One from before may have been revoked, and what operators may do is kept on no disk.
+    let client = Common::uncached(Some(environment)).settings()?.builder(None)?.build()?;
     client.tokens().token().await
+}
+
+/// Why a request of the integrator's own client was refused, if that is kept.
+///
+/// # Errors
+/// There is no token, or no answer.
+pub(crate) async fn explanation(environment: Option<EnvironmentName>, request: &str) -> Result<Option<Value>, Error> {
+    let environment = environment.map(|environment| match environment {
+        EnvironmentName::Testing => Environment::Testing,
+        EnvironmentName::Production => Environment::Production,
+    });
+    let client = Common::uncached(environment).settings()?.builder(None)?.build()?;
+    match client.get(&format!("/auth/explanations/{request}")).data().await {
+        Ok(explanation) => Ok(Some(explanation)),
+        Err(error) if error.status() == Some(StatusCode::NOT_FOUND) => Ok(None),
+        Err(error) => Err(error),
+    }
 }
 
 /// Flags, variables and profile, put together.
@@ -74,6 +86,17 @@ pub(crate) struct Settings<'a> {
 }
 
 impl Common {
+    fn uncached(environment: Option<Environment>) -> Self {
+        Self {
+            environment,
+            base_url: None,
+            profiles: settings::variable("FUUFFY_PROFILES").map(PathBuf::from),
+            scope: None,
+            no_cache: true,
+            json: false,
+        }
+    }
+
     /// Puts flags, variables and profile together.
     ///
     /// # Errors

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{BufMut, Bytes, BytesMut};
-use fuuffy_domain::{Clock, Entropy, RequestContext, RequestId};
+use fuuffy_domain::{Clock, Entropy, Reason, Refused, RequestContext, RequestId};
 use fuuffy_gateway::{CallerFields, Pools};
 use fuuffy_protocol::{BodyShape, Refusal};
 use http::header::{HeaderMap, HeaderName};
@@ -206,8 +206,10 @@ fn guard(worker: &Arc<Worker>, stream: TcpStream, peer: SocketAddr, shared: &Arc
     };
     let worker = Arc::clone(worker);
     let answer = Box::new(move |refusal, shape| {
-        worker.environment.gateway.refusals().note(&refusal);
-        farewell(&worker.context(peer.ip()), &refusal, shape)
+        let (environment, context) = (&worker.environment, worker.context(peer.ip()));
+        environment.gateway.refusals().note(&refusal);
+        environment.explanations.record(Refused::new(&context, ("", ""), &refusal, Reason::Told));
+        farewell(&context, &refusal, shape)
     });
     Guarded::new(stream, framing, Arc::clone(shared), patience, answer)
 }

@@ -15,9 +15,9 @@ use fuuffy_domain::{
 };
 use fuuffy_gateway::{Gateway, RouteSettings, Snapshot};
 use fuuffy_issuer::Issuer;
-use fuuffy_store::Store;
 use fuuffy_store::embedded::{AuditOptions, EmbeddedStore, OpenOptions, PreviousRun};
 use fuuffy_store::pepper::MasterKeys;
+use fuuffy_store::{Explanations, Store};
 use serde::Serialize;
 use tokio::sync::watch;
 
@@ -42,6 +42,8 @@ pub struct Environment {
     pub gateway: Gateway,
     /// Its store.
     pub store: Arc<EmbeddedStore>,
+    /// Why its requests were refused.
+    pub explanations: Arc<Explanations>,
     /// Its clock.
     pub clock: Arc<EnvironmentClock>,
     /// How long a shutdown waits for what is in flight.
@@ -97,6 +99,7 @@ impl Environment {
         let clock = Arc::new(SteadyClock::start(Arc::clone(&sources.time), newest));
         tracing::info!(environment = %name, clients = report.clients, tokens = report.tokens, "The store is open");
         let store = Arc::new(store);
+        let explanations = Arc::new(Explanations::open(path.with_extension("explain.sqlite3"), name)?);
         let as_store = (sources.store)(Arc::<EmbeddedStore>::clone(&store));
         let entropy = Arc::clone(&sources.entropy);
         let stage = Arc::new(Stage::of(name));
@@ -106,6 +109,7 @@ impl Environment {
             Arc::clone(&keyring),
             Arc::clone(&entropy),
             Arc::<EnvironmentClock>::clone(&clock),
+            Arc::clone(&explanations),
         );
         issuer.token_lifetime = settings.token_lifetime;
         issuer.token_bytes = settings.token_bytes;
@@ -113,7 +117,8 @@ impl Environment {
         let webhook = settings.reminders.as_ref().map(Webhook::open).transpose();
         let webhook = webhook.with_context(|| format!("environments.{name}.reminders"))?;
         let snapshot = snapshot(settings, &config.plans)?;
-        let gateway = Gateway::new(Arc::clone(&stage), as_store, Arc::clone(&keyring), snapshot);
+        let seen = Arc::clone(&explanations);
+        let gateway = Gateway::new(Arc::clone(&stage), as_store, Arc::clone(&keyring), seen, snapshot);
         let plans = Arc::new(ArcSwap::from_pointee(config.plans.clone()));
         Ok(Self {
             name,
@@ -122,6 +127,7 @@ impl Environment {
             issuer,
             gateway,
             store,
+            explanations,
             clock,
             grace: config.shutdown_grace,
             webhook,
@@ -139,6 +145,7 @@ impl Environment {
         fuuffy_admin::Environment {
             name: self.name,
             store: Arc::<EmbeddedStore>::clone(&self.store),
+            explanations: Arc::clone(&self.explanations),
             keyring: Arc::clone(&self.keyring),
             plans: Arc::new(move |plan: &PlanName| plans.load().contains_key(plan)),
             longest_lifetime: self.settings.token_lifetime,

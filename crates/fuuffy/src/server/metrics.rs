@@ -23,12 +23,14 @@ pub(super) fn text(environments: &Environments) -> Result<String, fmt::Error> {
     let grants = Family::<Labels, Counter>::default();
     let tokens = Family::<Labels, Gauge>::default();
     let bytes = Family::<Labels, Gauge>::default();
+    let dropped = Family::<Labels, Counter>::default();
     let writable = Family::<Labels, Gauge>::default();
     let skew = Family::<Labels, Gauge>::default();
     registry.register("requests", "Requests to the gateway by outcome", requests.clone());
     registry.register("token_requests", "Token requests by outcome", grants.clone());
     registry.register("tokens", "Tokens in the index, those that expired lately included", tokens.clone());
     registry.register("token_index_bytes", "Bytes that the tokens take in the index", bytes.clone());
+    registry.register("explanations_dropped", "Reasons of refusals that could not be kept", dropped.clone());
     registry.register("store_writable", "Whether the store can write", writable.clone());
     registry.register(
         "clock_ahead_milliseconds",
@@ -46,6 +48,7 @@ pub(super) fn text(environments: &Environments) -> Result<String, fmt::Error> {
         let index = environment.store.tokens();
         tokens.get_or_create(&vec![name]).set(gauge(index.len()));
         bytes.get_or_create(&vec![name]).set(gauge(index.memory_bytes()));
+        dropped.get_or_create(&vec![name]).inc_by(environment.explanations.dropped());
         writable.get_or_create(&vec![name]).set(i64::from(environment.store.is_writable()));
         skew.get_or_create(&vec![name]).set(environment.clock.wall_ahead_millis());
     }

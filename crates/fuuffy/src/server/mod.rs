@@ -4,6 +4,7 @@ mod admin;
 mod busy;
 mod connection;
 mod environment;
+mod explain;
 mod framing;
 mod guard;
 mod keys;
@@ -152,6 +153,7 @@ impl Environments {
     pub async fn close(&self) {
         for environment in self.iter() {
             environment.write_refusals_down().await;
+            environment.explanations.flush().await;
             if let Err(error) = environment.store.close().await {
                 tracing::error!(environment = %environment.name, %error, "The store did not close cleanly");
             }

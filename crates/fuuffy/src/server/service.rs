@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use fuuffy_domain::{Drills, RequestContext, Stage};
+use fuuffy_domain::{Drills, Reason, Refused, RequestContext, Stage};
 use fuuffy_gateway::{CallerFields, ResponseBody, Tunnel};
 use fuuffy_issuer::SecretDeed;
 use fuuffy_protocol::{BodyShape, Refusal, RequestFault};
@@ -20,6 +20,7 @@ use tokio::time::{Instant, timeout_at};
 use super::Environment;
 use super::busy::Busy;
 use super::connection::Caller;
+use super::explain;
 use crate::config::EnvironmentConfig;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -32,6 +33,8 @@ enum Endpoint<'a> {
     Token(BodyShape),
     /// A client's own secrets.
     Secrets(SecretDeed),
+    /// Why a client's own request was refused.
+    Explanation,
     /// A client's drills, where there are any.
     Drills(&'a Drills),
     /// The API behind the gateway.
@@ -53,12 +56,15 @@ pub(super) async fn answer(
     let mut response = match (check_head(&environment.settings, &request), endpoint) {
         (Err(refusal), endpoint) => {
             environment.gateway.refusals().note(&refusal);
+            let asked = (request.method().as_str(), request.uri().path());
+            environment.explanations.record(Refused::new(&context, asked, &refusal, Reason::Told));
             let shape = if let Endpoint::Token(shape) = endpoint { shape } else { BodyShape::Guide };
             refusal.to_response(shape).map(ResponseBody::from)
         }
         // Boxed, so that a proxied request does not carry room for a token request.
         (Ok(()), Endpoint::Token(shape)) => Box::pin(token(environment, &context, shape, request)).await,
         (Ok(()), Endpoint::Secrets(deed)) => Box::pin(secrets(environment, &context, deed, request)).await,
+        (Ok(()), Endpoint::Explanation) => Box::pin(explanation(environment, &context, request)).await,
         (Ok(()), Endpoint::Drills(drills)) => Box::pin(drill(environment, drills, &context, request)).await,
         (Ok(()), Endpoint::Api) => environment.gateway.respond(&context, fields, &caller.worker.pools, request).await,
     };
@@ -96,6 +102,16 @@ async fn secrets(
     environment.issuer.secrets(context, &parts, body, deed).await.map(ResponseBody::from)
 }
 
+/// A request of a client for the reason of a refusal. Its own refusals are not kept.
+async fn explanation(
+    environment: &Environment,
+    context: &RequestContext,
+    request: Request<Incoming>,
+) -> Response<ResponseBody> {
+    let (parts, _) = request.into_parts();
+    explain::answer(environment, context, &parts).await.map(ResponseBody::from)
+}
+
 /// A request for a client's drills.
 async fn drill(
     environment: &Environment,
@@ -114,6 +130,7 @@ fn endpoint<'a>(stage: &'a Stage, path: &str) -> Endpoint<'a> {
         ("/oauth/token", _) => Endpoint::Token(BodyShape::Standard),
         ("/v1/auth/secrets", _) => Endpoint::Secrets(SecretDeed::ListOrAdd),
         ("/v1/auth/secrets/confirm", _) => Endpoint::Secrets(SecretDeed::Confirm),
+        (path, _) if path.starts_with(explain::PREFIX) => Endpoint::Explanation,
         ("/v1/auth/drills", Stage::Testing(drills)) => Endpoint::Drills(drills),
         _ => Endpoint::Api,
     }

@@ -18,6 +18,7 @@ mod demo;
 mod drill_command;
 mod drills;
 mod examples;
+mod explain;
 mod faults;
 mod framing;
 mod full_disk;

@@ -1,0 +1,110 @@
+//! Why a request was refused, in words: what is kept of the refusal, and what the audit log knows besides.
+
+use std::net::IpAddr;
+
+use fuuffy_domain::{EnvironmentName, Reason, Refused, RequestId, Timestamp};
+use fuuffy_store::{AuditQuery, PartOf};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use crate::deed::{DeedError, Environment};
+
+/// A refusal, explained.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Explanation)]
+pub struct Explanation {
+    request_id: String,
+    #[schema(value_type = String, format = DateTime)]
+    at: Timestamp,
+    #[schema(value_type = String)]
+    environment: EnvironmentName,
+    /// Whose request it was, if that is known.
+    #[schema(required = true)]
+    client_id: Option<String>,
+    #[schema(value_type = String)]
+    peer: IpAddr,
+    method: String,
+    path: String,
+    status: u16,
+    code: String,
+    /// What happened.
+    happened: String,
+    /// What to do.
+    advice: String,
+}
+
+/// The explanation of a request's refusal, for whoever may see it.
+///
+/// # Errors
+/// There is none, or what is kept cannot be read.
+pub async fn explain(
+    environment: &Environment,
+    request: &str,
+    may_see: impl FnOnce(&Refused) -> bool,
+) -> Result<Explanation, DeedError> {
+    let request = RequestId::parse(request).ok_or(DeedError::NotFound("explanation"))?;
+    let refused = environment.explanations.find(request).await?.filter(may_see);
+    let refused = refused.ok_or(DeedError::NotFound("explanation"))?;
+    let mut happened = refused.happened();
+    if let Some(by) = revoked_by(environment, &refused).await? {
+        happened.push_str(&by);
+    }
+    Ok(Explanation {
+        request_id: request.to_string(),
+        at: refused.at,
+        environment: environment.name,
+        client_id: refused.client.as_ref().map(ToString::to_string),
+        peer: refused.peer,
+        advice: refused.advice(),
+        happened,
+        method: refused.method,
+        path: refused.path,
+        status: refused.status,
+        code: refused.code,
+    })
+}
+
+/// Who took the client's access away, when and why: the last such deed before the refusal.
+async fn revoked_by(environment: &Environment, refused: &Refused) -> Result<Option<String>, DeedError> {
+    #[derive(Deserialize)]
+    struct Record {
+        at: String,
+        actor: Actor,
+        why: Option<String>,
+    }
+    #[derive(Deserialize)]
+    struct Actor {
+        kind: String,
+        client_id: Option<String>,
+        uid: Option<u32>,
+    }
+    let deeds: &[&str] = match refused.reason {
+        Reason::TokenRevoked => &["token.revoked"],
+        Reason::TokensRevoked => &["client.tokens_revoked", "client.changed", "client.suspended"],
+        Reason::ClientStopped | Reason::ClientSuspended => &["client.suspended", "client.deleted"],
+        Reason::SecretRetired { .. } => &["secret.retired"],
+        _ => return Ok(None),
+    };
+    let query = AuditQuery {
+        client: refused.client.clone(),
+        deeds: deeds.iter().map(|deed| (*deed).to_owned()).collect(),
+        newest_first: true,
+        part: PartOf { skip: 0, take: 20 },
+    };
+    let rows = environment.store.audit(query).await?.items;
+    let before = refused.at.to_string();
+    let records = rows.iter().filter_map(|row| serde_json::from_str::<Record>(&row.record).ok());
+    // All times are written alike, so text is in the order of time.
+    let Some(Record { at, actor, why }) = records.into_iter().find(|record| record.at <= before) else {
+        return Ok(None);
+    };
+    let who = match (actor.kind.as_str(), actor.client_id, actor.uid) {
+        ("operator", Some(client), _) => format!("the operator {client}"),
+        ("client", ..) => "the client itself".to_owned(),
+        ("server", ..) => "the server, as it was set to".to_owned(),
+        (_, _, Some(uid)) => format!("the local user {uid}"),
+        _ => "somebody".to_owned(),
+    };
+    let why = why.map(|why| format!(", because: {why}")).unwrap_or_default();
+    Ok(Some(format!("; by {who} at {at}{why}")))
+}

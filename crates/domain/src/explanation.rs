@@ -1,0 +1,234 @@
+//! Why a request was refused, for its operator and its own client: more than the public answer says, and never a
+//! token, a secret, a query or a body.
+
+use std::net::IpAddr;
+
+use fuuffy_protocol::{Refusal, TokenFlaw};
+use serde::{Deserialize, Serialize};
+
+use crate::{ClientId, RequestContext, RequestId, SecretId, Timestamp};
+
+/// So much of a path is kept, in bytes.
+const LONGEST_PATH: usize = 256;
+
+/// The reason, where there is more to say than the public answer does.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "reason", rename_all = "snake_case")]
+pub enum Reason {
+    /// What the public answer says is all there is.
+    Told,
+    /// The token's life was over.
+    TokenExpired {
+        /// Since when, in milliseconds since the Unix epoch.
+        at: i64,
+    },
+    /// The token was revoked alone.
+    TokenRevoked,
+    /// All tokens of its client were revoked since it was issued.
+    TokensRevoked,
+    /// Its client is suspended or deleted.
+    ClientStopped,
+    /// Nobody knows the token in this environment.
+    TokenUnknown,
+    /// It was no token.
+    TokenMalformed(TokenFlaw),
+    /// The token lacks scopes.
+    ScopeMissing {
+        /// What the route asks for.
+        needed: String,
+        /// What the token has.
+        has: String,
+    },
+    /// The client's plan allows no more for now.
+    Limited {
+        /// How many seconds until it does.
+        wait: u64,
+        /// The client's plan.
+        plan: String,
+    },
+    /// The API behind the gateway failed.
+    Upstream {
+        /// Which.
+        upstream: String,
+        /// How.
+        problem: UpstreamProblem,
+    },
+    /// There is no client of the id that was claimed.
+    ClientUnknown,
+    /// The secret is none of the client's.
+    SecretWrong {
+        /// Whether it is one of the other environment, by its looks.
+        is_of_other_environment: bool,
+    },
+    /// The secret works no more.
+    SecretRetired {
+        /// Which.
+        secret_id: SecretId,
+    },
+    /// The secret's time was over.
+    SecretExpired {
+        /// Which.
+        secret_id: SecretId,
+    },
+    /// Too many wrong secrets for this client id or from this address.
+    Throttled,
+    /// The client is suspended.
+    ClientSuspended,
+    /// The client may not rotate its own secrets.
+    MayNotRotate,
+    /// A scope that the client may not have.
+    ScopeNotAllowed {
+        /// All that it may have. What it asked for may be anything, and is not kept.
+        may: String,
+    },
+    /// A drill that the client set.
+    Drill,
+}
+
+/// How an upstream failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum UpstreamProblem {
+    /// It took no connection.
+    Refused,
+    /// There was no connection in time.
+    ConnectTimedOut,
+    /// There was no answer in time.
+    AnswerTimedOut,
+    /// It broke off.
+    BrokeOff,
+}
+
+/// A refusal on record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refused {
+    /// The request.
+    pub request: RequestId,
+    /// When.
+    pub at: Timestamp,
+    /// From where.
+    pub peer: IpAddr,
+    /// Whose request it was, if that is known: by a secret that was right, or by a token that was once granted.
+    pub client: Option<ClientId>,
+    /// Its method.
+    pub method: String,
+    /// Its path, without the query.
+    pub path: String,
+    /// The status of the answer.
+    pub status: u16,
+    /// The code of the answer.
+    pub code: String,
+    /// What the answer said.
+    pub message: String,
+    /// What it said to do.
+    pub details: String,
+    /// Why.
+    pub reason: Reason,
+}
+
+/// A path without what looks like a token or a secret, wherever somebody put it.
+fn without_secrets(path: &str) -> String {
+    let is_secret = |segment: &str| {
+        let segment = segment.to_ascii_lowercase();
+        segment.contains("sk-") || segment.contains("fsk_")
+    };
+    let shown = |segment| if is_secret(segment) { "…" } else { segment };
+    path.split('/').map(shown).collect::<Vec<_>>().join("/")
+}
+
+impl Refused {
+    /// A record of what is known when a request is refused.
+    #[must_use]
+    pub fn new(context: &RequestContext, (method, path): (&str, &str), refusal: &Refusal, reason: Reason) -> Self {
+        let cut = (0..=LONGEST_PATH.min(path.len())).rev().find(|at| path.is_char_boundary(*at)).unwrap_or(0);
+        Self {
+            request: context.id,
+            at: context.now,
+            peer: context.peer,
+            client: None,
+            method: method.chars().take(16).collect(),
+            path: without_secrets(&path[..cut]),
+            status: refusal.status().as_u16(),
+            code: refusal.code().to_owned(),
+            message: refusal.message().to_owned(),
+            details: refusal.details().to_owned(),
+            reason,
+        }
+    }
+
+    /// What happened, in a sentence.
+    #[must_use]
+    pub fn happened(&self) -> String {
+        match &self.reason {
+            Reason::Told => self.message.clone(),
+            Reason::TokenExpired { at } => {
+                let ago = self.at.since(Timestamp::from_unix_millis(*at)).as_secs();
+                format!("The token had expired {ago} s before")
+            }
+            Reason::TokenRevoked => "The token had been revoked".to_owned(),
+            Reason::TokensRevoked => "All tokens of the client had been revoked since this one was issued".to_owned(),
+            Reason::ClientStopped => "The client is suspended or was deleted, and its tokens were revoked".to_owned(),
+            Reason::TokenUnknown => {
+                "Nobody knows the token here: it expired more than an hour ago, was revoked, is of the other environment, or never was one"
+                    .to_owned()
+            }
+            Reason::TokenMalformed(flaw) => flaw.words().0.to_owned(),
+            Reason::ScopeMissing { needed, has } => {
+                format!("The route needs the scope {needed:?}, and the token has {has:?}")
+            }
+            Reason::Limited { wait, plan } => {
+                format!("The client had used up what its plan {plan:?} allows, for another {wait} s")
+            }
+            Reason::Upstream { upstream, problem } => match problem {
+                UpstreamProblem::Refused => format!("The upstream {upstream} took no connection"),
+                UpstreamProblem::ConnectTimedOut => format!("There was no connection to the upstream {upstream} in time"),
+                UpstreamProblem::AnswerTimedOut => format!("The upstream {upstream} did not answer in time"),
+                UpstreamProblem::BrokeOff => format!("The upstream {upstream} broke off"),
+            },
+            Reason::ClientUnknown => "There is no client of that id in this environment".to_owned(),
+            Reason::SecretWrong { is_of_other_environment: true } => {
+                "The secret looks like one of the other environment".to_owned()
+            }
+            Reason::SecretWrong { is_of_other_environment: false } => "The secret is none of that client's".to_owned(),
+            Reason::SecretRetired { secret_id } => format!("The secret {secret_id} was retired"),
+            Reason::SecretExpired { secret_id } => format!("The secret {secret_id} had expired"),
+            Reason::Throttled => "There had been too many wrong secrets for that client id, or from that address".to_owned(),
+            Reason::ClientSuspended => "The client is suspended".to_owned(),
+            Reason::MayNotRotate => "The client may not rotate its own secrets, or is suspended".to_owned(),
+            Reason::ScopeNotAllowed { may } => {
+                format!("It asked for a scope that the client may not have; it may have {may:?}")
+            }
+            Reason::Drill => "The client had set a drill, which this request met".to_owned(),
+        }
+    }
+
+    /// What to do, in a sentence.
+    #[must_use]
+    pub fn advice(&self) -> String {
+        let text = match &self.reason {
+            Reason::Told | Reason::SecretWrong { is_of_other_environment: false } => return self.details.clone(),
+            Reason::TokenMalformed(flaw) => flaw.words().1,
+            Reason::TokenExpired { .. } => {
+                "Request a new token before the old one ends, and once more after a 401; fuuffy-client and fuuffy agent do"
+            }
+            Reason::TokenRevoked | Reason::TokensRevoked => "Request a new token",
+            Reason::ClientStopped | Reason::ClientSuspended => "An operator resumes it: fuuffy clients resume",
+            Reason::TokenUnknown => "Request a new token, and check that base URL and secret are of one environment",
+            Reason::ScopeMissing { .. } | Reason::ScopeNotAllowed { .. } => {
+                "An operator grants it: fuuffy clients update --scope; then request a new token"
+            }
+            Reason::Limited { .. } => "Wait for as long as Retry-After says, or ask an operator for another plan",
+            Reason::Upstream { .. } => "The caller did nothing wrong; look at the upstream's own log, then try again",
+            Reason::ClientUnknown => "Check the client id and the environment; it may have been deleted",
+            Reason::SecretWrong { is_of_other_environment: true } => {
+                "Use the secret and the base URL of one environment"
+            }
+            Reason::SecretRetired { .. } => "Use the client's newer secret; an operator adds one: fuuffy secrets add",
+            Reason::SecretExpired { .. } => "An operator adds another: fuuffy secrets add",
+            Reason::Throttled => "Wait a minute, and look for a program that goes on with an old secret",
+            Reason::MayNotRotate => "An operator allows it: fuuffy clients update --allow-rotation",
+            Reason::Drill => "Drills end by themselves; fuuffy drill shows and ends them",
+        };
+        text.to_owned()
+    }
+}

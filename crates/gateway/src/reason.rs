@@ -1,0 +1,88 @@
+//! Why a request was refused, looked into once it is: what an accepted request never pays for.
+
+use fuuffy_domain::{ClientId, ClientStatus, Reason, Refused, RequestContext, TokenEntry, UpstreamProblem};
+use fuuffy_protocol::{Bearer, Refusal, TokenFault, TokenFlaw};
+use fuuffy_store::verify;
+use http::Request;
+use http::header::HeaderMap;
+use http::request::Parts;
+
+use crate::Gateway;
+use crate::findings::{Findings, Noted};
+
+impl Gateway {
+    /// Notes why a request may not be forwarded.
+    #[cold]
+    pub(crate) fn look_into<B>(
+        &self,
+        context: &RequestContext,
+        request: &Request<B>,
+        refusal: &Refusal,
+        findings: &mut Findings<'_>,
+    ) {
+        let (client, reason) = self.reason(context, request.headers(), refusal);
+        findings.note(client.as_ref(), (request.method(), request.uri().path()), reason);
+    }
+
+    /// Keeps the reason of a refusal.
+    #[cold]
+    pub(crate) fn explain(&self, context: &RequestContext, refusal: &Refusal, noted: Option<Box<Noted>>) {
+        let Some(Noted { client, method, path, reason }) = noted.map(|noted| *noted) else {
+            self.explanations.record(Refused::new(context, ("", ""), refusal, Reason::Told));
+            return;
+        };
+        let refused = Refused::new(context, (method.as_str(), &path), refusal, reason);
+        self.explanations.record(Refused { client, ..refused });
+    }
+
+    /// The same for a request about drills.
+    #[cold]
+    pub(crate) fn explain_parts(&self, context: &RequestContext, parts: &Parts, refusal: &Refusal) {
+        let (client, reason) = self.reason(context, &parts.headers, refusal);
+        let refused = Refused::new(context, (parts.method.as_str(), parts.uri.path()), refusal, reason);
+        self.explanations.record(Refused { client, ..refused });
+    }
+
+    fn reason(&self, context: &RequestContext, headers: &HeaderMap, refusal: &Refusal) -> (Option<ClientId>, Reason) {
+        match refusal {
+            Refusal::InvalidToken(TokenFault::Malformed) => (None, Reason::TokenMalformed(TokenFlaw::find(headers))),
+            Refusal::InvalidToken(TokenFault::Unknown | TokenFault::Expired) => self.reason_of_token(headers),
+            Refusal::InsufficientScope(needed) => {
+                let Ok(Bearer::Unverified(token)) = Bearer::parse(headers) else {
+                    return (None, Reason::Told);
+                };
+                let Ok(verified) = verify(&*self.store, &self.keyring, &token, context.now) else {
+                    return (None, Reason::Told);
+                };
+                let has = verified.scope().to_string();
+                (Some(verified.client().id.clone()), Reason::ScopeMissing { needed: needed.clone(), has })
+            }
+            _ => (None, Reason::Told),
+        }
+    }
+
+    /// Whoever holds a token that was once granted is told of it, and nobody is told of any other.
+    fn reason_of_token(&self, headers: &HeaderMap) -> (Option<ClientId>, Reason) {
+        let Ok(Bearer::Unverified(token)) = Bearer::parse(headers) else {
+            return (None, Reason::Told);
+        };
+        let entry = self.keyring.token_digests(&token).find_map(|digest| self.store.tokens().find(&digest));
+        let known = entry.and_then(|entry| Some((self.store.directory().get(entry.client)?, entry)));
+        let Some((client, entry)) = known else {
+            return (None, Reason::TokenUnknown);
+        };
+        let reason = match entry.generation {
+            _ if client.status != ClientStatus::Active => Reason::ClientStopped,
+            TokenEntry::REVOKED => Reason::TokenRevoked,
+            generation if generation != client.generation => Reason::TokensRevoked,
+            _ => Reason::TokenExpired { at: entry.expires_at.unix_millis() },
+        };
+        (Some(client.id.clone()), reason)
+    }
+}
+
+/// An upstream that failed.
+#[cold]
+pub(crate) fn upstream(authority: &str, problem: UpstreamProblem) -> Reason {
+    Reason::Upstream { upstream: authority.to_owned(), problem }
+}

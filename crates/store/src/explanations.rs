@@ -1,0 +1,151 @@
+//! Why requests were refused: kept for a week, in bounded space, in a file of its own that nothing else rests on.
+//!
+//! A thread of its own writes; whoever records waits for nothing. What does not fit its queue is dropped and
+//! counted. Each client has room for [`EACH`] refusals and so do callers whom nobody knows, so that no flood pushes
+//! out what others want to know. A row is about 500 bytes and there are at most [`ALL`]: some 150 MB.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{self, SyncSender, TrySendError};
+use std::time::Duration;
+
+use fuuffy_domain::{ClientId, EnvironmentName, Refused, RequestId, Timestamp};
+use rusqlite::Connection;
+use tokio::sync::oneshot;
+
+use crate::StoreError;
+
+mod file;
+
+/// Refusals that wait to be written at most.
+const WAITING: usize = 4096;
+/// Refusals in one transaction at most.
+const BATCH: usize = 512;
+/// How long a refusal is kept.
+const KEPT: Duration = Duration::from_secs(7 * 24 * 3600);
+/// Refusals of one client that are kept, and of callers whom nobody knows.
+const EACH: i64 = 10_000;
+/// Refusals that are kept in all.
+const ALL: i64 = 300_000;
+
+/// The refusals of one environment.
+pub struct Explanations {
+    queue: SyncSender<Command>,
+    path: PathBuf,
+    dropped: Arc<AtomicU64>,
+}
+
+enum Command {
+    Record(Box<Refused>),
+    /// Answered when all that was recorded before is written.
+    Flush(oneshot::Sender<()>),
+}
+
+impl Explanations {
+    /// Opens the file at `path`, or makes one. One that is damaged is put aside: the server goes on without it.
+    ///
+    /// # Errors
+    /// No thread can be started, or no file made.
+    pub fn open(path: PathBuf, environment: EnvironmentName) -> Result<Self, StoreError> {
+        let connection = file::open_or_replace(&path)?;
+        let (queue, received) = mpsc::sync_channel(WAITING);
+        let dropped = Arc::new(AtomicU64::new(0));
+        let counted = Arc::clone(&dropped);
+        std::thread::Builder::new()
+            .name(format!("explain-{environment}"))
+            .spawn(move || write(connection, &received, &counted))
+            .map_err(|error| StoreError::Unwritable(format!("the thread for explanations cannot start: {error}")))?;
+        Ok(Self { queue, path, dropped })
+    }
+
+    /// Keeps a refusal, if there is room for it to wait.
+    pub fn record(&self, refused: Refused) {
+        if let Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) =
+            self.queue.try_send(Command::Record(Box::new(refused)))
+        {
+            self.dropped.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// How many refusals could not be kept.
+    #[must_use]
+    pub fn dropped(&self) -> u64 {
+        self.dropped.load(Ordering::Relaxed)
+    }
+
+    /// Waits until all that was recorded is written.
+    pub async fn flush(&self) {
+        let (written, answer) = oneshot::channel();
+        let queue = self.queue.clone();
+        // A queue that is full makes this wait, which is no matter for a worker.
+        let sent = tokio::task::spawn_blocking(move || queue.send(Command::Flush(written)));
+        if matches!(sent.await, Ok(Ok(()))) {
+            let _ = answer.await;
+        }
+    }
+
+    /// The refusal of a request, if it is kept.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub async fn find(&self, request: RequestId) -> Result<Option<Refused>, StoreError> {
+        self.flush().await;
+        let path = self.path.clone();
+        let found = tokio::task::spawn_blocking(move || file::find(&path, request)).await;
+        found.unwrap_or(Err(StoreError::Closed))
+    }
+}
+
+fn write(mut connection: Connection, received: &mpsc::Receiver<Command>, dropped: &AtomicU64) {
+    let mut rooms = file::rooms(&connection).unwrap_or_default();
+    while let Ok(first) = received.recv() {
+        let (mut refusals, mut waiting, mut next) = (Vec::new(), Vec::new(), Some(first));
+        while let Some(command) = next {
+            match command {
+                Command::Record(refused) => refusals.push(*refused),
+                Command::Flush(answer) => waiting.push(answer),
+            }
+            next = if refusals.len() < BATCH { received.try_recv().ok() } else { None };
+        }
+        if let Err(error) = keep(&mut connection, &refusals, &mut rooms) {
+            dropped.fetch_add(refusals.len() as u64, Ordering::Relaxed);
+            tracing::warn!(%error, "Reasons of refusals could not be kept; requests are served as before");
+        }
+        for answer in waiting {
+            let _ = answer.send(());
+        }
+    }
+}
+
+fn keep(connection: &mut Connection, refusals: &[Refused], rooms: &mut file::Rooms) -> rusqlite::Result<()> {
+    let Some(newest) = refusals.iter().map(|refused| refused.at).max() else {
+        return Ok(());
+    };
+    let transaction = connection.transaction()?;
+    for refused in refusals {
+        file::insert(&transaction, refused)?;
+        rooms.take(&transaction, refused.client.as_ref(), EACH)?;
+    }
+    let kept = i64::try_from(KEPT.as_millis()).unwrap_or(i64::MAX);
+    rooms.clear_old(&transaction, Timestamp::from_unix_millis(newest.unix_millis().saturating_sub(kept)), ALL)?;
+    transaction.commit()
+}
+
+/// Whose room a refusal takes.
+type Owner = Option<ClientId>;
+
+/// Puts a file aside under a name that is free.
+fn put_aside(path: &Path) -> std::io::Result<PathBuf> {
+    let name = |number: u32| {
+        let mut name = path.as_os_str().to_owned();
+        name.push(format!(".damaged-{number}"));
+        PathBuf::from(name)
+    };
+    let aside = (1..1000).map(name).find(|path| !path.exists()).unwrap_or_else(|| name(0));
+    std::fs::rename(path, &aside)?;
+    Ok(aside)
+}
+
+#[cfg(test)]
+mod tests;
