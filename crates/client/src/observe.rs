@@ -1,6 +1,6 @@
 //! What a program may count: one event for everything that the client does on its own.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 /// Something that the client did on its own.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,6 +29,11 @@ pub enum Event {
     Held {
         /// For how long.
         wait: Duration,
+    },
+    /// The server says that the secret expires soon: ask its operator for another, or rotate it.
+    SecretExpires {
+        /// When, by the server's calendar.
+        at: SystemTime,
     },
     /// This machine's calendar and the server's differ.
     ClockSkew {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use bytes::{Bytes, BytesMut};
 use fuuffy_protocol::{Refused, TokenGrant};
@@ -92,9 +92,18 @@ impl TokenEndpoint {
             let (refused, id) = (Refused::parse(&body), head.request_id());
             return Err(Error::refused(WHAT, parts.status, refused, id, head.retry_after(wall)));
         }
+        if let Some(at) = head.secret_expires() {
+            self.tell_expiry(at);
+        }
         let granted = TokenGrant::parse(&body).map_err(|fault| wrong(&fault.to_string()))?;
         let life = granted.expires_in.map(Duration::from_secs);
         Ok(Grant { access_token: granted.access_token, life, refresh_after: None, scope: granted.scope })
+    }
+
+    /// Reports with each token that the secret expires soon.
+    fn tell_expiry(&self, at: SystemTime) {
+        tracing::warn!(at = httpdate::fmt_http_date(at), "The client's secret expires soon; ask for another");
+        self.observer.on(&Event::SecretExpires { at });
     }
 
     /// Reports a calendar that is off: when it is found, and again when it is off by something else.

@@ -17,6 +17,7 @@ const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy"
 const LIMIT: HeaderName = HeaderName::from_static("x-ratelimit-limit");
 const REMAINING: HeaderName = HeaderName::from_static("x-ratelimit-remaining");
 const RESET: HeaderName = HeaderName::from_static("x-ratelimit-reset");
+const SECRET_EXPIRES: HeaderName = HeaderName::from_static("fuuffy-secret-expires");
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
@@ -95,6 +96,11 @@ impl Head<'_> {
     /// The server's calendar.
     pub(crate) fn date(&self) -> Option<SystemTime> {
         httpdate::parse_http_date(self.text(&header::DATE)?).ok()
+    }
+
+    /// When the secret that a token was got with expires, where that is soon.
+    pub(crate) fn secret_expires(&self) -> Option<SystemTime> {
+        httpdate::parse_http_date(self.text(&SECRET_EXPIRES)?).ok()
     }
 
     /// How far the server's calendar is ahead of `wall`, in seconds.

@@ -230,6 +230,25 @@ async fn skew_is_reported_once_for_each_change() {
 }
 
 #[tokio::test]
+async fn a_secret_that_expires_soon_is_reported_with_each_token() {
+    let place = Place::new().await;
+    let client = place.client();
+    let dying = |token| Answer::token(token, 3600).field("fuuffy-secret-expires", "Thu, 01 Jan 1970 00:20:00 GMT");
+    place.server.then_tokens([
+        Answer::token("sk-1", 3600),
+        dying("sk-2"),
+        Answer::token("sk-3", 3600).field("fuuffy-secret-expires", "soon"),
+    ]);
+    for (number, told) in [("1", 0), ("2", 1), ("3", 1)] {
+        assert_eq!(text(&client).await, number);
+        assert_eq!(place.heard(|event| matches!(event, Event::SecretExpires { .. })), told);
+        place.clock.pass(HOUR);
+    }
+    let at = SystemTime::UNIX_EPOCH + Duration::from_secs(1200);
+    assert!(place.events.lock().contains(&Event::SecretExpires { at }));
+}
+
+#[tokio::test]
 async fn an_answer_that_drips_is_out_of_time_whatever_still_comes() {
     let place = Place::new().await;
     let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();

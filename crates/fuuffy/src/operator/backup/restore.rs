@@ -191,8 +191,15 @@ impl Staging {
             );
             return Ok(());
         }
+        if here.exists() {
+            ensure!(
+                std::fs::read(&file)? == std::fs::read(&here)?,
+                "{}: it is not the one in the backup, which its audit log is signed with; move it away first",
+                file.display()
+            );
+            return Ok(());
+        }
         if sources.audit_key_file.is_none() {
-            let _ = std::fs::remove_file(&here);
             copy_private(&file, &here)?;
         }
         Ok(())
