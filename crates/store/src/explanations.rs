@@ -40,6 +40,8 @@ enum Command {
     Record(Box<Refused>),
     /// Answered when all that was recorded before is written.
     Flush(oneshot::Sender<()>),
+    /// Answered when the file is closed, too.
+    Close(oneshot::Sender<()>),
 }
 
 impl Explanations {
@@ -76,10 +78,19 @@ impl Explanations {
 
     /// Waits until all that was recorded is written.
     pub async fn flush(&self) {
-        let (written, answer) = oneshot::channel();
+        self.wait_for(Command::Flush).await;
+    }
+
+    /// Writes what was recorded and lets go of the file. What is recorded later is dropped.
+    pub async fn close(&self) {
+        self.wait_for(Command::Close).await;
+    }
+
+    async fn wait_for(&self, command: fn(oneshot::Sender<()>) -> Command) {
+        let (done, answer) = oneshot::channel();
         let queue = self.queue.clone();
         // A queue that is full makes this wait, which is no matter for a worker.
-        let sent = tokio::task::spawn_blocking(move || queue.send(Command::Flush(written)));
+        let sent = tokio::task::spawn_blocking(move || queue.send(command(done)));
         if matches!(sent.await, Ok(Ok(()))) {
             let _ = answer.await;
         }
@@ -100,13 +111,15 @@ impl Explanations {
 fn write(mut connection: Connection, received: &mpsc::Receiver<Command>, dropped: &AtomicU64) {
     let mut rooms = file::rooms(&connection).unwrap_or_default();
     while let Ok(first) = received.recv() {
-        let (mut refusals, mut waiting, mut next) = (Vec::new(), Vec::new(), Some(first));
+        let (mut refusals, mut waiting, mut closing, mut next) = (Vec::new(), Vec::new(), None, Some(first));
         while let Some(command) = next {
             match command {
                 Command::Record(refused) => refusals.push(*refused),
                 Command::Flush(answer) => waiting.push(answer),
+                Command::Close(answer) => closing = Some(answer),
             }
-            next = if refusals.len() < BATCH { received.try_recv().ok() } else { None };
+            let has_room = closing.is_none() && refusals.len() < BATCH;
+            next = if has_room { received.try_recv().ok() } else { None };
         }
         if let Err(error) = keep(&mut connection, &refusals, &mut rooms) {
             dropped.fetch_add(refusals.len() as u64, Ordering::Relaxed);
@@ -114,6 +127,11 @@ fn write(mut connection: Connection, received: &mpsc::Receiver<Command>, dropped
         }
         for answer in waiting {
             let _ = answer.send(());
+        }
+        if let Some(answer) = closing {
+            drop(connection);
+            let _ = answer.send(());
+            return;
         }
     }
 }

@@ -153,7 +153,7 @@ impl Environments {
     pub async fn close(&self) {
         for environment in self.iter() {
             environment.write_refusals_down().await;
-            environment.explanations.flush().await;
+            environment.explanations.close().await;
             if let Err(error) = environment.store.close().await {
                 tracing::error!(environment = %environment.name, %error, "The store did not close cleanly");
             }
