@@ -1,0 +1,110 @@
+//! Clients in a transaction: found, registered, changed.
+
+use std::sync::Arc;
+
+use fuuffy_domain::{AuditEvent, Cause, Client, ClientChange, ClientId, ClientSlot, ClientStatus, Lifetime, Revision};
+use rusqlite::params;
+
+use super::{Batch, Fault};
+use crate::NewClient;
+
+impl Batch<'_> {
+    pub(in crate::embedded) fn insert_client(&mut self, cause: &Cause, new: NewClient) -> Result<Arc<Client>, Fault> {
+        let slot = ClientSlot(self.memory.directory.next_slot().0 + self.new_clients);
+        let created_at = new.secret.created_at;
+        let client = Client {
+            id: new.id,
+            slot,
+            name: new.name,
+            scopes: new.scopes,
+            plan: new.plan,
+            token_lifetime: new.token_lifetime,
+            status: ClientStatus::Active,
+            generation: 0,
+            revision: Revision(0),
+            may_rotate: new.may_rotate,
+            created_at,
+            secrets: Vec::new(),
+        };
+        self.connection
+            .prepare_cached(
+                "INSERT INTO clients
+                     (slot, client_id, name, scopes, plan, token_lifetime, status, generation, created_at, may_rotate)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, 'active', 0, ?7, ?8)",
+            )?
+            .execute(params![
+                slot.0,
+                client.id.as_str(),
+                client.name,
+                client.scopes.to_string(),
+                client.plan.as_str(),
+                client.token_lifetime.map(Lifetime::seconds),
+                created_at.unix_millis(),
+                client.may_rotate,
+            ])?;
+        self.new_clients += 1;
+        let event = AuditEvent::ClientCreated {
+            client_id: client.id.clone(),
+            name: client.name.clone(),
+            scope: client.scopes.to_string(),
+            plan: client.plan.clone(),
+            secret_id: new.secret.id.clone(),
+        };
+        self.audit(cause, &event)?;
+        self.insert_secret(client, new.secret)
+    }
+
+    pub(in crate::embedded) fn change_client(
+        &mut self,
+        cause: &Cause,
+        client: &Client,
+        change: &ClientChange,
+    ) -> Result<Arc<Client>, Fault> {
+        let mut changed = client.clone();
+        let Some(event) = changed.change(change) else {
+            return Ok(self.keep(changed));
+        };
+        self.update_client(&changed)?;
+        if changed.status == ClientStatus::Deleted {
+            self.connection.prepare_cached("DELETE FROM secrets WHERE client = ?1")?.execute([changed.slot.0])?;
+        }
+        self.audit(cause, &event)?;
+        Ok(self.keep(changed))
+    }
+
+    pub(super) fn update_client(&self, client: &Client) -> rusqlite::Result<()> {
+        let status = match client.status {
+            ClientStatus::Active => "active",
+            ClientStatus::Suspended => "suspended",
+            ClientStatus::Deleted => "deleted",
+        };
+        self.connection
+            .prepare_cached(
+                "UPDATE clients SET name = ?2, scopes = ?3, plan = ?4, token_lifetime = ?5, status = ?6, generation = ?7,
+                     revision = ?8, may_rotate = ?9 WHERE slot = ?1",
+            )?
+            .execute(params![
+                client.slot.0,
+                client.name,
+                client.scopes.to_string(),
+                client.plan.as_str(),
+                client.token_lifetime.map(Lifetime::seconds),
+                status,
+                client.generation,
+                client.revision.0,
+                client.may_rotate,
+            ])?;
+        Ok(())
+    }
+
+    /// The client with this id as of the last deed, this transaction's included.
+    pub(in crate::embedded) fn find(&self, id: &ClientId) -> Option<Arc<Client>> {
+        let pending = self.changed.values().find(|client| client.id == *id).cloned();
+        pending.or_else(|| self.memory.directory.find(id)).filter(|client| client.status != ClientStatus::Deleted)
+    }
+
+    /// Whether there is, or ever was, a client with this id.
+    pub(in crate::embedded) fn is_taken(&self, id: &ClientId) -> rusqlite::Result<bool> {
+        self.connection.prepare_cached("SELECT 1 FROM clients WHERE client_id = ?1")?.exists([id.as_str()])
+    }
+}
