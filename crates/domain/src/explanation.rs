@@ -41,8 +41,10 @@ pub enum Reason {
     },
     /// The client's plan allows no more for now.
     Limited {
-        /// How many seconds until it does.
-        wait: u64,
+        /// The window that is used up, as the plan writes it.
+        window: String,
+        /// When it starts anew, in milliseconds since the Unix epoch.
+        until: i64,
         /// The client's plan.
         plan: String,
     },
@@ -176,8 +178,9 @@ impl Refused {
             Reason::ScopeMissing { needed, has } => {
                 format!("The route needs the scope {needed:?}, and the token has {has:?}")
             }
-            Reason::Limited { wait, plan } => {
-                format!("The client had used up what its plan {plan:?} allows, for another {wait} s")
+            Reason::Limited { window, until, plan } => {
+                let until = Timestamp::from_unix_millis(*until);
+                format!("The client had used up {window} of its plan {plan:?}, until {until}")
             }
             Reason::Upstream { upstream, problem } => match problem {
                 UpstreamProblem::Refused => format!("The upstream {upstream} took no connection"),
@@ -232,3 +235,6 @@ impl Refused {
         text.to_owned()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -21,17 +21,20 @@ impl Client {
             return Retirement { is_safe: true, evidence };
         }
         let needed = quiet.duration().max(2 * life.duration());
+        let ago = |at| words(now.since(at).as_secs());
         let (since, used) = match &secret.last_use {
-            None => (secret.created_at, "It was never used since it was made".to_owned()),
+            None => {
+                let made = secret.created_at;
+                (made, format!("It was never used since it was made, {} ago.", ago(made)))
+            }
             Some(last) => {
                 let from = last.from.map(|from| format!(" from {from}")).unwrap_or_default();
                 let by = last.agent.as_deref().map(|agent| format!(" by {agent}")).unwrap_or_default();
-                (last.at, format!("It was last used{from}{by}"))
+                let count = secret.use_count;
+                (last.at, format!("It was last used{from}{by}, {} ago, and {count} times in all.", ago(last.at)))
             }
         };
-        let idle = now.since(since);
-        let mut evidence =
-            vec![format!("{used}, {} ago, and {} times in all.", words(idle.as_secs()), secret.use_count)];
+        let (idle, mut evidence) = (now.since(since), vec![used]);
         let is_idle = idle >= needed;
         if !is_idle {
             evidence.push(format!(
@@ -47,7 +50,7 @@ impl Client {
             (0, _) => "It is the client's only live secret.".to_owned(),
             (_, None) => "No other live secret of the client was ever used.".to_owned(),
             (_, Some(at)) => {
-                format!("Another live secret of the client was used {} ago.", words(now.since(at).as_secs()))
+                format!("Another live secret of the client was used {} ago.", ago(at))
             }
         });
         Retirement { is_safe: is_idle && count > 0 && last.is_some_and(|at| at >= since), evidence }

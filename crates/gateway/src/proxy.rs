@@ -168,10 +168,8 @@ impl Gateway {
         let wait = verdict.wait;
         findings.standing = Some((verdict, plan.policy.as_ref()));
         if let Some(wait) = wait {
-            let (wait, plan) = (whole_seconds(wait), permit.client().plan.to_string());
-            let asked = (request.method(), request.uri().path());
-            findings.note(Some(&permit.client().id), asked, Reason::Limited { wait, plan });
-            return Err(Refusal::RateLimitExceeded(wait));
+            self.note_limit(&permit, &request, findings);
+            return Err(Refusal::RateLimitExceeded(whole_seconds(wait)));
         }
         let settings = snapshot.routes.get(permit.route().index).ok_or(Refusal::NotFound)?;
         let client = permit.client().slot;

@@ -1,6 +1,6 @@
 //! Why a request was refused, looked into once it is: what an accepted request never pays for.
 
-use fuuffy_domain::{ClientId, ClientStatus, Reason, Refused, RequestContext, TokenEntry, UpstreamProblem};
+use fuuffy_domain::{ClientId, ClientStatus, Permit, Reason, Refused, RequestContext, TokenEntry, UpstreamProblem};
 use fuuffy_protocol::{Bearer, Refusal, TokenFault, TokenFlaw};
 use fuuffy_store::verify;
 use http::Request;
@@ -22,6 +22,18 @@ impl Gateway {
     ) {
         let (client, reason) = self.reason(context, request.headers(), refusal);
         findings.note(client.as_ref(), (request.method(), request.uri().path()), reason);
+    }
+
+    /// Notes which window of its plan a client had used up: of those that it had, the one that ends last.
+    #[cold]
+    pub(crate) fn note_limit<B>(&self, permit: &Permit, request: &Request<B>, findings: &mut Findings<'_>) {
+        let used_up = findings.standing.as_ref().and_then(|(verdict, _)| verdict.tightest());
+        let reason = used_up.map_or(Reason::Told, |standing| Reason::Limited {
+            window: standing.limit.into(),
+            until: standing.resets_at.unix_millis(),
+            plan: permit.client().plan.to_string(),
+        });
+        findings.note(Some(&permit.client().id), (request.method(), request.uri().path()), reason);
     }
 
     /// Keeps the reason of a refusal.

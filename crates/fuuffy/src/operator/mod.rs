@@ -219,6 +219,7 @@ fn plain(value: &Value) -> String {
         Value::String(text) if text.is_empty() => "-".to_owned(),
         Value::String(text) => text.clone(),
         Value::Null => "-".to_owned(),
+        Value::Array(sentences) => sentences.iter().map(plain).collect::<Vec<_>>().join(" "),
         other => other.to_string(),
     }
 }

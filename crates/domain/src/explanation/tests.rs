@@ -1,0 +1,68 @@
+//! Every reason has words of its own, and what a caller wrote is kept short and without secrets.
+
+use std::collections::HashSet;
+use std::net::Ipv4Addr;
+
+use fuuffy_protocol::TokenFault;
+
+use super::*;
+
+const NOW: Timestamp = Timestamp::from_unix_millis(1_800_000_000_000);
+
+fn refused(path: &str, reason: Reason) -> Refused {
+    let context = RequestContext { id: RequestId::generate(NOW, [0; 10]), peer: Ipv4Addr::LOCALHOST.into(), now: NOW };
+    Refused::new(&context, ("GET", path), &Refusal::InvalidToken(TokenFault::Expired), reason)
+}
+
+#[test]
+fn every_reason_has_words_of_its_own() {
+    let secret_id = SecretId::parse("sec_1").unwrap();
+    let upstream = |problem| Reason::Upstream { upstream: "127.0.0.1:1".to_owned(), problem };
+    let all = [
+        Reason::Told,
+        Reason::TokenExpired { at: NOW.unix_millis() - 42_000 },
+        Reason::TokenRevoked,
+        Reason::TokensRevoked,
+        Reason::ClientStopped,
+        Reason::TokenUnknown,
+        Reason::TokenMalformed(TokenFlaw::Quoted),
+        Reason::ScopeMissing { needed: "a".to_owned(), has: "b".to_owned() },
+        Reason::Limited { window: "1/h".to_owned(), until: NOW.unix_millis(), plan: "standard".to_owned() },
+        upstream(UpstreamProblem::Refused),
+        upstream(UpstreamProblem::ConnectTimedOut),
+        upstream(UpstreamProblem::AnswerTimedOut),
+        upstream(UpstreamProblem::BrokeOff),
+        Reason::ClientUnknown,
+        Reason::SecretWrong { is_of_other_environment: false },
+        Reason::SecretWrong { is_of_other_environment: true },
+        Reason::SecretRetired { secret_id: secret_id.clone() },
+        Reason::SecretExpired { secret_id },
+        Reason::Throttled,
+        Reason::ClientSuspended,
+        Reason::MayNotRotate,
+        Reason::ScopeNotAllowed { may: "a".to_owned() },
+        Reason::Drill,
+    ];
+    let mut told = HashSet::new();
+    for reason in all {
+        let kept = serde_json::from_str(&serde_json::to_string(&reason).unwrap()).unwrap();
+        assert_eq!(reason, kept, "as it is kept");
+        let refused = refused("/v1/orders", reason);
+        let (happened, advice) = (refused.happened(), refused.advice());
+        for words in [&happened, &advice] {
+            assert!(!words.ends_with('.') && words.len() > 10, "{words}");
+        }
+        assert!(told.insert(happened.clone()), "told twice: {happened}");
+    }
+    assert!(told.contains("The token had expired 42 s before"));
+    assert!(told.contains("The client had used up 1/h of its plan \"standard\", until 2027-01-15T08:00:00.000Z"));
+}
+
+#[test]
+fn a_path_is_kept_short_and_without_secrets() {
+    let of = |path: &str| refused(path, Reason::Told).path;
+    assert_eq!(of("/v1/fsk_test_abc/x/SK-12/y"), "/v1/…/x/…/y");
+    let long = of(&"/é".repeat(1000));
+    assert!(long.len() <= LONGEST_PATH && long.starts_with("/é/é"));
+    assert_eq!(of(""), "");
+}
