@@ -1,13 +1,14 @@
 //! Why a token request was refused, looked into once it is. Whoever presents a secret that was once right is told
 //! of it; nobody is told of anybody else's.
 
-use std::sync::Arc;
-
-use fuuffy_domain::{Client, ClientId, Reason, Refused, RequestContext, Secret, Timestamp};
+use fuuffy_domain::{Client, ClientId, KeyId, Reason, Refused, RequestContext, Secret, SecretDigest, Timestamp};
 use fuuffy_protocol::{Credentials, Refusal, SecretKind};
 use http::request::Parts;
 
 use crate::Issuer;
+
+/// So many of a client's newest secrets are compared with the one that was presented.
+const COMPARED: usize = 8;
 
 impl Issuer {
     /// Keeps the reason of a refusal.
@@ -24,7 +25,8 @@ impl Issuer {
         self.explanations.record(Refused { client, ..refused });
     }
 
-    /// Why credentials were refused, and whose they are if they ever were right.
+    /// Why credentials were refused, and whose they are if they ever were right. An unknown client and a wrong
+    /// secret cost the same here, too, and who is throttled costs no hashing.
     #[cold]
     pub(crate) fn reason(
         &self,
@@ -32,32 +34,47 @@ impl Issuer {
         refusal: &Refusal,
         now: Timestamp,
     ) -> (Option<ClientId>, Reason) {
-        let id = ClientId::parse(&claimed.client_id).ok();
-        let client = id.and_then(|id| self.store.directory().find(&id));
-        let Some(client) = client else {
-            let throttled = matches!(refusal, Refusal::RateLimitExceeded(_));
-            return (None, if throttled { Reason::Throttled } else { Reason::ClientUnknown });
-        };
-        if let Some(secret) = self.secret_of(&client, claimed) {
-            let (whose, secret_id) = (Some(client.id.clone()), secret.id.clone());
-            return match secret {
-                Secret { retired_at: Some(_), .. } => (whose, Reason::SecretRetired { secret_id }),
-                secret if !secret.is_live(now) => (whose, Reason::SecretExpired { secret_id }),
-                _ => (whose, Reason::MayNotRotate),
-            };
-        }
         if matches!(refusal, Refusal::RateLimitExceeded(_)) {
             return (None, Reason::Throttled);
         }
-        let is_of = |kind: SecretKind| claimed.secret.is_well_formed(kind);
-        let own = self.stage.name().secret_kind();
-        let is_of_other_environment = !is_of(own) && (is_of(SecretKind::Testing) || is_of(SecretKind::Production));
-        (None, Reason::SecretWrong { is_of_other_environment })
-    }
-
-    /// Any of the client's secrets, be it one that works no more.
-    fn secret_of<'a>(&self, client: &'a Arc<Client>, claimed: &Credentials) -> Option<&'a Secret> {
         let digests = self.keyring.secret_digests(&claimed.secret);
-        client.secrets.iter().find(|secret| digests.iter().any(|digest| secret.digest.matches(digest)))
+        let is_of = |kind: SecretKind| claimed.secret.is_well_formed(kind);
+        let of_others = [SecretKind::Testing, SecretKind::Production].map(is_of);
+        let is_of_other_environment = !is_of(self.stage.name().secret_kind()) && of_others.contains(&true);
+        let id = ClientId::parse(&claimed.client_id).ok();
+        let client = id.and_then(|id| self.store.directory().find(&id));
+        let secret = secret_of(client.as_deref(), &digests);
+        match (client.as_deref(), secret) {
+            (None, _) => (None, Reason::ClientUnknown),
+            (Some(_), None) => (None, Reason::SecretWrong { is_of_other_environment }),
+            (Some(client), Some(secret)) => {
+                let secret_id = secret.id.clone();
+                let reason = match (secret, refusal) {
+                    (Secret { retired_at: Some(_), .. }, _) => Reason::SecretRetired { secret_id },
+                    (secret, _) if !secret.is_live(now) => Reason::SecretExpired { secret_id },
+                    (_, Refusal::UnauthorizedClient) => Reason::MayNotRotate,
+                    _ => Reason::Told,
+                };
+                (Some(client.id.clone()), reason)
+            }
+        }
     }
+}
+
+/// One of the client's newest secrets, be it one that works no more: always so many comparisons for each digest,
+/// none cut short.
+fn secret_of<'a>(client: Option<&'a Client>, digests: &[SecretDigest]) -> Option<&'a Secret> {
+    let nobody = SecretDigest { key: KeyId(u32::MAX), bytes: [0; 32] };
+    let mut secrets = client.map_or(&[][..], |client| &client.secrets[..]).iter().rev();
+    let mut found = None;
+    for _ in 0..COMPARED {
+        let secret = secrets.next();
+        let kept = secret.map_or(&nobody, |secret| &secret.digest);
+        for digest in digests {
+            if kept.matches(digest) {
+                found = secret;
+            }
+        }
+    }
+    found
 }

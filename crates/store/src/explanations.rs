@@ -123,6 +123,8 @@ fn write(mut connection: Connection, received: &mpsc::Receiver<Command>, dropped
         }
         if let Err(error) = keep(&mut connection, &refusals, &mut rooms) {
             dropped.fetch_add(refusals.len() as u64, Ordering::Relaxed);
+            // What was counted is undone with the transaction.
+            rooms = file::rooms(&connection).unwrap_or_default();
             tracing::warn!(%error, "Reasons of refusals could not be kept; requests are served as before");
         }
         for answer in waiting {
