@@ -281,7 +281,8 @@ fn tell_previous_run(name: EnvironmentName, previous: &PreviousRun, path: &std::
 /// minute: looks for secrets that are to go.
 pub(super) async fn keep_house(environments: Environments, mut stopped: watch::Receiver<bool>) {
     let mut seconds = tokio::time::interval(Duration::from_secs(1));
-    let mut minutes = tokio::time::interval(Duration::from_secs(60));
+    let minute = Duration::from_secs(60);
+    let mut minutes = tokio::time::interval_at(tokio::time::Instant::now() + minute, minute);
     loop {
         tokio::select! {
             _ = seconds.tick() => {
