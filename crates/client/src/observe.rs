@@ -30,7 +30,7 @@ pub enum Event {
         /// For how long.
         wait: Duration,
     },
-    /// The server says that the secret expires soon: ask its operator for another, or rotate it.
+    /// The server says that the secret expires soon: ask its operator for another.
     SecretExpires {
         /// When, by the server's calendar.
         at: SystemTime,
