@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::AtomicI64;
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -11,8 +10,11 @@ use zeroize::Zeroizing;
 use crate::clock::{Clock, SystemClock};
 use crate::credentials::{CredentialSource, FixedCredentials, Variables};
 use crate::decide::Pace;
+use crate::exchange::Exchange;
 use crate::http_client::HttpClient;
 use crate::observe::{Event, Observer};
+use crate::rotation::{Rotator, Routine};
+use crate::secrets_endpoint::SecretsEndpoint;
 use crate::session::Session;
 use crate::token_endpoint::TokenEndpoint;
 use crate::token_source::{TokenCache, TokenSource};
@@ -24,6 +26,9 @@ const TOKEN_TIMEOUT: Duration = Duration::from_secs(10);
 const TIMEOUT: Duration = Duration::from_secs(60);
 /// The longest that one call is held up by gates, back-off and pace together.
 const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The shortest life that secrets can be given by replacing them.
+const SOONEST_ROTATION: Duration = Duration::from_secs(3600);
 
 /// Sets up a [`Client`].
 pub struct ClientBuilder {
@@ -41,6 +46,7 @@ pub struct ClientBuilder {
     patience: Duration,
     retries: bool,
     paced: bool,
+    rotate_every: Option<Duration>,
     seed: Option<u64>,
 }
 
@@ -61,6 +67,7 @@ impl ClientBuilder {
             patience: PATIENCE,
             retries: true,
             paced: false,
+            rotate_every: None,
             seed: None,
         }
     }
@@ -96,7 +103,8 @@ impl ClientBuilder {
     #[must_use]
     pub fn credentials(self, client_id: impl Into<String>, client_secret: impl Into<String>) -> Self {
         let client_secret = Zeroizing::new(client_secret.into());
-        self.credential_source(FixedCredentials { client_id: client_id.into(), client_secret })
+        let place = "the program that uses the secret has it from somewhere that is not known here";
+        self.credential_source(FixedCredentials { client_id: client_id.into(), client_secret, place })
     }
 
     /// Where the id and the secret come from.
@@ -169,6 +177,13 @@ impl ClientBuilder {
         Self { paced, ..self }
     }
 
+    /// Replaces the client's secret by itself before it gets older than this, an hour at least; it does not unless
+    /// said. It begins with the first token request, goes on with what an earlier run left, and ends with the client.
+    #[must_use]
+    pub fn rotate_every(self, rotate_every: Duration) -> Self {
+        Self { rotate_every: Some(rotate_every), ..self }
+    }
+
     /// Where jitter comes from, for a test that must know.
     #[must_use]
     pub fn seed(self, seed: u64) -> Self {
@@ -198,23 +213,36 @@ impl ClientBuilder {
         };
         let clock = self.clock.unwrap_or_else(|| Arc::new(SystemClock::default()));
         let observer = self.observer.unwrap_or_else(|| Arc::new(|_: &Event| {}));
-        let endpoint = TokenEndpoint {
-            http: Arc::clone(&http),
+        let exchange = Exchange::new(Arc::clone(&http), self.token_timeout, Arc::clone(&clock), Arc::clone(&observer));
+        let exchange = Arc::new(exchange);
+        let secrets = SecretsEndpoint::at(&base_url, Arc::clone(&exchange))?;
+        let endpoint = Arc::new(TokenEndpoint {
+            exchange,
             url: base_url.join(self.token_path.as_deref().unwrap_or("/auth/token"))?,
             credentials,
             scope: self.scope.filter(|scope| !scope.is_empty()),
-            timeout: self.token_timeout,
-            clock: Arc::clone(&clock),
-            observer: Arc::clone(&observer),
-            told_skew: AtomicI64::new(0),
+        });
+        let rotator = Arc::new(Rotator::new(Arc::clone(&endpoint), secrets));
+        let routine = match self.rotate_every {
+            Some(every) if every < SOONEST_ROTATION => {
+                return Err(Error::configuration(
+                    "a secret is replaced every hour at most; let rotate_every be longer",
+                ));
+            }
+            every => every.map(|every| Arc::new(Routine::new(Arc::clone(&rotator), every, chance(self.seed)))),
         };
-        let tokens = TokenSource::new(endpoint, self.cache, self.patience, self.seed);
+        let tokens = TokenSource::new(endpoint, (self.cache, routine), self.patience, self.seed);
         let base_path = base_url.path().to_owned();
         let mut session = Session::new(tokens, (clock, observer), self.patience, base_path, self.seed);
         session.retries = self.retries;
         session.pace = self.paced.then(|| Mutex::new(Pace::default()));
-        Ok(Client::assemble(base_url, self.environment, session, http, self.timeout))
+        Ok(Client::assemble((base_url, self.environment), session, rotator, http, self.timeout))
     }
+}
+
+/// Where chance comes from.
+pub(crate) fn chance(seed: Option<u64>) -> fastrand::Rng {
+    seed.map_or_else(fastrand::Rng::new, fastrand::Rng::with_seed)
 }
 
 impl fmt::Debug for ClientBuilder {

@@ -14,9 +14,10 @@ use crate::clock::{BoxFuture, within};
 use crate::credentials::Variables;
 use crate::http_client::{HttpClient, TransportError};
 use crate::request::RequestBuilder;
+use crate::rotation::Rotator;
 use crate::session::Session;
 use crate::token_source::TokenSource;
-use crate::{BaseUrl, Body, Environment, Error, TokenLayer};
+use crate::{BaseUrl, Body, Environment, Error, Rotation, TokenLayer};
 
 /// A client of one environment. Cheap to clone; clones share the token, the gates and the connections.
 ///
@@ -49,6 +50,7 @@ struct Inner {
     base_url: BaseUrl,
     environment: Environment,
     session: Arc<Session>,
+    rotator: Arc<Rotator>,
     http: Arc<dyn HttpClient>,
     timeout: Duration,
 }
@@ -77,14 +79,14 @@ impl Client {
     }
 
     pub(crate) fn assemble(
-        base_url: BaseUrl,
-        environment: Environment,
+        (base_url, environment): (BaseUrl, Environment),
         session: Session,
+        rotator: Arc<Rotator>,
         http: Arc<dyn HttpClient>,
         timeout: Duration,
     ) -> Self {
         let session = Arc::new(session);
-        Self { inner: Arc::new(Inner { base_url, environment, session, http, timeout }) }
+        Self { inner: Arc::new(Inner { base_url, environment, session, rotator, http, timeout }) }
     }
 
     /// Which environment.
@@ -103,6 +105,17 @@ impl Client {
     #[must_use]
     pub fn tokens(&self) -> &TokenSource {
         &self.inner.session.tokens
+    }
+
+    /// Replaces the client's secret where it is kept, if it is older than `older_than`, or at once without that. What
+    /// an earlier run left undone is finished in any case. Whatever happens, the secret that is kept works.
+    ///
+    /// # Errors
+    /// The client may not (`unauthorized_client`), has three secrets already (`too_many_secrets`), keeps its secret
+    /// where no program can write ([`ErrorKind::Unwritable`](crate::ErrorKind::Unwritable)), or how far it came.
+    pub async fn rotate(&self, older_than: Option<Duration>) -> Result<Rotation, Error> {
+        // Boxed, for it is long and seldom.
+        Box::pin(self.inner.rotator.rotate(older_than)).await
     }
 
     /// A layer that gives requests of any other HTTP service this client's token, gates and retries.

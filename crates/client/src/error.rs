@@ -23,6 +23,8 @@ pub enum ErrorKind {
     Configuration,
     /// The secret could not be had.
     Credentials,
+    /// The secret is where no program can replace it: a person must.
+    Unwritable,
     /// There was no answer.
     Transport,
     /// The server could not show who it is, or does not speak TLS; nothing was sent.
@@ -80,6 +82,15 @@ impl Error {
     /// A secret that could not be had. For sources of one's own: say where from and why, never the secret.
     pub fn credentials(message: impl Into<String>) -> Self {
         Fault::new(ErrorKind::Credentials, message).into()
+    }
+
+    /// A secret that a person must replace, for the reason given. For sources of one's own.
+    pub fn unwritable(why: impl fmt::Display) -> Self {
+        let message = format!(
+            "{why}, so a person must: ask whoever runs the gateway for another secret (fuuffy secrets add), and put it \
+             there; the old one works until it is retired"
+        );
+        Fault::new(ErrorKind::Unwritable, message).into()
     }
 
     pub(crate) fn transport(what: &str, target: &str, error: TransportError) -> Self {
@@ -155,7 +166,7 @@ impl Error {
     pub fn is_retryable(&self) -> bool {
         match self.0.kind {
             ErrorKind::Transport | ErrorKind::Timeout | ErrorKind::Held => true,
-            ErrorKind::Configuration | ErrorKind::Credentials | ErrorKind::Tls => false,
+            ErrorKind::Configuration | ErrorKind::Credentials | ErrorKind::Unwritable | ErrorKind::Tls => false,
             ErrorKind::Refused | ErrorKind::Answer => {
                 matches!(self.0.status.map_or(0, |status| status.as_u16()), 429 | 502..=504)
             }

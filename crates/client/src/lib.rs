@@ -32,6 +32,14 @@
 //! # }
 //! ```
 //!
+//! # A secret that replaces itself
+//!
+//! A client that may (`fuuffy clients create --allow-rotation`) asks for another secret with the one that it has, keeps
+//! it where that one was, proves it by a token and confirms it; the old one goes when nobody uses it any more.
+//! [`Client::rotate`] does that once, [`ClientBuilder::rotate_every`] from time to time. It can break off anywhere: the
+//! secret that is kept works, and the next run goes on. Where no program can write, [`ErrorKind::Unwritable`] says what
+//! a person does.
+//!
 //! # What the client does on its own
 //!
 //! An [`Observer`] hears of each token, retry and wait, to count them; a call is a `tracing` span,
@@ -66,6 +74,7 @@ mod decide;
 mod envelope;
 mod environment;
 mod error;
+mod exchange;
 mod http_client;
 mod layer;
 mod observe;
@@ -73,6 +82,8 @@ mod pages;
 mod request;
 #[cfg(feature = "reqwest")]
 mod reqwest_client;
+mod rotation;
+mod secrets_endpoint;
 mod session;
 #[cfg(feature = "test-util")]
 pub mod test_util;
@@ -87,7 +98,7 @@ pub use client::Client;
 pub use clock::{BoxFuture, Clock, SystemClock};
 #[cfg(feature = "keyring")]
 pub use credentials::KeyringCredentials;
-pub use credentials::{CredentialSource, Credentials, ExecCredentials, FileCredentials, Variables};
+pub use credentials::{CredentialSource, Credentials, ExecCredentials, FileCredentials, Replacement, Variables};
 #[cfg(feature = "vault")]
 pub use credentials::{VaultCredentials, VaultLogin};
 pub use decide::Grant;
@@ -101,6 +112,8 @@ pub use observe::{Event, Observer, Reason};
 pub use request::{RequestBuilder, Response};
 #[cfg(feature = "reqwest")]
 pub use reqwest_client::ReqwestClient;
+pub use rotation::Rotation;
+pub use secrets_endpoint::Confirmed;
 pub use tls_fault::TlsFault;
 pub use token_source::{Token, TokenCache, TokenSource};
 

@@ -2,6 +2,8 @@
 
 use std::time::{Duration, SystemTime};
 
+use crate::ErrorKind;
+
 /// Something that the client did on its own.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
@@ -30,10 +32,24 @@ pub enum Event {
         /// For how long.
         wait: Duration,
     },
-    /// The server says that the secret expires soon: ask its operator for another.
+    /// The server says that the secret expires soon: replace it, or ask its operator for another.
     SecretExpires {
         /// When, by the server's calendar.
         at: SystemTime,
+    },
+    /// Another secret is kept in the old one's place, proven and confirmed.
+    SecretRotated,
+    /// The secret is not old enough to be replaced.
+    SecretLives {
+        /// How long it stays.
+        due_in: Duration,
+    },
+    /// The secret was to be replaced, and was not. The one that is kept works.
+    RotationFailed {
+        /// What kind of failure; [`ErrorKind::Unwritable`] waits for a person.
+        kind: ErrorKind,
+        /// In words, without any secret.
+        why: String,
     },
     /// This machine's calendar and the server's differ.
     ClockSkew {

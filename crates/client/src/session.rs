@@ -10,6 +10,7 @@ use http_body_util::{BodyExt as _, Limited};
 use parking_lot::Mutex;
 use tracing::Instrument as _;
 
+use crate::builder::chance;
 use crate::clock::Clock;
 use crate::decide::{
     Budget, Escalation, Gates, Head, HeldToken, Hold, Pace, RETRIES, Turn, Verdict, is_repeatable, names_invalid_token,
@@ -76,7 +77,7 @@ impl Session {
         base_path: String,
         seed: Option<u64>,
     ) -> Self {
-        let chance = seed.map_or_else(fastrand::Rng::new, fastrand::Rng::with_seed);
+        let chance = chance(seed);
         let state = Mutex::new(State { chance, ..State::default() });
         Self { tokens, clock, observer, patience, retries: true, pace: None, state, base_path }
     }

@@ -14,9 +14,11 @@ use tokio::sync::watch;
 use tracing::Instrument as _;
 
 use crate::Error;
+use crate::builder::chance;
 use crate::clock::{BoxFuture, Clock};
 use crate::decide::{Ask, Grant, HeldToken, Next, RETRIES, TokenState};
 use crate::observe::{Event, Observer};
+use crate::rotation::Routine;
 use crate::token_endpoint::TokenEndpoint;
 
 /// A token that lives, as it was handed out.
@@ -66,8 +68,10 @@ pub struct TokenSource {
 
 struct Shared {
     state: Mutex<State>,
-    endpoint: TokenEndpoint,
+    endpoint: Arc<TokenEndpoint>,
     cache: Option<Arc<dyn TokenCache>>,
+    /// What replaces the secret from time to time.
+    routine: Option<Arc<Routine>>,
     clock: Arc<dyn Clock>,
     observer: Arc<dyn Observer>,
     /// The longest that a caller waits for a back-off to end.
@@ -96,16 +100,15 @@ enum Step {
 
 impl TokenSource {
     pub(crate) fn new(
-        endpoint: TokenEndpoint,
-        cache: Option<Arc<dyn TokenCache>>,
+        endpoint: Arc<TokenEndpoint>,
+        (cache, routine): (Option<Arc<dyn TokenCache>>, Option<Arc<Routine>>),
         patience: Duration,
         seed: Option<u64>,
     ) -> Self {
-        let (clock, observer) = (Arc::clone(&endpoint.clock), Arc::clone(&endpoint.observer));
-        let chance = seed.map_or_else(fastrand::Rng::new, fastrand::Rng::with_seed);
-        let state = Mutex::new(State { chance, ..State::default() });
+        let (clock, observer) = (Arc::clone(endpoint.exchange.clock()), Arc::clone(endpoint.exchange.observer()));
+        let state = Mutex::new(State { chance: chance(seed), ..State::default() });
         let landings = watch::Sender::default();
-        Self { shared: Arc::new(Shared { state, endpoint, cache, clock, observer, patience, landings }) }
+        Self { shared: Arc::new(Shared { state, endpoint, cache, routine, clock, observer, patience, landings }) }
     }
 
     /// A token that lives. While there is one nobody waits: it is refreshed in the background, and used to
@@ -205,6 +208,9 @@ impl Shared {
         drop(state);
         let flight = Flight { shared: Arc::clone(self), has_landed: false };
         runtime.spawn(flight.run(sender).instrument(tracing::debug_span!("fuuffy.token")));
+        if let Some(routine) = &self.routine {
+            routine.start();
+        }
         Ok(receiver)
     }
 

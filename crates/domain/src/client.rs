@@ -87,6 +87,10 @@ pub struct Secret {
     pub reminded: Option<u32>,
 }
 
+/// For so long a pending secret may belong to a rotation that goes on, perhaps another process's: until then
+/// nothing takes its place.
+pub const IN_FLIGHT: Duration = Duration::from_secs(10 * 60);
+
 /// Operators are reminded of the end of a secret so many days before it.
 pub const REMINDERS: [u32; 3] = [14, 3, 1];
 
@@ -145,10 +149,16 @@ impl Secret {
         }
     }
 
-    /// Whether its client made it, never confirmed it and never used it: another may take its place.
+    /// Whether its client made it, never confirmed it and never used it, all long ago: another may take its place.
     #[must_use]
     pub fn is_replaceable(&self, now: Timestamp) -> bool {
-        self.is_pending && self.use_count == 0 && self.is_live(now)
+        self.is_pending && self.use_count == 0 && self.is_live(now) && !self.is_in_flight(now)
+    }
+
+    /// Whether its client made it a moment ago and may be about to keep it.
+    #[must_use]
+    pub fn is_in_flight(&self, now: Timestamp) -> bool {
+        self.is_pending && now < self.created_at.after(IN_FLIGHT)
     }
 
     /// The reminder of its end that is due and was not given yet, by its days.

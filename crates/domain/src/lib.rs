@@ -29,7 +29,7 @@ pub use audit::{AUDIT_START, Actor, AuditEvent, AuditHash, Cause, MemberChange, 
 pub use chain::{AuditChain, Beginning, CHECKPOINT_EVERY, Proof};
 pub use checkpoint::{AuditKeys, AuditPublicKey, ChainState, Checkpoint, from_hex, to_hex};
 pub use client::{
-    AuthenticatedClient, AuthenticationFailure, Client, ClientChange, ClientPatch, ClientStatus, LastUse,
+    AuthenticatedClient, AuthenticationFailure, Client, ClientChange, ClientPatch, ClientStatus, IN_FLIGHT, LastUse,
     MAX_LIVE_SECRETS, REMINDERS, Retiring, Revision, Secret, SecretStatus,
 };
 pub use context::RequestContext;

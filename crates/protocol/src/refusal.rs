@@ -291,7 +291,7 @@ impl Refusal {
                 S::CONFLICT,
                 "too_many_secrets",
                 "The client has three live secrets already",
-                "Ask the operator of the API to retire one that is no longer used",
+                "Wait ten minutes if a rotation was just broken off, or ask the operator of the API to retire one that is no longer used",
             ),
             Self::BadGateway => words(
                 S::BAD_GATEWAY,

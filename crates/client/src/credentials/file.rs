@@ -1,11 +1,13 @@
 //! A secret in a file that its owner alone can read: one's own, systemd's, or a mounted one.
 
+mod replacement;
+
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
 
-use super::{CredentialSource, Credentials, secret_of};
+use super::{CredentialSource, Credentials, Replacement, secret_of};
 use crate::{BoxFuture, Error};
 
 /// The largest file that can be a secret's, in bytes.
@@ -14,24 +16,27 @@ const LARGEST: u64 = 64 * 1024;
 pub(super) const OTHERS: u32 = 0o077;
 
 /// A secret in a file, and the id that it belongs to. The file is read for every token request, so that a
-/// new secret takes effect by being written there.
+/// new secret takes effect by being written there. It can be replaced by a program that may make files in its
+/// folder: a lock beside it (`.NAME.lock`, which stays) keeps other processes out meanwhile. A link is not written
+/// through, for it is what mounts of secrets are made of.
 #[derive(Debug, Clone)]
 pub struct FileCredentials {
     client_id: String,
     path: PathBuf,
     others: u32,
+    is_of_systemd: bool,
 }
 
 impl FileCredentials {
     /// The secret in the file at `path`, which nobody but its owner may be able to read.
     pub fn new(client_id: impl Into<String>, path: impl Into<PathBuf>) -> Self {
-        Self { client_id: client_id.into(), path: path.into(), others: OTHERS }
+        Self { client_id: client_id.into(), path: path.into(), others: OTHERS, is_of_systemd: false }
     }
 
     /// The secret in a file that systemd made for this service alone. Where it lets the service's user in by
     /// an access list, the list's mask shows as the group's mode, though the group cannot read it.
     pub(super) fn of_systemd(client_id: String, path: PathBuf) -> Self {
-        Self { client_id, path, others: OTHERS & 0o007 }
+        Self { client_id, path, others: OTHERS & 0o007, is_of_systemd: true }
     }
 }
 
@@ -44,6 +49,10 @@ impl CredentialSource for FileCredentials {
             let client_secret = secret_of(&text, &self.path.display().to_string())?;
             Ok(Credentials { client_id: self.client_id.clone(), client_secret })
         })
+    }
+
+    fn replace(&self) -> BoxFuture<'_, Result<Box<dyn Replacement>, Error>> {
+        Box::pin(replacement::take(self))
     }
 }
 

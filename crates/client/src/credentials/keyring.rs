@@ -8,9 +8,10 @@ mod secret_service;
 
 use std::time::Duration;
 
+use fuuffy_protocol::ClientSecret;
 use zeroize::Zeroizing;
 
-use super::{CredentialSource, Credentials, secret_of};
+use super::{CredentialSource, Credentials, Replacement, secret_of};
 use crate::{BoxFuture, Error};
 
 /// The longest that a keyring may take; somebody may have to unlock it.
@@ -79,11 +80,28 @@ impl KeyringCredentials {
         secret_service::secret(&self.service, &self.client_id, self.bus.as_deref()).await
     }
 
+    #[cfg(all(unix, not(target_os = "macos")))]
+    async fn put(&self, secret: Zeroizing<String>) -> Result<(), Fault> {
+        secret_service::replace(&self.service, &self.client_id, self.bus.as_deref(), &secret).await
+    }
+
     #[cfg(any(target_os = "macos", windows))]
     async fn look(&self) -> Result<Zeroizing<Vec<u8>>, Fault> {
         let (service, client_id) = (self.service.clone(), self.client_id.clone());
         let read = tokio::task::spawn_blocking(move || native::secret(&service, &client_id)).await;
         read.unwrap_or_else(|_| Err(Fault::Broken("reading it broke off".to_owned())))
+    }
+
+    #[cfg(any(target_os = "macos", windows))]
+    async fn put(&self, secret: Zeroizing<String>) -> Result<(), Fault> {
+        let (service, client_id) = (self.service.clone(), self.client_id.clone());
+        let put = tokio::task::spawn_blocking(move || native::replace(&service, &client_id, &secret)).await;
+        put.unwrap_or_else(|_| Err(Fault::Broken("replacing it broke off".to_owned())))
+    }
+
+    #[cfg(not(any(unix, windows)))]
+    async fn put(&self, _: Zeroizing<String>) -> Result<(), Fault> {
+        Err(Fault::Unreachable("this system has none that is known here".to_owned()))
     }
 
     #[cfg(not(any(unix, windows)))]
@@ -140,6 +158,33 @@ impl CredentialSource for KeyringCredentials {
             let text = looked.map_err(|fault| self.error(&fault))?;
             let place = format!("the secret for {} in the keyring", self.client_id);
             Ok(Credentials { client_id: self.client_id.clone(), client_secret: secret_of(&text, &place)? })
+        })
+    }
+
+    fn replace(&self) -> BoxFuture<'_, Result<Box<dyn Replacement>, Error>> {
+        Box::pin(async move {
+            let replacement = KeyringReplacement { credentials: self.read().await?, keyring: self.clone() };
+            Ok(Box::new(replacement) as Box<dyn Replacement>)
+        })
+    }
+}
+
+/// A keyring lets whoever can read a secret replace it.
+struct KeyringReplacement {
+    credentials: Credentials,
+    keyring: KeyringCredentials,
+}
+
+impl Replacement for KeyringReplacement {
+    fn current(&self) -> &Credentials {
+        &self.credentials
+    }
+
+    fn keep<'a>(&'a mut self, secret: &'a ClientSecret) -> BoxFuture<'a, Result<(), Error>> {
+        Box::pin(async move {
+            let put = self.keyring.put(Zeroizing::new(secret.reveal().to_owned()));
+            let put = tokio::time::timeout(PATIENCE, put).await.unwrap_or(Err(Fault::Silent));
+            put.map_err(|fault| self.keyring.error(&fault))
         })
     }
 }

@@ -33,6 +33,13 @@ pub struct Credentials {
     pub client_secret: ClientSecret,
 }
 
+impl Credentials {
+    /// Whether both are the same. Both are one's own, so nobody learns from how long this takes.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        self.client_id == other.client_id && self.client_secret.reveal() == other.client_secret.reveal()
+    }
+}
+
 /// A place that secrets come from: a file, a command, a vault.
 pub trait CredentialSource: Send + Sync + 'static {
     /// Reads the credentials as they are now.
@@ -40,12 +47,38 @@ pub trait CredentialSource: Send + Sync + 'static {
     /// # Errors
     /// [`Error::credentials`], with where and why, and never with the secret.
     fn read(&self) -> BoxFuture<'_, Result<Credentials, Error>>;
+
+    /// Takes the right to replace the secret, where a program can: alone, if the place knows how to keep others
+    /// out, and when it is sure, as far as can be known before, that another secret can be kept there.
+    ///
+    /// # Errors
+    /// [`Error::unwritable`] where a person must do it, as it is unless a source says otherwise; or why it cannot
+    /// be done now.
+    fn replace(&self) -> BoxFuture<'_, Result<Box<dyn Replacement>, Error>> {
+        let error = Error::unwritable("the secret is where no program can replace it");
+        Box::pin(std::future::ready(Err(error)))
+    }
+}
+
+/// The right to replace a secret where it is kept, until it is dropped.
+pub trait Replacement: Send + Sync {
+    /// What is kept there, as it was when the right was taken.
+    fn current(&self) -> &Credentials;
+
+    /// Keeps another secret of the same client in its place. It outlasts a crash once this is done; before that the
+    /// old one or the new one is there, and whole.
+    ///
+    /// # Errors
+    /// Why it may not have been kept.
+    fn keep<'a>(&'a mut self, secret: &'a ClientSecret) -> BoxFuture<'a, Result<(), Error>>;
 }
 
 /// An id and a secret that the program has anyway.
 pub(crate) struct FixedCredentials {
     pub(crate) client_id: String,
     pub(crate) client_secret: Zeroizing<String>,
+    /// Why it cannot be replaced.
+    pub(crate) place: &'static str,
 }
 
 impl CredentialSource for FixedCredentials {
@@ -54,11 +87,20 @@ impl CredentialSource for FixedCredentials {
         let credentials = Credentials { client_id: self.client_id.clone(), client_secret };
         Box::pin(std::future::ready(Ok(credentials)))
     }
+
+    fn replace(&self) -> BoxFuture<'_, Result<Box<dyn Replacement>, Error>> {
+        let error = Error::unwritable(self.place);
+        Box::pin(std::future::ready(Err(error)))
+    }
 }
 
 impl<S: CredentialSource + ?Sized> CredentialSource for Arc<S> {
     fn read(&self) -> BoxFuture<'_, Result<Credentials, Error>> {
         (**self).read()
+    }
+
+    fn replace(&self) -> BoxFuture<'_, Result<Box<dyn Replacement>, Error>> {
+        (**self).replace()
     }
 }
 

@@ -28,6 +28,7 @@ type Find<'a> = dyn Fn(&str) -> Option<String> + 'a;
 /// `FUUFFY_CLIENT_SECRET_FILE`, `FUUFFY_CREDENTIALS_COMMAND`, `FUUFFY_KEYRING` (1, or the service; feature
 /// `keyring`) and `FUUFFY_VAULT_PATH` (as in `secret/fuuffy`; feature `vault`), or systemd's credential
 /// `fuuffy_client_secret`; `FUUFFY_ENVIRONMENT` (testing unless set) and `FUUFFY_BASE_URL`.
+/// `FUUFFY_CREDENTIALS_STORE_COMMAND` replaces what `FUUFFY_CREDENTIALS_COMMAND` prints.
 ///
 /// Vault is found and logged in to by `VAULT_ADDR`, `VAULT_NAMESPACE` and one of `VAULT_TOKEN`,
 /// `VAULT_TOKEN_FILE` and `~/.vault-token`, or as an AppRole by `FUUFFY_VAULT_ROLE_ID` and
@@ -96,13 +97,17 @@ impl<'a> Variables<'a> {
         }
         match name {
             "FUUFFY_CLIENT_SECRET" => {
-                Ok(Arc::new(FixedCredentials { client_id: self.client_id()?, client_secret: value }))
+                let place = "the secret is in FUUFFY_CLIENT_SECRET, which this program cannot set for good";
+                Ok(Arc::new(FixedCredentials { client_id: self.client_id()?, client_secret: value, place }))
             }
             "FUUFFY_CLIENT_SECRET_FILE" => Ok(Arc::new(FileCredentials::new(self.client_id()?, value.as_str()))),
             "FUUFFY_CREDENTIALS_COMMAND" => {
-                let words = shlex::split(&value)
-                    .ok_or_else(|| Error::configuration("FUUFFY_CREDENTIALS_COMMAND has a quote that does not end"))?;
-                Ok(Arc::new(ExecCredentials::new(words, self.get("FUUFFY_CLIENT_ID"))?))
+                let source = ExecCredentials::new(words(name, &value)?, self.get("FUUFFY_CLIENT_ID"))?;
+                let keeps = "FUUFFY_CREDENTIALS_STORE_COMMAND";
+                Ok(Arc::new(match self.get(keeps) {
+                    Some(command) => source.kept_by(words(keeps, &command)?)?,
+                    None => source,
+                }))
             }
             "FUUFFY_KEYRING" => self.keyring(&value),
             _ => self.vault(&value),
@@ -185,6 +190,12 @@ impl<'a> Variables<'a> {
             )
         })
     }
+}
+
+/// A command's words, as a shell would split them.
+fn words(variable: &str, command: &str) -> Result<Vec<String>, Error> {
+    let words = shlex::split(command);
+    words.ok_or_else(|| Error::configuration(format!("{variable} has a quote that does not end")))
 }
 
 /// A variable that this build can do nothing with.

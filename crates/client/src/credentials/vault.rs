@@ -4,21 +4,24 @@
 
 mod answer;
 mod login;
+mod replacement;
 
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use fuuffy_protocol::ClientSecret;
 use http::header::{self, HeaderValue};
 use http::{Method, Request, StatusCode, Uri};
 use parking_lot::Mutex;
 use percent_encoding::utf8_percent_encode;
+use zeroize::Zeroizing;
 
-use super::{CredentialSource, Credentials, secret_of};
+use super::{CredentialSource, Credentials, Replacement, secret_of};
 use crate::clock::{Clock, SystemClock};
+use crate::exchange::{ReadFault, read};
 use crate::http_client::HttpClient;
-use crate::token_endpoint::{ReadFault, read};
 use crate::{BaseUrl, Body, BoxFuture, ESCAPED, Error};
 
 use answer::{Answer, Deed};
@@ -34,6 +37,9 @@ const PATIENCE: Duration = Duration::from_secs(10);
 ///
 /// `http://` is refused unless it is loopback, redirects are never followed, an answer has at most 64 KiB
 /// and 10 seconds, and neither the secret nor Vault's own token ever prints.
+///
+/// It can be replaced by a token with the capability `patch`. That is done by version (`cas`), so that of two processes
+/// at once one is told that the other was first.
 ///
 /// ```no_run
 /// # fn run() -> Result<(), fuuffy_client::Error> {
@@ -135,28 +141,49 @@ impl VaultCredentials {
         Self { clock: Arc::new(clock), ..self }
     }
 
-    async fn credentials(&self) -> Result<Credentials, Error> {
-        let (token, is_held) = match self.held_token() {
-            Some(token) => (token, true),
-            None => (self.new_token().await?, false),
-        };
-        let answer = match self.read_secret(&token).await? {
-            // A token may end before its lease does: it was revoked, or used up.
-            answer if is_held && answer.status == StatusCode::FORBIDDEN => {
-                *self.held.lock() = None;
-                self.read_secret(&self.new_token().await?).await?
-            }
-            answer => answer,
-        };
-        let kept = answer.secret()?;
-        let place = format!("the client_secret at {} in Vault", self.path.written);
+    /// The secret as it is kept now, and its version there.
+    async fn credentials(&self) -> Result<(Credentials, u64), Error> {
+        let path = &self.path;
+        let answer = self.ask(Deed::Read { path: &path.written }, Method::GET, &path.target, None).await?;
+        let (kept, version) = answer.secret()?;
+        let place = format!("the client_secret at {} in Vault", path.written);
         let client_secret: ClientSecret = secret_of(kept.client_secret.as_bytes(), &place)?;
         let client_id = kept.client_id.filter(|id| !id.is_empty()).or_else(|| self.client_id.clone());
         let client_id = client_id.ok_or_else(|| {
-            let path = &self.path.written;
+            let path = &path.written;
             Error::credentials(format!("{path} in Vault has no client_id, and FUUFFY_CLIENT_ID is not set"))
         })?;
-        Ok(Credentials { client_id, client_secret })
+        Ok((Credentials { client_id, client_secret }, version))
+    }
+
+    /// Asks with a token: the one that is held, or a new one.
+    async fn ask<'a>(
+        &'a self,
+        deed: Deed<'a>,
+        method: Method,
+        target: &str,
+        body: Option<&Zeroizing<Vec<u8>>>,
+    ) -> Result<Answer<'a>, Error> {
+        let body = || body.map_or_else(Body::empty, |body| Body::from(Bytes::from_owner(body.clone())));
+        if let Some(token) = self.held_token() {
+            let answer = self.send(deed, method.clone(), target, Some(&token), body()).await?;
+            // A token may end before its lease does: it was revoked, or used up.
+            if answer.status != StatusCode::FORBIDDEN {
+                return Ok(answer);
+            }
+            *self.held.lock() = None;
+        }
+        self.send(deed, method, target, Some(&self.new_token().await?), body()).await
+    }
+
+    /// In time.
+    async fn within<T>(&self, what: &str, done: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+        tokio::select! {
+            outcome = done => outcome,
+            () = self.clock.sleep(PATIENCE) => {
+                Err(Error::timeout(what, &format!("Vault at {}", self.address), PATIENCE))
+            }
+        }
     }
 
     /// The token of the last login, if it lives.
@@ -174,7 +201,7 @@ impl VaultCredentials {
         };
         let form = login::form(role_id, secret_id_file).await?;
         let asked_at = self.clock.now();
-        let answer = self.ask(Deed::LogIn { secret_id_file }, Method::POST, login::TARGET, None, form).await?;
+        let answer = self.send(Deed::LogIn { secret_id_file }, Method::POST, login::TARGET, None, form).await?;
         let (token, lease) = answer.token()?;
         // One that cannot be sent is no token, and none to hold on to.
         token.field()?;
@@ -183,12 +210,7 @@ impl VaultCredentials {
         Ok(token)
     }
 
-    async fn read_secret(&self, token: &VaultToken) -> Result<Answer<'_>, Error> {
-        let deed = Deed::Read { path: &self.path.written };
-        self.ask(deed, Method::GET, &self.path.target, Some(token), Body::empty()).await
-    }
-
-    async fn ask<'a>(
+    async fn send<'a>(
         &'a self,
         deed: Deed<'a>,
         method: Method,
@@ -218,8 +240,11 @@ impl VaultCredentials {
         token: Option<&VaultToken>,
         body: Body,
     ) -> Result<Request<Body>, Error> {
+        // A patch must say how it is written (RFC 7396).
+        let kind = if method == Method::PATCH { "application/merge-patch+json" } else { "application/json" };
         let mut request = Request::builder()
             .method(method)
+            .header(header::CONTENT_TYPE, kind)
             .uri(url.clone())
             .header(header::ACCEPT, "application/json")
             // A Vault Agent in between may ask for it, since no web page can send it.
@@ -237,13 +262,13 @@ impl VaultCredentials {
 impl CredentialSource for VaultCredentials {
     fn read(&self) -> BoxFuture<'_, Result<Credentials, Error>> {
         Box::pin(async move {
-            tokio::select! {
-                outcome = self.credentials() => outcome,
-                () = self.clock.sleep(PATIENCE) => {
-                    Err(Error::timeout("the request for the secret", &format!("Vault at {}", self.address), PATIENCE))
-                }
-            }
+            let read = self.within("the request for the secret", self.credentials()).await;
+            read.map(|(credentials, _)| credentials)
         })
+    }
+
+    fn replace(&self) -> BoxFuture<'_, Result<Box<dyn Replacement>, Error>> {
+        Box::pin(self.within("the request for the secret", replacement::take(self)))
     }
 }
 

@@ -14,6 +14,7 @@ mod openbao;
 mod pace;
 mod place;
 mod refresh;
+mod rotation;
 mod tokens;
 mod vault;
 mod vault_answers;

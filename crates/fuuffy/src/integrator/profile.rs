@@ -25,6 +25,7 @@ pub(super) struct Profile {
     client_id: Option<String>,
     client_secret_file: Option<String>,
     credentials_command: Option<String>,
+    credentials_store_command: Option<String>,
     keyring: Option<String>,
     vault_path: Option<String>,
 }
@@ -59,7 +60,7 @@ impl Profile {
                 let line = text.as_bytes()[..at].iter().filter(|byte| **byte == b'\n').count() + 1;
                 return Err(Error::configuration(format!(
                     "{}, line {line}: {}; [testing] and [production] have base_url, client_id, client_secret_file, \
-                     credentials_command, keyring and vault_path, and never the secret itself",
+                     credentials_command, credentials_store_command, keyring and vault_path, and never the secret itself",
                     path.display(),
                     error.message()
                 )));
@@ -79,6 +80,7 @@ impl Profile {
             "FUUFFY_CLIENT_ID" => self.client_id.clone(),
             "FUUFFY_CLIENT_SECRET_FILE" if no_secret_is_set() => self.client_secret_file.clone(),
             "FUUFFY_CREDENTIALS_COMMAND" if no_secret_is_set() => self.credentials_command.clone(),
+            "FUUFFY_CREDENTIALS_STORE_COMMAND" if no_secret_is_set() => self.credentials_store_command.clone(),
             "FUUFFY_KEYRING" if no_secret_is_set() => self.keyring.clone(),
             "FUUFFY_VAULT_PATH" if no_secret_is_set() => self.vault_path.clone(),
             _ => None,

@@ -72,17 +72,21 @@ fn a_client_makes_itself_a_secret_and_confirms_it_with_itself() {
 
 #[test]
 fn asking_again_takes_the_place_of_what_was_never_used() {
-    let (place, server) = served();
-    let old = rotator(&place);
-    let lost = add(server.testing, &old);
-    let kept = add(server.testing, &old);
-    assert_eq!(ask_for_token(server.testing, &lost).code(), "invalid_client");
-    token(server.testing, &kept);
-    let third = add(server.testing, &old);
-    token(server.testing, &kept);
-    token(server.testing, &third);
-    let full = ask(server.testing, "POST", "/v1/auth/secrets", &old);
-    assert_eq!((full.status, full.code().as_str()), (409, "too_many_secrets"));
+    let timed = Timed::start("");
+    let made = timed.operate("/admin/v1/testing/clients", r#"{"name":"Acme","may_rotate":true}"#);
+    let member = |name: &str| made["data"][name].as_str().unwrap().to_owned();
+    let old = Registered { id: member("client_id"), secret: member("client_secret") };
+    let lost = add(timed.testing(), &old);
+    let kept = add(timed.testing(), &old);
+    app::token(timed.testing(), &kept);
+    let full = || ask(timed.testing(), "POST", "/v1/auth/secrets", &old);
+    assert_eq!((full().status, full().code().as_str()), (409, "too_many_secrets"), "one may be kept at this moment");
+    timed.time.pass(Duration::from_secs(600));
+    let third = add(timed.testing(), &old);
+    assert_eq!(ask_for_token(timed.testing(), &lost).code(), "invalid_client");
+    app::token(timed.testing(), &kept);
+    app::token(timed.testing(), &third);
+    assert_eq!((full().status, full().code().as_str()), (409, "too_many_secrets"));
 }
 
 #[test]

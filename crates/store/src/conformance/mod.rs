@@ -135,7 +135,7 @@ async fn secret_changed_at(
 }
 
 async fn added(store: &dyn Store, id: &ClientId, secret: NewSecret) -> Creation {
-    store.add_secret(cause(), id.clone(), secret, Conditions::default()).await.expect("done")
+    store.add_secret(cause_at(secret.created_at), id.clone(), secret, Conditions::default()).await.expect("done")
 }
 
 /// All records, the oldest first.

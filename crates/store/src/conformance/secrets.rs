@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use fuuffy_domain::{Client, Lifetime, SecretStatus};
+use fuuffy_domain::{Client, IN_FLIGHT, Lifetime, SecretStatus};
 
 use super::{Backend, Maker, NOW, added, cause, secret_changed, secret_changed_at};
 use crate::{Answered, Conditions, Creation, NewSecret, NewToken, Once, SecretChange};
@@ -68,23 +68,27 @@ pub(super) async fn a_key_creates_once(backend: &dyn Backend) {
 pub(super) async fn a_pending_secret_takes_the_place_of_an_unused_one(backend: &dyn Backend) {
     let (maker, store) = (Maker::new(), backend.open());
     let (client, _) = maker.client(&*store).await;
-    let pending = || {
+    let pending = |created_at| {
         let (clear, secret) = maker.secret();
-        (clear, NewSecret { is_pending: true, ..secret })
+        (clear, NewSecret { is_pending: true, created_at, ..secret })
     };
-    added(&*store, &client.id, pending().1).await;
-    let (clear, second) = pending();
-    let Creation::Done(now) = added(&*store, &client.id, second).await else { panic!("room") };
-    assert_eq!((now.secrets.len(), now.live_secrets(NOW)), (3, 2), "the first pending one is retired");
+    let (later, last) = (NOW.after(IN_FLIGHT), NOW.after(2 * IN_FLIGHT));
+    added(&*store, &client.id, pending(NOW).1).await;
+    let (clear, used) = pending(NOW);
+    let Creation::Done(now) = added(&*store, &client.id, used).await else { panic!("room") };
+    assert_eq!(now.live_secrets(NOW), 3, "what may be kept at this moment stays");
+    assert!(matches!(added(&*store, &client.id, pending(NOW).1).await, Creation::TooMany));
+    let Creation::Done(now) = added(&*store, &client.id, pending(later).1).await else { panic!("room") };
+    assert_eq!((now.secrets.len(), now.live_secrets(later)), (4, 3), "the first pending one is retired");
     store.issue_token(maker.token(maker.grant(&now, &clear))).await.expect("a token");
-    let Creation::Done(now) = added(&*store, &client.id, pending().1).await else { panic!("room") };
-    assert_eq!(now.live_secrets(NOW), 3, "one that was used stays");
+    let Creation::Done(now) = added(&*store, &client.id, pending(last).1).await else { panic!("room") };
+    assert_eq!(now.live_secrets(last), 3, "one that was used stays");
+    let confirm = SecretChange::Confirm(Lifetime::HOUR.duration());
     let confirmed = now.secrets[2].id.clone();
-    let unused_for = Lifetime::HOUR.duration();
-    let now = secret_changed(&*store, &now, &confirmed, SecretChange::Confirm(unused_for)).await.expect("the secret");
-    let status: Vec<SecretStatus> = now.secrets.iter().map(|secret| secret.status(NOW)).collect();
+    let now = secret_changed_at(last, &*store, &now, &confirmed, confirm).await.expect("the secret");
+    let status: Vec<SecretStatus> = now.secrets.iter().map(|secret| secret.status(last)).collect();
     use SecretStatus as S;
-    assert_eq!(status, [S::Retiring, S::Retired, S::Live, S::Retiring]);
+    assert_eq!(status, [S::Retiring, S::Retired, S::Live, S::Retired, S::Pending]);
 }
 
 pub(super) async fn a_retiring_secret_goes_when_it_is_unused(backend: &dyn Backend) {

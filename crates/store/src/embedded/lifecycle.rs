@@ -1,6 +1,6 @@
 //! What a change in a secret's life comes to, and what the audit log says of it.
 
-use fuuffy_domain::{AuditEvent, Client, Retiring, SecretId, Timestamp};
+use fuuffy_domain::{AuditEvent, Client, Retiring, Secret, SecretId, Timestamp};
 
 use crate::SecretChange;
 
@@ -31,7 +31,8 @@ pub(super) fn change(
         SecretChange::Confirm(unused_for) => {
             secret.is_pending = false;
             let mut retiring = Vec::new();
-            for other in client.secrets.iter_mut().filter(|other| other.id != *id && other.is_live(now)) {
+            let is_to_go = |other: &&mut Secret| other.id != *id && other.is_live(now) && !other.is_in_flight(now);
+            for other in client.secrets.iter_mut().filter(is_to_go) {
                 other.retiring = other.retiring.or(Some(Retiring { since: now, unused_for }));
                 retiring.push(other.id.clone());
             }

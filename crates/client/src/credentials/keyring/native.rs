@@ -18,6 +18,12 @@ pub(super) fn secret(service: &str, user: &str) -> Result<Zeroizing<Vec<u8>>, Fa
     Ok(Zeroizing::new(entry.get_password()?.into_bytes()))
 }
 
+/// Replaces a secret.
+pub(super) fn replace(service: &str, user: &str, secret: &str) -> Result<(), Fault> {
+    let store = Store::new().map_err(|error| Fault::Unreachable(error.to_string()))?;
+    Ok(store.build(service, user, None)?.set_password(secret)?)
+}
+
 impl From<Error> for Fault {
     fn from(error: Error) -> Self {
         match error {
