@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use fuuffy_domain::{EnvironmentName, Reason, Refused, RequestId, Timestamp};
-use fuuffy_store::{AuditQuery, PartOf};
+use fuuffy_store::Lost;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -46,7 +46,7 @@ pub async fn explain(
     let refused = environment.explanations.find(request).await?.filter(may_see);
     let refused = refused.ok_or(DeedError::NotFound("explanation"))?;
     let mut happened = refused.happened();
-    if let Some(by) = revoked_by(environment, &refused).await? {
+    if let Some(by) = taken_by(environment, &refused).await? {
         happened.push_str(&by);
     }
     Ok(Explanation {
@@ -64,8 +64,9 @@ pub async fn explain(
     })
 }
 
-/// Who took the client's access away, when and why: the last such deed before the refusal.
-async fn revoked_by(environment: &Environment, refused: &Refused) -> Result<Option<String>, DeedError> {
+/// Who took away what the refused request rested on, when and why; that nobody knows, where the audit log does not
+/// say for sure; and nothing, where nothing was taken away.
+async fn taken_by(environment: &Environment, refused: &Refused) -> Result<Option<String>, DeedError> {
     #[derive(Deserialize)]
     struct Record {
         at: String,
@@ -78,25 +79,21 @@ async fn revoked_by(environment: &Environment, refused: &Refused) -> Result<Opti
         client_id: Option<String>,
         uid: Option<u32>,
     }
-    let deeds: &[&str] = match refused.reason {
-        Reason::TokenRevoked => &["token.revoked"],
-        Reason::TokensRevoked => &["client.tokens_revoked", "client.changed", "client.suspended"],
-        Reason::ClientStopped | Reason::ClientSuspended => &["client.suspended", "client.deleted"],
-        Reason::SecretRetired { .. } => &["secret.retired"],
+    let lost = match &refused.reason {
+        Reason::TokenRevoked { expires_at } => Lost::Token { expires_at: Timestamp::from_unix_millis(*expires_at) },
+        Reason::TokensRevoked { generation } => Lost::Tokens { generation: *generation },
+        Reason::ClientStopped { generation } | Reason::ClientSuspended { generation } => {
+            Lost::Standing { generation: *generation }
+        }
+        Reason::SecretRetired { secret_id } => Lost::Secret(secret_id.clone()),
         _ => return Ok(None),
     };
-    let query = AuditQuery {
-        client: refused.client.clone(),
-        deeds: deeds.iter().map(|deed| (*deed).to_owned()).collect(),
-        newest_first: true,
-        part: PartOf { skip: 0, take: 20 },
+    let row = match &refused.client {
+        Some(client) => environment.store.deed_behind(client.clone(), lost).await?,
+        None => None,
     };
-    let rows = environment.store.audit(query).await?.items;
-    let before = refused.at.to_string();
-    let records = rows.iter().filter_map(|row| serde_json::from_str::<Record>(&row.record).ok());
-    // All times are written alike, so text is in the order of time.
-    let Some(Record { at, actor, why }) = records.into_iter().find(|record| record.at <= before) else {
-        return Ok(None);
+    let Some(Record { at, actor, why }) = row.and_then(|row| serde_json::from_str(&row.record).ok()) else {
+        return Ok(Some("; by whom is not known".to_owned()));
     };
     let who = match (actor.kind.as_str(), actor.client_id, actor.uid) {
         ("operator", Some(client), _) => format!("the operator {client}"),

@@ -23,11 +23,20 @@ pub enum Reason {
         at: i64,
     },
     /// The token was revoked alone.
-    TokenRevoked,
+    TokenRevoked {
+        /// When it would have expired, in milliseconds since the Unix epoch: by that its revocation is found.
+        expires_at: i64,
+    },
     /// All tokens of its client were revoked since it was issued.
-    TokensRevoked,
+    TokensRevoked {
+        /// The client's generation in which it was issued.
+        generation: u32,
+    },
     /// Its client is suspended or deleted.
-    ClientStopped,
+    ClientStopped {
+        /// The client's generation when this was seen.
+        generation: u32,
+    },
     /// Nobody knows the token in this environment.
     TokenUnknown,
     /// It was no token.
@@ -75,7 +84,10 @@ pub enum Reason {
     /// Too many wrong secrets for this client id or from this address.
     Throttled,
     /// The client is suspended.
-    ClientSuspended,
+    ClientSuspended {
+        /// The client's generation when this was seen.
+        generation: u32,
+    },
     /// The client may not rotate its own secrets.
     MayNotRotate,
     /// A scope that the client may not have.
@@ -167,9 +179,13 @@ impl Refused {
                 let ago = self.at.since(Timestamp::from_unix_millis(*at)).as_secs();
                 format!("The token had expired {ago} s before")
             }
-            Reason::TokenRevoked => "The token had been revoked".to_owned(),
-            Reason::TokensRevoked => "All tokens of the client had been revoked since this one was issued".to_owned(),
-            Reason::ClientStopped => "The client is suspended or was deleted, and its tokens were revoked".to_owned(),
+            Reason::TokenRevoked { .. } => "The token had been revoked".to_owned(),
+            Reason::TokensRevoked { .. } => {
+                "All tokens of the client had been revoked since this one was issued".to_owned()
+            }
+            Reason::ClientStopped { .. } => {
+                "The client is suspended or was deleted, and its tokens were revoked".to_owned()
+            }
             Reason::TokenUnknown => {
                 "Nobody knows the token here: it expired more than an hour ago, was revoked, is of the other environment, or never was one"
                     .to_owned()
@@ -196,7 +212,7 @@ impl Refused {
             Reason::SecretRetired { secret_id } => format!("The secret {secret_id} was retired"),
             Reason::SecretExpired { secret_id } => format!("The secret {secret_id} had expired"),
             Reason::Throttled => "There had been too many wrong secrets for that client id, or from that address".to_owned(),
-            Reason::ClientSuspended => "The client is suspended".to_owned(),
+            Reason::ClientSuspended { .. } => "The client is suspended".to_owned(),
             Reason::MayNotRotate => "The client may not rotate its own secrets, or is suspended".to_owned(),
             Reason::ScopeNotAllowed { may } => {
                 format!("It asked for a scope that the client may not have; it may have {may:?}")
@@ -214,8 +230,10 @@ impl Refused {
             Reason::TokenExpired { .. } => {
                 "Request a new token before the old one ends, and once more after a 401; fuuffy-client and fuuffy agent do"
             }
-            Reason::TokenRevoked | Reason::TokensRevoked => "Request a new token",
-            Reason::ClientStopped | Reason::ClientSuspended => "An operator resumes it: fuuffy clients resume",
+            Reason::TokenRevoked { .. } | Reason::TokensRevoked { .. } => "Request a new token",
+            Reason::ClientStopped { .. } | Reason::ClientSuspended { .. } => {
+                "An operator resumes it: fuuffy clients resume"
+            }
             Reason::TokenUnknown => "Request a new token, and check that base URL and secret are of one environment",
             Reason::ScopeMissing { .. } | Reason::ScopeNotAllowed { .. } => {
                 "An operator grants it: fuuffy clients update --scope; then request a new token"

@@ -23,7 +23,7 @@ use fuuffy_domain::{
 };
 use fuuffy_protocol::BodyShape;
 use fuuffy_store::{
-    Answered, AuditQuery, AuditRow, Changed, Conditions, Creation, Deed, Directory, IndexedToken, ListedToken,
+    Answered, AuditQuery, AuditRow, Changed, Conditions, Creation, Deed, Directory, IndexedToken, ListedToken, Lost,
     NewClient, NewSecret, NewToken, Once, Part, PartOf, SecretChange, Store, TokenIndex, TokenName,
 };
 use tokio::task::JoinSet;
@@ -117,6 +117,10 @@ impl Store for Forgetful {
 
     fn audit(&self, wanted: AuditQuery) -> Deed<Part<AuditRow>> {
         self.0.audit(wanted)
+    }
+
+    fn deed_behind(&self, client: ClientId, lost: Lost) -> Deed<Option<AuditRow>> {
+        self.0.deed_behind(client, lost)
     }
 
     fn list_tokens(&self, client: ClientSlot, now: Timestamp, part: PartOf) -> Deed<Part<ListedToken>> {

@@ -84,9 +84,9 @@ impl Gateway {
             return (None, Reason::TokenUnknown);
         };
         let reason = match entry.generation {
-            _ if client.status != ClientStatus::Active => Reason::ClientStopped,
-            TokenEntry::REVOKED => Reason::TokenRevoked,
-            generation if generation != client.generation => Reason::TokensRevoked,
+            _ if client.status != ClientStatus::Active => Reason::ClientStopped { generation: client.generation },
+            TokenEntry::REVOKED => Reason::TokenRevoked { expires_at: entry.expires_at.unix_millis() },
+            generation if generation != client.generation => Reason::TokensRevoked { generation },
             _ => Reason::TokenExpired { at: entry.expires_at.unix_millis() },
         };
         (Some(client.id.clone()), reason)

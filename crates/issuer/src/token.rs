@@ -168,7 +168,7 @@ impl Issuer {
         found.secret_expires = expires_soon(&client, context.now);
         let grant = client.approve(request.scope, self.token_lifetime).map_err(|refused| {
             let reason = match refused {
-                GrantRefusal::Suspended => Reason::ClientSuspended,
+                GrantRefusal::Suspended => Reason::ClientSuspended { generation: known.generation },
                 GrantRefusal::Scope => Reason::ScopeNotAllowed { may: known.scopes.to_string() },
             };
             found.reason = Some((Some(known.id.clone()), reason));

@@ -81,6 +81,9 @@ pub trait Store: Send + Sync + 'static {
     /// What the audit log has.
     fn audit(&self, wanted: AuditQuery) -> Deed<Part<AuditRow>>;
 
+    /// The record of the deed by which a client lost what it could do before. `None`: the log does not say for sure.
+    fn deed_behind(&self, client: ClientId, lost: Lost) -> Deed<Option<AuditRow>>;
+
     /// The tokens of a client that are live at a time, newest first. Reads all tokens that are kept.
     fn list_tokens(&self, client: ClientSlot, now: Timestamp, part: PartOf) -> Deed<Part<ListedToken>>;
 
@@ -262,6 +265,28 @@ pub struct AuditRow {
     pub record: String,
     /// Its link of the chain.
     pub hash: AuditHash,
+}
+
+/// What a client could do before and cannot any more.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Lost {
+    /// Use one token, which was revoked alone.
+    Token {
+        /// When the token would have expired.
+        expires_at: Timestamp,
+    },
+    /// Use the tokens that were issued in this generation.
+    Tokens {
+        /// Which.
+        generation: u32,
+    },
+    /// Anything: it is suspended or deleted.
+    Standing {
+        /// The generation in which it was found so.
+        generation: u32,
+    },
+    /// Use a secret, which was retired.
+    Secret(SecretId),
 }
 
 /// A token to record.

@@ -17,8 +17,8 @@ pub mod pepper;
 mod verify;
 
 pub use deeds::{
-    Answered, AuditQuery, AuditRow, Changed, Conditions, Creation, Deed, ListedToken, NewClient, NewSecret, NewToken,
-    Once, Part, PartOf, SecretChange, Store, StoreError, TokenName,
+    Answered, AuditQuery, AuditRow, Changed, Conditions, Creation, Deed, ListedToken, Lost, NewClient, NewSecret,
+    NewToken, Once, Part, PartOf, SecretChange, Store, StoreError, TokenName,
 };
 pub use directory::Directory;
 pub use explanations::Explanations;

@@ -1,5 +1,7 @@
 //! Every refusal has its explanation: for operators all of them, for a client those of its own requests.
 
+mod deeds;
+
 use std::net::{SocketAddr, TcpListener};
 use std::process::{Command, Stdio};
 
@@ -41,6 +43,11 @@ fn by_secret(address: SocketAddr, client: &Registered, of: &Reply) -> Reply {
     let basic = base64::engine::general_purpose::STANDARD.encode(format!("{}:{}", client.id, client.secret));
     let path = format!("/v1/auth/explanations/{}", id(of));
     request(address, "GET", &path, &[("authorization", &format!("Basic {basic}"))], "")
+}
+
+/// A token request by this secret.
+fn with_secret(address: SocketAddr, client: &Registered, secret: &str) -> Reply {
+    ask_for_token(address, &Registered { id: client.id.clone(), secret: secret.to_owned() })
 }
 
 fn by_token(address: SocketAddr, token: &str, of: &Reply) -> Reply {
@@ -115,8 +122,7 @@ fn refusals_of_the_token_endpoint_are_told_apart() {
     let (place, server) = served();
     let client = place.client("testing");
     let production = place.client("production");
-    let wrong =
-        |secret: &str| ask_for_token(server.testing, &Registered { id: client.id.clone(), secret: secret.to_owned() });
+    let wrong = |secret: &str| with_secret(server.testing, &client, secret);
     let nobody = ask_for_token(server.testing, &Registered { id: "app_nobody".to_owned(), secret: "x".to_owned() });
     assert_eq!(happened(&place, &nobody), "There is no client of that id in this environment");
     assert_eq!(happened(&place, &wrong("fsk_test_x")), "The secret is none of that client's");

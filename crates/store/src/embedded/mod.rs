@@ -10,6 +10,7 @@ mod lifecycle;
 mod load;
 mod lock;
 mod log;
+mod lost;
 mod read;
 mod reserve;
 mod schema;
@@ -35,8 +36,8 @@ pub use log::{AuditLog, LogEntry, LogStart};
 pub use state::PreviousRun;
 
 use crate::{
-    Answered, AuditQuery, AuditRow, Changed, Conditions, Creation, Deed, Directory, ListedToken, NewClient, NewSecret,
-    NewToken, Once, Part, PartOf, SecretChange, Store, StoreError, TokenIndex, TokenName,
+    Answered, AuditQuery, AuditRow, Changed, Conditions, Creation, Deed, Directory, ListedToken, Lost, NewClient,
+    NewSecret, NewToken, Once, Part, PartOf, SecretChange, Store, StoreError, TokenIndex, TokenName,
 };
 use batch::{Batch, Fault};
 use checkpoints::CheckpointFile;
@@ -292,6 +293,10 @@ impl Store for EmbeddedStore {
 
     fn audit(&self, wanted: AuditQuery) -> Deed<Part<AuditRow>> {
         self.reader.read(move |connection| read::audit(connection, &wanted))
+    }
+
+    fn deed_behind(&self, client: ClientId, lost: Lost) -> Deed<Option<AuditRow>> {
+        self.reader.read(move |connection| lost::deed_behind(connection, &client, &lost))
     }
 
     fn list_tokens(&self, client: ClientSlot, now: Timestamp, part: PartOf) -> Deed<Part<ListedToken>> {
