@@ -45,20 +45,21 @@ enum Command {
 }
 
 impl Explanations {
-    /// Opens the file at `path`, or makes one. One that is damaged is put aside: the server goes on without it.
-    ///
-    /// # Errors
-    /// No thread can be started, or no file made.
-    pub fn open(path: PathBuf, environment: EnvironmentName) -> Result<Self, StoreError> {
-        let connection = file::open_or_replace(&path)?;
+    /// Opens the file at `path`, or makes one. One that is damaged is put aside. Where there is none to write to, for
+    /// want of room, rights or anything else, nothing is kept until the next start, and the server goes on without.
+    #[must_use]
+    pub fn open(path: PathBuf, environment: EnvironmentName) -> Self {
         let (queue, received) = mpsc::sync_channel(WAITING);
         let dropped = Arc::new(AtomicU64::new(0));
         let counted = Arc::clone(&dropped);
-        std::thread::Builder::new()
-            .name(format!("explain-{environment}"))
-            .spawn(move || write(connection, &received, &counted))
-            .map_err(|error| StoreError::Unwritable(format!("the thread for explanations cannot start: {error}")))?;
-        Ok(Self { queue, path, dropped })
+        let begun = file::open_or_replace(&path).map_err(|error| error.to_string()).and_then(|connection| {
+            let thread = std::thread::Builder::new().name(format!("explain-{environment}"));
+            thread.spawn(move || write(connection, &received, &counted)).map_err(|error| error.to_string())
+        });
+        if let Err(error) = begun {
+            tracing::error!(%environment, file = %path.display(), error, "Reasons of refusals are not kept until the next start, for their file cannot be opened; requests are served as before");
+        }
+        Self { queue, path, dropped }
     }
 
     /// Keeps a refusal, if there is room for it to wait.
@@ -110,6 +111,8 @@ impl Explanations {
 
 fn write(mut connection: Connection, received: &mpsc::Receiver<Command>, dropped: &AtomicU64) {
     let mut rooms = file::rooms(&connection).unwrap_or_default();
+    // Told once, and not with each batch of a flood.
+    let mut is_failing = false;
     while let Ok(first) = received.recv() {
         let (mut refusals, mut waiting, mut closing, mut next) = (Vec::new(), Vec::new(), None, Some(first));
         while let Some(command) = next {
@@ -121,11 +124,16 @@ fn write(mut connection: Connection, received: &mpsc::Receiver<Command>, dropped
             let has_room = closing.is_none() && refusals.len() < BATCH;
             next = if has_room { received.try_recv().ok() } else { None };
         }
-        if let Err(error) = keep(&mut connection, &refusals, &mut rooms) {
-            dropped.fetch_add(refusals.len() as u64, Ordering::Relaxed);
-            // What was counted is undone with the transaction.
-            rooms = file::rooms(&connection).unwrap_or_default();
-            tracing::warn!(%error, "Reasons of refusals could not be kept; requests are served as before");
+        match keep(&mut connection, &refusals, &mut rooms) {
+            Ok(()) => is_failing &= refusals.is_empty(),
+            Err(error) => {
+                dropped.fetch_add(refusals.len() as u64, Ordering::Relaxed);
+                // What was counted is undone with the transaction.
+                rooms = file::rooms(&connection).unwrap_or_default();
+                if !std::mem::replace(&mut is_failing, true) {
+                    tracing::warn!(%error, "Reasons of refusals cannot be kept for now; requests are served as before");
+                }
+            }
         }
         for answer in waiting {
             let _ = answer.send(());

@@ -99,7 +99,7 @@ impl Environment {
         let clock = Arc::new(SteadyClock::start(Arc::clone(&sources.time), newest));
         tracing::info!(environment = %name, clients = report.clients, tokens = report.tokens, "The store is open");
         let store = Arc::new(store);
-        let explanations = Arc::new(Explanations::open(path.with_extension("explain.sqlite3"), name)?);
+        let explanations = Arc::new(Explanations::open(path.with_extension("explain.sqlite3"), name));
         let as_store = (sources.store)(Arc::<EmbeddedStore>::clone(&store));
         let entropy = Arc::clone(&sources.entropy);
         let stage = Arc::new(Stage::of(name));

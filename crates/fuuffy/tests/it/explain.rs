@@ -1,6 +1,7 @@
 //! Every refusal has its explanation: for operators all of them, for a client those of its own requests.
 
 mod deeds;
+mod file;
 
 use std::net::{SocketAddr, TcpListener};
 use std::process::{Command, Stdio};

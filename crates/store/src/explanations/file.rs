@@ -6,7 +6,8 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
 use fuuffy_domain::{ClientId, Reason, Refused, RequestId, Timestamp};
-use rusqlite::{Connection, OpenFlags, OptionalExtension as _, Row, params};
+use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension as _, Row, params};
+use thiserror::Error;
 
 use super::{Owner, put_aside};
 use crate::StoreError;
@@ -32,36 +33,60 @@ const TABLE: &str = "
 /// So many rows are taken out at once where there are too many.
 const PIECE: i64 = 500;
 
-/// Opens the file, or puts it aside and makes another.
-pub(super) fn open_or_replace(path: &Path) -> Result<Connection, StoreError> {
+/// Why a file was not opened.
+#[derive(Debug, Error)]
+pub(super) enum Unopened {
+    /// What is in it is not what was written, and never will be again.
+    #[error("it is damaged: {0}")]
+    Damaged(String),
+    /// Anything else, as no room or no right. What is in it may be good.
+    #[error("{0}")]
+    Unusable(String),
+}
+
+impl From<rusqlite::Error> for Unopened {
+    fn from(error: rusqlite::Error) -> Self {
+        match error.sqlite_error_code() {
+            Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => Self::Damaged(error.to_string()),
+            _ => Self::Unusable(error.to_string()),
+        }
+    }
+}
+
+impl From<std::io::Error> for Unopened {
+    fn from(error: std::io::Error) -> Self {
+        Self::Unusable(error.to_string())
+    }
+}
+
+/// Opens the file. One that is damaged is put aside, and another made.
+pub(super) fn open_or_replace(path: &Path) -> Result<Connection, Unopened> {
     match open(path) {
-        Ok(connection) => Ok(connection),
-        Err(error) => {
-            let aside = put_aside(path).map_err(|error| bad_file(path, error))?;
+        Err(Unopened::Damaged(error)) => {
+            let aside = put_aside(path)?;
             for ending in ["-wal", "-shm"] {
                 let mut name = path.as_os_str().to_owned();
                 name.push(ending);
                 // It belongs to the file that is gone.
                 let _ = std::fs::remove_file(name);
             }
-            tracing::error!(file = %aside.display(), %error, "The explanations of refusals could not be read and were put aside; new ones are kept");
-            open(path).map_err(|error| bad_file(path, error))
+            tracing::error!(file = %aside.display(), error, "The explanations of refusals were damaged and were put aside; new ones are kept");
+            open(path)
         }
+        opened => opened,
     }
 }
 
-fn open(path: &Path) -> rusqlite::Result<Connection> {
-    let made = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(path);
-    made.map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))?;
+fn open(path: &Path) -> Result<Connection, Unopened> {
+    OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(path)?;
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags)?;
     connection.pragma_update(None, "journal_mode", "WAL")?;
     // The last moments before a power cut may be lost; nothing rests on them.
     connection.pragma_update(None, "synchronous", "NORMAL")?;
     connection.execute_batch(TABLE)?;
-    connection
-        .query_row("PRAGMA quick_check(1)", [], |row| row.get::<_, String>(0))
-        .and_then(|verdict| if verdict == "ok" { Ok(connection) } else { Err(rusqlite::Error::InvalidQuery) })
+    let verdict = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get::<_, String>(0))?;
+    if verdict == "ok" { Ok(connection) } else { Err(Unopened::Damaged(verdict)) }
 }
 
 pub(super) fn insert(connection: &Connection, refused: &Refused) -> rusqlite::Result<()> {

@@ -24,7 +24,7 @@ impl Kept {
     }
 
     fn open(&self) -> Explanations {
-        Explanations::open(self.path(), EnvironmentName::Testing).unwrap()
+        Explanations::open(self.path(), EnvironmentName::Testing)
     }
 
     fn refused(&self, at: Timestamp, client: Option<&str>) -> Refused {
@@ -104,4 +104,28 @@ async fn a_damaged_file_is_put_aside() {
     explanations.record(refused.clone());
     assert!(explanations.find(refused.request).await.unwrap().is_some());
     assert!(kept.folder.path().join("testing.explain.sqlite3.damaged-1").exists());
+}
+
+#[tokio::test]
+async fn a_file_that_cannot_be_opened_stays_where_it_is_and_stops_nothing() {
+    let kept = Kept::new();
+    let explanations = kept.open();
+    let refused = kept.refused(NOW, None);
+    explanations.record(refused.clone());
+    explanations.close().await;
+    drop(explanations);
+    // Stands in the way for any user, root included.
+    let obstacle = kept.folder.path().join("testing.explain.sqlite3-wal");
+    std::fs::create_dir(&obstacle).unwrap();
+    let explanations = kept.open();
+    explanations.record(kept.refused(NOW, None));
+    explanations.flush().await;
+    assert_eq!(explanations.dropped(), 1);
+    std::fs::remove_dir(&obstacle).unwrap();
+    assert_eq!(kept.open().find(refused.request).await.unwrap(), Some(refused), "nothing was put aside");
+    let nowhere = Explanations::open(kept.folder.path().join("nowhere/x.sqlite3"), EnvironmentName::Testing);
+    nowhere.record(kept.refused(NOW, None));
+    assert_eq!(nowhere.dropped(), 1);
+    assert!(nowhere.find(kept.refused(NOW, None).request).await.is_err());
+    nowhere.close().await;
 }
