@@ -43,7 +43,7 @@ pub async fn explain(
     may_see: impl FnOnce(&Refused) -> bool,
 ) -> Result<Explanation, DeedError> {
     let request = RequestId::parse(request).ok_or(DeedError::NotFound("explanation"))?;
-    let refused = environment.explanations.find(request).await?.filter(may_see);
+    let refused = environment.explanations.find(request, environment.clock.now()).await?.filter(may_see);
     let refused = refused.ok_or(DeedError::NotFound("explanation"))?;
     let mut happened = refused.happened();
     if let Some(by) = taken_by(environment, &refused).await? {

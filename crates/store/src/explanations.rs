@@ -97,15 +97,16 @@ impl Explanations {
         }
     }
 
-    /// The refusal of a request, if it is kept.
+    /// The refusal of a request, if it is kept and no older than a week.
     ///
     /// # Errors
     /// The file cannot be read.
-    pub async fn find(&self, request: RequestId) -> Result<Option<Refused>, StoreError> {
+    pub async fn find(&self, request: RequestId, now: Timestamp) -> Result<Option<Refused>, StoreError> {
         self.flush().await;
         let path = self.path.clone();
         let found = tokio::task::spawn_blocking(move || file::find(&path, request)).await;
-        found.unwrap_or(Err(StoreError::Closed))
+        // Old ones leave with the next refusal that is kept, which may be a long time coming.
+        Ok(found.unwrap_or(Err(StoreError::Closed))?.filter(|refused| now.since(refused.at) <= KEPT))
     }
 }
 

@@ -45,13 +45,13 @@ async fn a_refusal_is_found_by_its_id_and_after_a_restart() {
     let explanations = kept.open();
     let refused = kept.refused(NOW, Some("app_1"));
     explanations.record(refused.clone());
-    let found = explanations.find(refused.request).await.unwrap().unwrap();
+    let found = explanations.find(refused.request, NOW).await.unwrap().unwrap();
     assert_eq!(found, refused);
     assert_eq!(found.happened(), "The token had expired 42 s before");
     drop(explanations);
-    assert_eq!(kept.open().find(refused.request).await.unwrap(), Some(refused));
+    assert_eq!(kept.open().find(refused.request, NOW).await.unwrap(), Some(refused));
     let other = kept.refused(NOW, None);
-    assert_eq!(kept.open().find(other.request).await.unwrap(), None);
+    assert_eq!(kept.open().find(other.request, NOW).await.unwrap(), None);
 }
 
 #[tokio::test]
@@ -62,10 +62,12 @@ async fn after_a_week_it_is_gone() {
     explanations.record(old.clone());
     explanations.flush().await;
     explanations.record(young.clone());
-    assert!(explanations.find(old.request).await.unwrap().is_some(), "seven days are not over");
-    explanations.record(kept.refused(NOW.after(KEPT + Duration::from_millis(1)), None));
-    assert!(explanations.find(old.request).await.unwrap().is_none());
-    assert!(explanations.find(young.request).await.unwrap().is_some());
+    let (last, over) = (NOW.after(KEPT), NOW.after(KEPT + Duration::from_millis(1)));
+    assert!(explanations.find(old.request, last).await.unwrap().is_some(), "seven days are not over");
+    assert!(explanations.find(old.request, over).await.unwrap().is_none(), "though nothing was refused since");
+    explanations.record(kept.refused(over, None));
+    assert!(explanations.find(old.request, NOW).await.unwrap().is_none());
+    assert!(explanations.find(young.request, over).await.unwrap().is_some());
 }
 
 #[tokio::test]
@@ -86,7 +88,7 @@ async fn a_flood_of_one_pushes_out_nobody_else() {
     }
     assert_eq!(explanations.dropped(), 0);
     for kept in [&quiet, &unknown, &last.unwrap()] {
-        assert!(explanations.find(kept.request).await.unwrap().is_some());
+        assert!(explanations.find(kept.request, NOW).await.unwrap().is_some());
     }
     let connection = Connection::open(kept.path()).unwrap();
     let loud: i64 = connection
@@ -102,7 +104,7 @@ async fn a_damaged_file_is_put_aside() {
     let explanations = kept.open();
     let refused = kept.refused(NOW, None);
     explanations.record(refused.clone());
-    assert!(explanations.find(refused.request).await.unwrap().is_some());
+    assert!(explanations.find(refused.request, NOW).await.unwrap().is_some());
     assert!(kept.folder.path().join("testing.explain.sqlite3.damaged-1").exists());
 }
 
@@ -122,10 +124,10 @@ async fn a_file_that_cannot_be_opened_stays_where_it_is_and_stops_nothing() {
     explanations.flush().await;
     assert_eq!(explanations.dropped(), 1);
     std::fs::remove_dir(&obstacle).unwrap();
-    assert_eq!(kept.open().find(refused.request).await.unwrap(), Some(refused), "nothing was put aside");
+    assert_eq!(kept.open().find(refused.request, NOW).await.unwrap(), Some(refused), "nothing was put aside");
     let nowhere = Explanations::open(kept.folder.path().join("nowhere/x.sqlite3"), EnvironmentName::Testing);
     nowhere.record(kept.refused(NOW, None));
     assert_eq!(nowhere.dropped(), 1);
-    assert!(nowhere.find(kept.refused(NOW, None).request).await.is_err());
+    assert!(nowhere.find(kept.refused(NOW, None).request, NOW).await.is_err());
     nowhere.close().await;
 }
