@@ -1,8 +1,9 @@
 //! Why requests were refused: kept for a week, in bounded space, in a file of its own that nothing else rests on.
 //!
 //! A thread of its own writes; whoever records waits for nothing. What does not fit its queue is dropped and
-//! counted. Each client has room for [`EACH`] refusals and so do callers whom nobody knows, so that no flood pushes
-//! out what others want to know. A row is about 500 bytes and there are at most [`ALL`]: some 150 MB.
+//! counted. Each client has room for so many refusals, and so have all callers whom nobody knows together; where all
+//! the room is taken, whoever has most loses the oldest. So no flood pushes out what others want to know. A row is
+//! about 500 bytes, and all of them ([`MOST`]) some 150 MB.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -10,13 +11,16 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{self, SyncSender, TrySendError};
 use std::time::Duration;
 
-use fuuffy_domain::{ClientId, EnvironmentName, Refused, RequestId, Timestamp};
+use fuuffy_domain::{EnvironmentName, Refused, RequestId, Timestamp};
 use rusqlite::Connection;
 use tokio::sync::oneshot;
 
 use crate::StoreError;
 
 mod file;
+mod rooms;
+
+use rooms::{Most, Rooms};
 
 /// Refusals that wait to be written at most.
 const WAITING: usize = 4096;
@@ -24,10 +28,8 @@ const WAITING: usize = 4096;
 const BATCH: usize = 512;
 /// How long a refusal is kept.
 const KEPT: Duration = Duration::from_secs(7 * 24 * 3600);
-/// Refusals of one client that are kept, and of callers whom nobody knows.
-const EACH: i64 = 10_000;
-/// Refusals that are kept in all.
-const ALL: i64 = 300_000;
+/// Refusals that are kept of one client, or of all callers whom nobody knows; and in all.
+const MOST: Most = Most { each: 10_000, all: 300_000 };
 
 /// The refusals of one environment.
 pub struct Explanations {
@@ -111,7 +113,7 @@ impl Explanations {
 }
 
 fn write(mut connection: Connection, received: &mpsc::Receiver<Command>, dropped: &AtomicU64) {
-    let mut rooms = file::rooms(&connection).unwrap_or_default();
+    let mut rooms = Rooms::count(&connection).unwrap_or_default();
     // Told once, and not with each batch of a flood.
     let mut is_failing = false;
     while let Ok(first) = received.recv() {
@@ -125,12 +127,12 @@ fn write(mut connection: Connection, received: &mpsc::Receiver<Command>, dropped
             let has_room = closing.is_none() && refusals.len() < BATCH;
             next = if has_room { received.try_recv().ok() } else { None };
         }
-        match keep(&mut connection, &refusals, &mut rooms) {
+        match keep(&mut connection, &refusals, &mut rooms, MOST) {
             Ok(()) => is_failing &= refusals.is_empty(),
             Err(error) => {
                 dropped.fetch_add(refusals.len() as u64, Ordering::Relaxed);
                 // What was counted is undone with the transaction.
-                rooms = file::rooms(&connection).unwrap_or_default();
+                rooms = Rooms::count(&connection).unwrap_or_default();
                 if !std::mem::replace(&mut is_failing, true) {
                     tracing::warn!(%error, "Reasons of refusals cannot be kept for now; requests are served as before");
                 }
@@ -147,22 +149,20 @@ fn write(mut connection: Connection, received: &mpsc::Receiver<Command>, dropped
     }
 }
 
-fn keep(connection: &mut Connection, refusals: &[Refused], rooms: &mut file::Rooms) -> rusqlite::Result<()> {
+fn keep(connection: &mut Connection, refusals: &[Refused], rooms: &mut Rooms, most: Most) -> rusqlite::Result<()> {
     let Some(newest) = refusals.iter().map(|refused| refused.at).max() else {
         return Ok(());
     };
     let transaction = connection.transaction()?;
-    for refused in refusals {
-        file::insert(&transaction, refused)?;
-        rooms.take(&transaction, refused.client.as_ref(), EACH)?;
-    }
     let kept = i64::try_from(KEPT.as_millis()).unwrap_or(i64::MAX);
-    rooms.clear_old(&transaction, Timestamp::from_unix_millis(newest.unix_millis().saturating_sub(kept)), ALL)?;
+    rooms.clear_old(&transaction, Timestamp::from_unix_millis(newest.unix_millis().saturating_sub(kept)))?;
+    for refused in refusals {
+        if file::insert(&transaction, refused)? {
+            rooms.take(&transaction, &refused.client, most)?;
+        }
+    }
     transaction.commit()
 }
-
-/// Whose room a refusal takes.
-type Owner = Option<ClientId>;
 
 /// Puts a file aside under a name that is free.
 fn put_aside(path: &Path) -> std::io::Result<PathBuf> {

@@ -1,6 +1,5 @@
 //! The file of explanations: one table, in the order of the ids, which is that of time.
 
-use std::collections::HashMap;
 use std::fs::OpenOptions;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
@@ -9,7 +8,7 @@ use fuuffy_domain::{ClientId, Reason, Refused, RequestId, Timestamp};
 use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension as _, Row, params};
 use thiserror::Error;
 
-use super::{Owner, put_aside};
+use super::put_aside;
 use crate::StoreError;
 use crate::embedded::bad_file;
 
@@ -29,9 +28,6 @@ const TABLE: &str = "
     ) STRICT, WITHOUT ROWID;
     CREATE INDEX IF NOT EXISTS refusals_of_client ON refusals (client_id, id);
 ";
-
-/// So many rows are taken out at once where there are too many.
-const PIECE: i64 = 500;
 
 /// Why a file was not opened.
 #[derive(Debug, Error)]
@@ -89,11 +85,12 @@ fn open(path: &Path) -> Result<Connection, Unopened> {
     if verdict == "ok" { Ok(connection) } else { Err(Unopened::Damaged(verdict)) }
 }
 
-pub(super) fn insert(connection: &Connection, refused: &Refused) -> rusqlite::Result<()> {
+/// Writes a refusal down. False: there is one of that request already, which stays.
+pub(super) fn insert(connection: &Connection, refused: &Refused) -> rusqlite::Result<bool> {
     let reason = serde_json::to_string(&refused.reason).unwrap_or_default();
-    connection
+    let written = connection
         .prepare_cached(
-            "INSERT OR REPLACE INTO refusals
+            "INSERT OR IGNORE INTO refusals
                  (id, at, client_id, peer, method, path, status, code, message, details, reason)
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
         )?
@@ -110,7 +107,7 @@ pub(super) fn insert(connection: &Connection, refused: &Refused) -> rusqlite::Re
             refused.details,
             reason,
         ])?;
-    Ok(())
+    Ok(written > 0)
 }
 
 pub(super) fn find(path: &Path, request: RequestId) -> Result<Option<Refused>, StoreError> {
@@ -140,78 +137,4 @@ fn refused(request: RequestId, row: &Row<'_>) -> rusqlite::Result<Refused> {
         // A reason that a newer version wrote is told by the public words.
         reason: serde_json::from_str(&row.get::<_, String>(9)?).unwrap_or(Reason::Told),
     })
-}
-
-/// How many refusals of whom there are.
-#[derive(Default)]
-pub(super) struct Rooms {
-    each: HashMap<Owner, i64>,
-    all: i64,
-}
-
-pub(super) fn rooms(connection: &Connection) -> rusqlite::Result<Rooms> {
-    let mut statement = connection.prepare("SELECT client_id, count(*) FROM refusals GROUP BY client_id")?;
-    let mut rows = statement.query([])?;
-    let mut rooms = Rooms::default();
-    while let Some(row) = rows.next()? {
-        let owner = row.get::<_, Option<String>>(0)?.and_then(|id| ClientId::parse(&id).ok());
-        let count: i64 = row.get(1)?;
-        *rooms.each.entry(owner).or_default() += count;
-        rooms.all += count;
-    }
-    Ok(rooms)
-}
-
-impl Rooms {
-    /// Notes one more refusal. Where its owner has too many, the oldest of them go.
-    pub(super) fn take(
-        &mut self,
-        connection: &Connection,
-        owner: Option<&ClientId>,
-        most: i64,
-    ) -> rusqlite::Result<()> {
-        let count = self.each.entry(owner.cloned()).or_default();
-        *count += 1;
-        self.all += 1;
-        if *count <= most {
-            return Ok(());
-        }
-        let gone = connection
-            .prepare_cached(
-                "DELETE FROM refusals WHERE id IN
-                     (SELECT id FROM refusals WHERE client_id IS ?1 ORDER BY id LIMIT ?2)",
-            )?
-            .execute(params![owner.map(ClientId::as_str), PIECE.min(most)])?;
-        let gone = i64::try_from(gone).unwrap_or(0);
-        *count -= gone;
-        self.all -= gone;
-        Ok(())
-    }
-
-    /// The oldest go where they are too old, or too many in all: a piece at a time.
-    pub(super) fn clear_old(&mut self, connection: &Connection, before: Timestamp, most: i64) -> rusqlite::Result<()> {
-        let oldest = "SELECT id, at, client_id FROM refusals ORDER BY id LIMIT ?1";
-        let mut statement = connection.prepare_cached(oldest)?;
-        let mut rows = statement.query([PIECE])?;
-        let mut leaving: Vec<([u8; 16], Owner)> = Vec::new();
-        while let Some(row) = rows.next()? {
-            let is_over = row.get::<_, i64>(1)? < before.unix_millis();
-            if !is_over && self.all - i64::try_from(leaving.len()).unwrap_or(0) <= most {
-                break;
-            }
-            let owner = row.get::<_, Option<String>>(2)?.and_then(|id| ClientId::parse(&id).ok());
-            leaving.push((row.get(0)?, owner));
-        }
-        for (id, owner) in leaving {
-            connection.prepare_cached("DELETE FROM refusals WHERE id = ?1")?.execute([id])?;
-            self.all -= 1;
-            if let Some(count) = self.each.get_mut(&owner) {
-                *count -= 1;
-                if *count == 0 {
-                    self.each.remove(&owner);
-                }
-            }
-        }
-        Ok(())
-    }
 }

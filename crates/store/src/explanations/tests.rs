@@ -2,7 +2,7 @@
 
 use std::net::Ipv4Addr;
 
-use fuuffy_domain::{EnvironmentName, Reason, RequestContext};
+use fuuffy_domain::{ClientId, EnvironmentName, Reason, RequestContext};
 use fuuffy_protocol::{Refusal, TokenFault};
 
 use super::*;
@@ -94,7 +94,63 @@ async fn a_flood_of_one_pushes_out_nobody_else() {
     let loud: i64 = connection
         .query_row("SELECT count(*) FROM refusals WHERE client_id = 'app_loud'", [], |row| row.get(0))
         .unwrap();
-    assert!((9_000..=EACH).contains(&loud), "{loud}");
+    assert!((9_000..=MOST.each).contains(&loud), "{loud}");
+}
+
+#[test]
+fn where_all_room_is_taken_whoever_has_most_loses_the_oldest() {
+    let kept = Kept::new();
+    let mut connection = file::open_or_replace(&kept.path()).unwrap();
+    let mut rooms = Rooms::count(&connection).unwrap();
+    let most = Most { each: 100, all: 300 };
+    let of = |client: &str, count: usize| -> Vec<Refused> {
+        (0..count).map(|_| kept.refused(NOW, Some(client).filter(|client| !client.is_empty()))).collect()
+    };
+    let quiet = [of("app_quiet", 15), of("", 10)].concat();
+    keep(&mut connection, &quiet, &mut rooms, most).unwrap();
+    for round in 0..200 {
+        let loud: Vec<Refused> = (0..10).flat_map(|client| of(&format!("app_loud_{client}"), 7)).collect();
+        // The last of them is kept whatever comes, and each of a few clients has its share.
+        let newest = loud.last().unwrap().request;
+        keep(&mut connection, &loud, &mut rooms, most).unwrap();
+        assert!(file::find(&kept.path(), newest).unwrap().is_some(), "round {round}");
+        let mut counts = connection.prepare("SELECT client_id, count(*) FROM refusals GROUP BY 1").unwrap();
+        let counts = counts.query_map([], |row| Ok((row.get::<_, Option<String>>(0)?, row.get::<_, i64>(1)?)));
+        let counts: Vec<(Option<String>, i64)> = counts.unwrap().map(Result::unwrap).collect();
+        let all: i64 = counts.iter().map(|(_, count)| count).sum();
+        assert!(all <= most.all && (round < 5 || all > most.all - 30), "round {round}: {all}");
+        for (owner, count) in &counts {
+            let is_loud = owner.as_deref().is_some_and(|owner| owner.contains("loud"));
+            assert!(!is_loud || round < 5 || (20..=32).contains(count), "round {round}: {owner:?} has {count}");
+        }
+        // What was counted is what is there.
+        let counted = Rooms::count(&connection).unwrap();
+        assert_eq!(rooms, counted);
+    }
+    for refused in quiet {
+        assert!(file::find(&kept.path(), refused.request).unwrap().is_some());
+    }
+}
+
+#[test]
+fn a_batch_leaves_no_more_than_there_is_room_for() {
+    let kept = Kept::new();
+    let mut connection = file::open_or_replace(&kept.path()).unwrap();
+    let mut rooms = Rooms::count(&connection).unwrap();
+    let most = Most { each: 600, all: 700 };
+    let rows = |connection: &Connection| -> i64 {
+        connection.query_row("SELECT count(*) FROM refusals", [], |row| row.get(0)).unwrap()
+    };
+    for client in ["app_1", "app_2"] {
+        for _ in 0..4 {
+            let batch: Vec<Refused> = (0..BATCH).map(|_| kept.refused(NOW, Some(client))).collect();
+            keep(&mut connection, &batch, &mut rooms, most).unwrap();
+            assert!(rows(&connection) <= most.all, "{}", rows(&connection));
+        }
+    }
+    let twice = [kept.refused(NOW, None), kept.refused(NOW, None)];
+    keep(&mut connection, &[twice[0].clone(), twice[0].clone(), twice[1].clone()], &mut rooms, most).unwrap();
+    assert_eq!(rooms, Rooms::count(&connection).unwrap(), "each request once");
 }
 
 #[tokio::test]
