@@ -140,14 +140,37 @@ pub struct Refused {
     pub reason: Reason,
 }
 
-/// A path without what looks like a token or a secret, wherever somebody put it.
+/// A path without what looks like a token or a secret, wherever somebody put it and however often it is escaped.
 fn without_secrets(path: &str) -> String {
+    let looks_secret = |text: &[u8]| text.windows(3).any(|it| it == b"sk-") || text.windows(4).any(|it| it == b"fsk_");
     let is_secret = |segment: &str| {
-        let segment = segment.to_ascii_lowercase();
-        segment.contains("sk-") || segment.contains("fsk_")
+        let mut text = segment.to_ascii_lowercase().into_bytes();
+        loop {
+            if looks_secret(&text) {
+                return true;
+            }
+            let decoded = unescaped(&text);
+            if decoded.len() == text.len() {
+                return false;
+            }
+            text = decoded;
+        }
     };
     let shown = |segment| if is_secret(segment) { "…" } else { segment };
     path.split('/').map(shown).collect::<Vec<_>>().join("/")
+}
+
+/// Text with its percent signs resolved once (RFC 3986 §2.1), in small letters.
+fn unescaped(text: &[u8]) -> Vec<u8> {
+    let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
+    let escaped = |at: usize| Some(digit(*text.get(at + 1)?)? << 4 | digit(*text.get(at + 2)?)?);
+    let (mut at, mut decoded) = (0, Vec::with_capacity(text.len()));
+    while let Some(&byte) = text.get(at) {
+        let hidden = if byte == b'%' { escaped(at) } else { None };
+        decoded.push(hidden.unwrap_or(byte).to_ascii_lowercase());
+        at += if hidden.is_some() { 3 } else { 1 };
+    }
+    decoded
 }
 
 impl Refused {

@@ -62,6 +62,20 @@ fn every_reason_has_words_of_its_own() {
 fn a_path_is_kept_short_and_without_secrets() {
     let of = |path: &str| refused(path, Reason::Told).path;
     assert_eq!(of("/v1/fsk_test_abc/x/SK-12/y"), "/v1/…/x/…/y");
+    for escaped in [
+        "sk%2D418e",
+        "%73k-418e",
+        "fsk%5Ftest_abc",
+        "FSK%5ftest_abc",
+        "%53%4B%2d418e",
+        "sk%252D418e",
+        "x%3Fa=%25%37%33k-1",
+    ] {
+        assert_eq!(of(&format!("/v1/{escaped}/x")), "/v1/…/x", "{escaped}");
+    }
+    for plain in ["/v1/orders%20of%2Facme/50%/%zz/%4", "/v1/caf%C3%A9/%"] {
+        assert_eq!(of(plain), plain, "what hides nothing is kept as it came");
+    }
     let long = of(&"/é".repeat(1000));
     assert!(long.len() <= LONGEST_PATH && long.starts_with("/é/é"));
     assert_eq!(of(""), "");

@@ -188,6 +188,8 @@ fn refusals_of_the_gateway_are_told_apart() {
     assert!(happened(&place, &ask("TRACE", "/v1/orders", "")).contains("does not take that method"));
     let secret = ask("GET", &format!("/v1/nothing/{}/x", client.secret), "");
     assert_eq!(explained(&place, &secret)["path"], "/v1/nothing/…/x");
+    let escaped = ask("GET", &format!("/v1/nothing/{}/x", client.secret.replace('_', "%5F")), "");
+    assert_eq!(explained(&place, &escaped)["path"], "/v1/nothing/…/x");
     let large = ask("GET", "/v1/orders?secret=hidden", "01234567890");
     assert_eq!(
         (large.status, explained(&place, &large)["path"].as_str()),
