@@ -3,6 +3,7 @@
 mod cache;
 mod doctor;
 mod drill;
+mod explanation;
 mod profile;
 mod progress;
 mod request;
@@ -15,14 +16,12 @@ use std::path::PathBuf;
 
 use clap::Args;
 use fuuffy_client::{Client, ClientBuilder, Environment, Error, Token, Variables};
-use fuuffy_domain::EnvironmentName;
-use http::StatusCode;
-use serde_json::Value;
 
 use crate::settings;
 use cache::DiskCache;
 pub use doctor::{DoctorArgs, doctor};
 pub use drill::{DrillArgs, drill};
+pub(crate) use explanation::explanation;
 use profile::Profile;
 pub use request::{RequestArgs, request};
 pub(crate) use tell::advice;
@@ -59,23 +58,6 @@ pub(crate) async fn token_in(environment: Environment) -> Result<Token, Error> {
     // One from before may have been revoked, and what operators may do is kept on no disk.
     let client = Common::uncached(Some(environment)).settings()?.builder(None)?.build()?;
     client.tokens().token().await
-}
-
-/// Why a request of the integrator's own client was refused, if that is kept.
-///
-/// # Errors
-/// There is no token, or no answer.
-pub(crate) async fn explanation(environment: Option<EnvironmentName>, request: &str) -> Result<Option<Value>, Error> {
-    let environment = environment.map(|environment| match environment {
-        EnvironmentName::Testing => Environment::Testing,
-        EnvironmentName::Production => Environment::Production,
-    });
-    let client = Common::uncached(environment).settings()?.builder(None)?.build()?;
-    match client.get(&format!("/auth/explanations/{request}")).data().await {
-        Ok(explanation) => Ok(Some(explanation)),
-        Err(error) if error.status() == Some(StatusCode::NOT_FOUND) => Ok(None),
-        Err(error) => Err(error),
-    }
 }
 
 /// Flags, variables and profile, put together.

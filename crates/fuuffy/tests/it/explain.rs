@@ -1,5 +1,6 @@
 //! Every refusal has its explanation: for operators all of them, for a client those of its own requests.
 
+mod command;
 mod deeds;
 mod file;
 
