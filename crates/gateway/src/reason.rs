@@ -69,7 +69,8 @@ impl Gateway {
                 let has = verified.scope().to_string();
                 (Some(verified.client().id.clone()), Reason::ScopeMissing { needed: needed.clone(), has })
             }
-            _ => (None, Reason::Told),
+            // Refused before its token was looked at, as where there is no such route.
+            _ => (self.client_of(context, headers).ok(), Reason::Told),
         }
     }
 

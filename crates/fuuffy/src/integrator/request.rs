@@ -154,12 +154,13 @@ impl Outcome {
         let bytes = response.bytes().await?;
         out.write_all(&bytes)?;
         end_line(bytes.last().copied(), out)?;
-        let Refused { message, details, .. } = Refused::parse(&bytes).unwrap_or_default();
+        let Refused { code, message, details } = Refused::parse(&bytes).unwrap_or_default();
         let words: Vec<&str> = [message.as_str(), details.as_str()].into_iter().filter(|it| !it.is_empty()).collect();
         let said = if words.is_empty() { String::new() } else { format!(": {}", words.join(". ")) };
         let id = self.request_id.as_ref().map(|id| format!(" (request {id})")).unwrap_or_default();
         writeln!(err, "fuuffy: {} was answered with {}{said}{id}", self.what, self.status)?;
-        if let Some(hint) = &self.hint {
+        let way = tell::way_to_reason(&code, self.request_id.as_deref());
+        for hint in [&self.hint, &way].into_iter().flatten() {
             writeln!(err, "fuuffy: {hint}")?;
         }
         Ok(())

@@ -9,6 +9,29 @@ use http::StatusCode;
 /// Waits that are too short to be told.
 const SHORT: Duration = Duration::from_millis(400);
 
+/// The codes of refusals that are the gateway's own, and so are explained. An upstream's are not.
+const OF_GATEWAY: [&str; 19] = [
+    "invalid_request",
+    "unsupported_grant_type",
+    "invalid_scope",
+    "invalid_client",
+    "unauthorized_client",
+    "missing_token",
+    "invalid_token",
+    "insufficient_scope",
+    "not_found",
+    "method_not_allowed",
+    "payload_too_large",
+    "uri_too_long",
+    "headers_too_large",
+    "misdirected_request",
+    "rate_limit_exceeded",
+    "bad_gateway",
+    "gateway_timeout",
+    "too_many_secrets",
+    "service_unavailable",
+];
+
 /// Tells of waits and of requests that are sent again, on standard error.
 pub(super) fn on_standard_error(event: &Event) {
     let words = match event {
@@ -28,7 +51,28 @@ pub(super) fn on_standard_error(event: &Event) {
 }
 
 /// What to do about an error whose own words are the server's.
-pub(crate) fn advice(error: &Error) -> Option<&'static str> {
-    (error.is_about_token() && error.status() == Some(StatusCode::NOT_FOUND))
-        .then_some("is the base URL right? it ends in /v1, as in https://testing-api-gateway.fuuffy.com/v1")
+pub(crate) fn advice(error: &Error) -> Option<String> {
+    if error.is_about_token() && error.status() == Some(StatusCode::NOT_FOUND) {
+        let advice = "is the base URL right? it ends in /v1, as in https://testing-api-gateway.fuuffy.com/v1";
+        return Some(advice.to_owned());
+    }
+    way_to_reason(error.code()?, error.request_id())
+}
+
+/// How to learn the whole reason of a refusal, where the gateway itself refused and said by which request.
+pub(super) fn way_to_reason(code: &str, request: Option<&str>) -> Option<String> {
+    let request = request.filter(|_| OF_GATEWAY.contains(&code))?;
+    Some(match code {
+        // Whoever has no secret that works cannot ask.
+        "invalid_client" => format!("whoever runs the gateway can say why: fuuffy explain {request}"),
+        _ => format!("the whole reason: fuuffy explain {request}"),
+    })
+}
+
+/// The same on standard error, for a command whose findings are its output.
+pub(super) fn tell_way_to_reason(code: Option<&str>, request: Option<&str>) {
+    if let Some(way) = code.and_then(|code| way_to_reason(code, request)) {
+        // Nobody may be reading any more.
+        let _ = writeln!(std::io::stderr(), "fuuffy: {way}");
+    }
 }

@@ -57,7 +57,9 @@ pub(super) async fn answer(
         (Err(refusal), endpoint) => {
             environment.gateway.refusals().note(&refusal);
             let asked = (request.method().as_str(), request.uri().path());
-            environment.explanations.record(Refused::new(&context, asked, &refusal, Reason::Told));
+            let client = environment.gateway.client_of(&context, request.headers()).ok();
+            let refused = Refused::new(&context, asked, &refusal, Reason::Told);
+            environment.explanations.record(Refused { client, ..refused });
             let shape = if let Endpoint::Token(shape) = endpoint { shape } else { BodyShape::Guide };
             refusal.to_response(shape).map(ResponseBody::from)
         }

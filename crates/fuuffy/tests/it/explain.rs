@@ -184,7 +184,9 @@ fn refusals_of_the_gateway_are_told_apart() {
         "The route needs the scope \"orders:write\", and the token has \"orders:read\""
     );
     assert_eq!(by_secret(server.testing, &client, &scope).status, 200);
-    assert_eq!(happened(&place, &ask("GET", "/v1/nothing", "")), "There is no such route");
+    let nowhere = ask("GET", "/v1/nothing", "");
+    assert_eq!(happened(&place, &nowhere), "There is no such route");
+    assert_eq!(by_secret(server.testing, &client, &nowhere).status, 200, "its own, though refused before its token");
     assert!(happened(&place, &ask("GET", "/v1/orders/../x", "")).contains("more than one way"));
     assert!(happened(&place, &ask("TRACE", "/v1/orders", "")).contains("does not take that method"));
     let secret = ask("GET", &format!("/v1/nothing/{}/x", client.secret), "");
@@ -199,8 +201,10 @@ fn refusals_of_the_gateway_are_told_apart() {
     );
     let long = ask("GET", &format!("/{}", "x".repeat(9000)), "");
     assert_eq!((long.status, happened(&place, &long).as_str()), (414, "The request target is too long"));
-    let elsewhere = request(server.testing, "GET", "/v1/orders", &[("host", "example.org")], "");
+    let elsewhere =
+        request(server.testing, "GET", "/v1/orders", &[("host", "example.org"), ("authorization", &bearer)], "");
     assert!(happened(&place, &elsewhere).contains("does not serve that host") && elsewhere.status == 421);
+    assert_eq!(by_secret(server.testing, &client, &elsewhere).status, 200);
     let production = place.command(&["explain", id(&scope), "--environment", "production"]);
     assert_eq!(production.status.code(), Some(1), "another environment's");
 }

@@ -4,7 +4,8 @@ use std::net::SocketAddr;
 use std::time::{Duration, SystemTime};
 
 use fuuffy_client::{
-    BaseUrl, Body, Client, ClientSecret, Environment, Error, ErrorKind, HttpClient as _, ReqwestClient, TlsFault,
+    BaseUrl, Body, Client, ClientSecret, Environment, Error, ErrorKind, HttpClient as _, Refused, ReqwestClient,
+    TlsFault,
 };
 use fuuffy_protocol::SecretKind;
 use http::uri::Scheme;
@@ -13,7 +14,7 @@ use hyper_util::client::proxy::matcher::Matcher;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-use super::super::Settings;
+use super::super::{Settings, tell};
 use super::Finding;
 use crate::{causes, server};
 
@@ -208,6 +209,7 @@ pub(super) fn clock(date: Option<SystemTime>) -> Finding {
 /// Whether a token is granted.
 pub(super) async fn token(client: &Client) -> Result<Finding, Finding> {
     let token = client.tokens().token().await.map_err(|error| {
+        tell::tell_way_to_reason(error.code(), error.request_id());
         let advice = match (error.code(), error.kind()) {
             (Some("invalid_client"), _) => {
                 "the id or the secret is wrong, retired or another environment's; whoever runs the gateway can look at \
@@ -236,6 +238,10 @@ pub(super) async fn call(client: &Client, path: &str) -> Result<(Finding, Findin
         sent.map_err(|error| failed(error.to_string(), "whoever runs the gateway finds the reason by the request id"))?;
     let (status, id) = (response.status(), response.request_id());
     let limits = limits(response.headers());
+    if !status.is_success() {
+        let refused = response.bytes().await.ok().and_then(|bytes| Refused::parse(&bytes));
+        tell::tell_way_to_reason(refused.as_ref().map(|refused| refused.code.as_str()), id.as_deref());
+    }
     let id = id.map(|id| format!(" (request {id})")).unwrap_or_default();
     let found = format!("GET {path} was answered with {status}{id}");
     let call = match status {

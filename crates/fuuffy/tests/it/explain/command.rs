@@ -2,7 +2,8 @@
 
 use crate::app::{ask_for_token, get, token};
 use crate::explain::id;
-use crate::integrator::Desk;
+use crate::integrator::{Desk, Ran};
+use crate::upstream::{Act, Upstream};
 
 #[test]
 fn a_client_that_gets_no_token_asks_by_its_secret() {
@@ -26,4 +27,52 @@ fn a_client_that_gets_no_token_asks_by_its_secret() {
     on(&["clients", "delete", &desk.client.id]);
     let (code, words) = told("0196f2d4-8c1e-7b3a-9d2f-3f6a8f1f2c4e");
     assert!(code == 1 && words.contains("invalid_client"), "{words}");
+}
+
+#[test]
+fn after_a_refusal_the_commands_name_the_one_that_tells_why() {
+    let desk = Desk::new();
+    let way = |ran: &Ran| {
+        let line = ran.err.lines().find_map(|line| line.split_once("fuuffy explain ")).map(|(before, id)| {
+            assert!(before.starts_with("fuuffy: "), "{ran:?}");
+            id.to_owned()
+        });
+        line.unwrap_or_else(|| panic!("{ran:?}"))
+    };
+    let told = |id: &str| desk.run(&["explain", id]).out;
+    let refused = desk.run(&["request", "POST", "/orders", "-d", "{}", "--scope", "orders:read"]);
+    assert!(told(&way(&refused)).contains("needs the scope \"orders:write\""), "{refused:?}");
+    let nowhere = desk.run(&["doctor", "--path", "/nowhere"]);
+    assert!(told(&way(&nowhere)).contains("There is no such route") && !nowhere.out.contains("explain"), "{nowhere:?}");
+    let secrets = |words: &[&str]| {
+        let place = ["--environment", "testing", "--client", &desk.client.id];
+        desk.place.done(&[&["secrets"], words, &place].concat())
+    };
+    let wide = desk.run(&["token", "--scope", "orders:burn"]);
+    assert!(told(&way(&wide)).contains("it may have"), "{wide:?}");
+    let id = secrets(&["list"])[0]["secret_id"].as_str().unwrap().to_owned();
+    secrets(&["add"]);
+    secrets(&["retire", "--secret", &id]);
+    for command in [
+        &["request", "GET", "/orders", "--no-cache"][..],
+        &["doctor"],
+        &["request", "GET", "/orders", "--page-all", "--no-cache"],
+    ] {
+        let ran = desk.run(command);
+        assert!(ran.err.contains("whoever runs the gateway can say why") && ran.status != 0, "{ran:?}");
+        assert!(desk.place.done(&["explain", &way(&ran)])["happened"].as_str().unwrap().contains(&id));
+    }
+}
+
+#[test]
+fn what_the_api_itself_refuses_is_not_the_gateways_to_explain() {
+    let desk = Desk::with(Upstream::start(|_, _| {
+        let body = r#"{"error":{"code":"sold_out","message":"No teapots are left","details":""}}"#;
+        let head = "HTTP/1.1 409 Conflict\r\ncontent-type: application/json\r\n";
+        Act::Answer(format!("{head}content-length: {}\r\n\r\n{body}", body.len()).into_bytes())
+    }));
+    for command in [&["request", "GET", "/orders"][..], &["doctor"]] {
+        let ran = desk.run(command);
+        assert!(ran.status == 1 && !ran.err.contains("explain"), "{ran:?}");
+    }
 }
