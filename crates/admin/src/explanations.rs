@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use fuuffy_domain::{EnvironmentName, Reason, Refused, RequestId, Timestamp};
+use fuuffy_domain::{Audience, ClientId, EnvironmentName, Reason, Refused, RequestId, Timestamp};
 use fuuffy_store::Lost;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -33,19 +33,44 @@ pub struct Explanation {
     advice: String,
 }
 
+/// Who asks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Reader {
+    /// An operator, who may see all.
+    Operator,
+    /// A client, which may see what was refused to itself.
+    Client(ClientId),
+}
+
+impl Reader {
+    fn may_see(&self, refused: &Refused) -> bool {
+        match self {
+            Self::Operator => true,
+            Self::Client(client) => refused.client.as_ref() == Some(client),
+        }
+    }
+
+    const fn audience(&self) -> Audience {
+        match self {
+            Self::Operator => Audience::Operator,
+            Self::Client(_) => Audience::Client,
+        }
+    }
+}
+
 /// The explanation of a request's refusal, for whoever may see it.
 ///
 /// # Errors
 /// There is none, or what is kept cannot be read.
-pub async fn explain(
-    environment: &Environment,
-    request: &str,
-    may_see: impl FnOnce(&Refused) -> bool,
-) -> Result<Explanation, DeedError> {
+pub async fn explain(environment: &Environment, request: &str, reader: &Reader) -> Result<Explanation, DeedError> {
     let request = RequestId::parse(request).ok_or(DeedError::NotFound("explanation"))?;
-    let refused = environment.explanations.find(request, environment.clock.now()).await?.filter(may_see);
+    let refused = environment
+        .explanations
+        .find(request, environment.clock.now())
+        .await?
+        .filter(|refused| reader.may_see(refused));
     let refused = refused.ok_or(DeedError::NotFound("explanation"))?;
-    let mut happened = refused.happened();
+    let (mut happened, advice) = (refused.happened(reader.audience()), refused.advice(reader.audience()));
     if let Some(by) = taken_by(environment, &refused).await? {
         happened.push_str(&by);
     }
@@ -55,8 +80,8 @@ pub async fn explain(
         environment: environment.name,
         client_id: refused.client.as_ref().map(ToString::to_string),
         peer: refused.peer,
-        advice: refused.advice(),
         happened,
+        advice,
         method: refused.method,
         path: refused.path,
         status: refused.status,

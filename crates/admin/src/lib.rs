@@ -18,7 +18,7 @@ mod tokens;
 pub use api::{Caller, Stranger, openapi, router};
 pub use configuration::Configured;
 pub use deed::{DeedError, Environment};
-pub use explanations::{Explanation, explain};
+pub use explanations::{Explanation, Reader, explain};
 pub use refusals::{Refusals, note_refusals};
 pub use reminders::{Reminder, due_reminders, reminded};
 pub use roles::{DEEDS, Deed, Kind, SCOPES};

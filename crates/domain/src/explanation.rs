@@ -111,6 +111,34 @@ pub enum UpstreamProblem {
     AnswerTimedOut,
     /// It broke off.
     BrokeOff,
+    /// It answered with what cannot be passed on.
+    Unreadable,
+    /// There is none.
+    Missing,
+}
+
+impl UpstreamProblem {
+    /// What happened, in a sentence that names the upstream in these words.
+    fn of(self, who: &str) -> String {
+        let whole = match self {
+            Self::Refused => format!("{who} refused the connection"),
+            Self::ConnectTimedOut => format!("there was no connection to {who} in time"),
+            Self::AnswerTimedOut => format!("{who} did not answer in time"),
+            Self::BrokeOff => format!("{who} broke off"),
+            Self::Unreadable => format!("{who} answered with what cannot be passed on"),
+            Self::Missing => "there is nothing behind the gateway that the route leads to".to_owned(),
+        };
+        whole[..1].to_uppercase() + &whole[1..]
+    }
+}
+
+/// Whom an explanation is for. A client is told nothing of what stands behind the gateway.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Audience {
+    /// Whoever runs the gateway.
+    Operator,
+    /// The client whose request was refused.
+    Client,
 }
 
 /// A refusal on record.
@@ -195,7 +223,7 @@ impl Refused {
 
     /// What happened, in a sentence.
     #[must_use]
-    pub fn happened(&self) -> String {
+    pub fn happened(&self, to: Audience) -> String {
         match &self.reason {
             Reason::Told => self.message.clone(),
             Reason::TokenExpired { at } => {
@@ -221,11 +249,9 @@ impl Refused {
                 let until = Timestamp::from_unix_millis(*until);
                 format!("The client had used up {window} of its plan {plan:?}, until {until}")
             }
-            Reason::Upstream { upstream, problem } => match problem {
-                UpstreamProblem::Refused => format!("The upstream {upstream} took no connection"),
-                UpstreamProblem::ConnectTimedOut => format!("There was no connection to the upstream {upstream} in time"),
-                UpstreamProblem::AnswerTimedOut => format!("The upstream {upstream} did not answer in time"),
-                UpstreamProblem::BrokeOff => format!("The upstream {upstream} broke off"),
+            Reason::Upstream { upstream, problem } => match to {
+                Audience::Operator => problem.of(&format!("the upstream {upstream}")),
+                Audience::Client => problem.of("the API behind the gateway"),
             },
             Reason::ClientUnknown => "There is no client of that id in this environment".to_owned(),
             Reason::SecretWrong { is_of_other_environment: true } => {
@@ -246,7 +272,7 @@ impl Refused {
 
     /// What to do, in a sentence.
     #[must_use]
-    pub fn advice(&self) -> String {
+    pub fn advice(&self, to: Audience) -> String {
         let text = match &self.reason {
             Reason::Told | Reason::SecretWrong { is_of_other_environment: false } => return self.details.clone(),
             Reason::TokenMalformed(flaw) => flaw.words().1,
@@ -262,6 +288,9 @@ impl Refused {
                 "An operator grants it: fuuffy clients update --scope; then request a new token"
             }
             Reason::Limited { .. } => "Wait for as long as Retry-After says, or ask an operator for another plan",
+            Reason::Upstream { .. } if to == Audience::Client => {
+                "Nothing was wrong with the request; try again later, and tell whoever runs the API this request's id"
+            }
             Reason::Upstream { .. } => "The caller did nothing wrong; look at the upstream's own log, then try again",
             Reason::ClientUnknown => "Check the client id and the environment; it may have been deleted",
             Reason::SecretWrong { is_of_other_environment: true } => {

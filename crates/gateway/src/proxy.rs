@@ -304,6 +304,7 @@ async fn forward(
     loop {
         let other = tried.as_ref().and_then(|tried| pools.choose(route, Some(tried)));
         let Some(pool) = other.or_else(|| pools.choose(route, None)) else {
+            note(reason::upstream("", UpstreamProblem::Missing));
             return Err(Refusal::BadGateway);
         };
         let is_first = tried.replace(Arc::clone(&pool)).is_none();
@@ -329,13 +330,15 @@ async fn forward(
         let was_reused = lease.is_reused();
         address(&mut request, lease.pool());
         let Some(answer) = lease.send(request) else {
+            note(reason::upstream(&pool.authority, UpstreamProblem::BrokeOff));
             return Err(Refusal::BadGateway);
         };
         let answer = lease.watch().within(settings.response_timeout, &prepared.fate, pin!(answer)).await;
         let mut failure = match answer {
             Ok(Ok(response)) => {
                 pool.note_success();
-                return respond(Answer { response, lease }, settings, prepared.upgrade);
+                return respond(Answer { response, lease }, settings, prepared.upgrade)
+                    .inspect_err(|_| note(reason::upstream(&pool.authority, UpstreamProblem::Unreadable)));
             }
             Ok(Err(failure)) => failure,
             Err(_) => {

@@ -8,7 +8,7 @@ use super::failure::Failure;
 use super::{Answer, Here, InPath, InQuery};
 use crate::audit;
 use crate::configuration::{self, ShownPlan, ShownRoute, ShownScope};
-use crate::explanations::{Explanation, explain};
+use crate::explanations::{Explanation, Reader, explain};
 
 /// Lists the records of the audit log, the newest first.
 #[utoipa::path(get, path = "/audit", tag = "audit", params(audit::Wanted),
@@ -31,7 +31,7 @@ pub(super) async fn sign_audit(State(here): Here) -> Answer {
     responses((status = 200, body = Data<Explanation>)))]
 pub(super) async fn show_explanation(State(here): Here, request: InPath<String>) -> Answer {
     let request = request.map(|Path(id)| id).map_err(|_| Failure::NotFound("explanation"))?;
-    Ok(data(StatusCode::OK, &explain(&here, &request, |_| true).await?))
+    Ok(data(StatusCode::OK, &explain(&here, &request, &Reader::Operator).await?))
 }
 
 /// Lists the routes of the configuration that is in force.

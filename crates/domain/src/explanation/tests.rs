@@ -32,6 +32,8 @@ fn every_reason_has_words_of_its_own() {
         upstream(UpstreamProblem::ConnectTimedOut),
         upstream(UpstreamProblem::AnswerTimedOut),
         upstream(UpstreamProblem::BrokeOff),
+        upstream(UpstreamProblem::Unreadable),
+        upstream(UpstreamProblem::Missing),
         Reason::ClientUnknown,
         Reason::SecretWrong { is_of_other_environment: false },
         Reason::SecretWrong { is_of_other_environment: true },
@@ -48,13 +50,17 @@ fn every_reason_has_words_of_its_own() {
         let kept = serde_json::from_str(&serde_json::to_string(&reason).unwrap()).unwrap();
         assert_eq!(reason, kept, "as it is kept");
         let refused = refused("/v1/orders", reason);
-        let (happened, advice) = (refused.happened(), refused.advice());
-        for words in [&happened, &advice] {
-            assert!(!words.ends_with('.') && words.len() > 10, "{words}");
+        for to in [Audience::Operator, Audience::Client] {
+            for words in [refused.happened(to), refused.advice(to)] {
+                assert!(!words.ends_with('.') && words.len() > 10, "{words}");
+                assert!(to == Audience::Operator || !words.contains("127.0.0.1"), "told to a client: {words}");
+            }
         }
+        let happened = refused.happened(Audience::Operator);
         assert!(told.insert(happened.clone()), "told twice: {happened}");
     }
     assert!(told.contains("The token had expired 42 s before"));
+    assert!(told.contains("The upstream 127.0.0.1:1 refused the connection"));
     assert!(told.contains("The client had used up 1/h of its plan \"standard\", until 2027-01-15T08:00:00.000Z"));
 }
 

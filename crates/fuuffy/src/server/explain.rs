@@ -2,7 +2,7 @@
 //! secret. Of any request that is not its own it learns as much as of one that never was.
 
 use bytes::Bytes;
-use fuuffy_admin::{DeedError, Explanation};
+use fuuffy_admin::{DeedError, Explanation, Reader};
 use fuuffy_domain::RequestContext;
 use fuuffy_protocol::{BodyShape, Refusal};
 use http::header::{self, HeaderValue};
@@ -44,8 +44,7 @@ async fn find(
     } else {
         environment.gateway.client_of(context, headers)?
     };
-    let own = |refused: &fuuffy_domain::Refused| refused.client.as_ref() == Some(&client);
-    fuuffy_admin::explain(&environment.for_admin(), id, own).await.map_err(|error| match error {
+    fuuffy_admin::explain(&environment.for_admin(), id, &Reader::Client(client)).await.map_err(|error| match error {
         DeedError::NotFound(_) => Refusal::NotFound,
         error => {
             tracing::warn!(request_id = %context.id, %error, "An explanation could not be read");

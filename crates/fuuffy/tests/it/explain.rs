@@ -3,6 +3,7 @@
 mod command;
 mod deeds;
 mod file;
+mod upstreams;
 
 use std::net::{SocketAddr, TcpListener};
 use std::process::{Command, Stdio};
@@ -10,16 +11,22 @@ use std::process::{Command, Stdio};
 use base64::Engine as _;
 use serde_json::Value;
 
-use crate::app::{BINARY, Place, Registered, Server, ask_for_token, config_with, get, post_form, token, token_form};
+use crate::app::{
+    BINARY, Place, Registered, Server, ask_for_token, config, config_with, get, post_form, token, token_form,
+};
 use crate::http1::{Reply, request};
 use crate::upstream::Upstream;
 
 fn served() -> (Place, Server) {
-    served_with(Upstream::friendly().address, "")
+    served_with(Upstream::friendly().address, "max_body = 10\n")
 }
 
-fn served_with(upstream: SocketAddr, more: &str) -> (Place, Server) {
-    let place = Place::new(&(config_with(upstream, "", "max_body = 10\n") + more));
+fn served_with(upstream: SocketAddr, of_route: &str) -> (Place, Server) {
+    served_as(&config_with(upstream, "", of_route))
+}
+
+fn served_as(config: &str) -> (Place, Server) {
+    let place = Place::new(config);
     let server = place.serve();
     (place, server)
 }
@@ -212,11 +219,17 @@ fn refusals_of_the_gateway_are_told_apart() {
 #[test]
 fn limits_and_upstreams_are_named() {
     let gone = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let (place, server) = served_with(gone, "\n[plans.standard]\nlimits = [\"1/h\"]\n");
+    let (place, server) = served_as(&(config(gone) + "\n[plans.standard]\nlimits = [\"1/h\"]\n"));
     let client = place.client("testing");
     let bearer = token(server.testing, &client);
     let failed = get(server.testing, "/v1/orders", &bearer);
-    assert_eq!((failed.status, happened(&place, &failed)), (502, format!("The upstream {gone} took no connection")));
+    assert_eq!(
+        (failed.status, happened(&place, &failed)),
+        (502, format!("The upstream {gone} refused the connection"))
+    );
+    let own = by_secret(server.testing, &client, &failed).json()["data"].clone();
+    assert_eq!(own["happened"], "The API behind the gateway refused the connection");
+    assert!(!own.to_string().contains(&gone.to_string()), "where the API is, is no client's business: {own}");
     let limited = get(server.testing, "/v1/orders", &bearer);
     let told = happened(&place, &limited);
     assert!(limited.status == 429 && told.contains("1/h of its plan \"standard\", until 20"), "{told}");

@@ -2,7 +2,7 @@
 
 use std::net::Ipv4Addr;
 
-use fuuffy_domain::{ClientId, EnvironmentName, Reason, RequestContext};
+use fuuffy_domain::{Audience, ClientId, EnvironmentName, Reason, RequestContext};
 use fuuffy_protocol::{Refusal, TokenFault};
 
 use super::*;
@@ -47,7 +47,7 @@ async fn a_refusal_is_found_by_its_id_and_after_a_restart() {
     explanations.record(refused.clone());
     let found = explanations.find(refused.request, NOW).await.unwrap().unwrap();
     assert_eq!(found, refused);
-    assert_eq!(found.happened(), "The token had expired 42 s before");
+    assert_eq!(found.happened(Audience::Client), "The token had expired 42 s before");
     drop(explanations);
     assert_eq!(kept.open().find(refused.request, NOW).await.unwrap(), Some(refused));
     let other = kept.refused(NOW, None);
