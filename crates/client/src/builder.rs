@@ -13,8 +13,8 @@ use crate::decide::Pace;
 use crate::exchange::Exchange;
 use crate::http_client::HttpClient;
 use crate::observe::{Event, Observer};
+use crate::own_endpoint::OwnEndpoint;
 use crate::rotation::{Rotator, Routine};
-use crate::secrets_endpoint::SecretsEndpoint;
 use crate::session::Session;
 use crate::token_endpoint::TokenEndpoint;
 use crate::token_source::{TokenCache, TokenSource};
@@ -215,14 +215,14 @@ impl ClientBuilder {
         let observer = self.observer.unwrap_or_else(|| Arc::new(|_: &Event| {}));
         let exchange = Exchange::new(Arc::clone(&http), self.token_timeout, Arc::clone(&clock), Arc::clone(&observer));
         let exchange = Arc::new(exchange);
-        let secrets = SecretsEndpoint::at(&base_url, Arc::clone(&exchange))?;
+        let own = Arc::new(OwnEndpoint::at(&base_url, Arc::clone(&exchange), Arc::clone(&credentials))?);
         let endpoint = Arc::new(TokenEndpoint {
             exchange,
             url: base_url.join(self.token_path.as_deref().unwrap_or("/auth/token"))?,
             credentials,
             scope: self.scope.filter(|scope| !scope.is_empty()),
         });
-        let rotator = Arc::new(Rotator::new(Arc::clone(&endpoint), secrets));
+        let rotator = Arc::new(Rotator::new(Arc::clone(&endpoint), Arc::clone(&own)));
         let routine = match self.rotate_every {
             Some(every) if every < SOONEST_ROTATION => {
                 return Err(Error::configuration(
@@ -236,7 +236,7 @@ impl ClientBuilder {
         let mut session = Session::new(tokens, (clock, observer), self.patience, base_path, self.seed);
         session.retries = self.retries;
         session.pace = self.paced.then(|| Mutex::new(Pace::default()));
-        Ok(Client::assemble((base_url, self.environment), session, rotator, http, self.timeout))
+        Ok(Client::assemble((base_url, self.environment), session, (own, rotator), http, self.timeout))
     }
 }
 

@@ -13,6 +13,7 @@ use crate::builder::ClientBuilder;
 use crate::clock::{BoxFuture, within};
 use crate::credentials::Variables;
 use crate::http_client::{HttpClient, TransportError};
+use crate::own_endpoint::OwnEndpoint;
 use crate::request::RequestBuilder;
 use crate::rotation::Rotator;
 use crate::session::Session;
@@ -50,6 +51,7 @@ struct Inner {
     base_url: BaseUrl,
     environment: Environment,
     session: Arc<Session>,
+    own: Arc<OwnEndpoint>,
     rotator: Arc<Rotator>,
     http: Arc<dyn HttpClient>,
     timeout: Duration,
@@ -81,12 +83,12 @@ impl Client {
     pub(crate) fn assemble(
         (base_url, environment): (BaseUrl, Environment),
         session: Session,
-        rotator: Arc<Rotator>,
+        (own, rotator): (Arc<OwnEndpoint>, Arc<Rotator>),
         http: Arc<dyn HttpClient>,
         timeout: Duration,
     ) -> Self {
         let session = Arc::new(session);
-        Self { inner: Arc::new(Inner { base_url, environment, session, rotator, http, timeout }) }
+        Self { inner: Arc::new(Inner { base_url, environment, session, own, rotator, http, timeout }) }
     }
 
     /// Which environment.
@@ -116,6 +118,16 @@ impl Client {
     pub async fn rotate(&self, older_than: Option<Duration>) -> Result<Rotation, Error> {
         // Boxed, for it is long and seldom.
         Box::pin(self.inner.rotator.rotate(older_than)).await
+    }
+
+    /// Why a request of this client's own was refused, as the server explains it: `what_happened` and `what_to_do` in
+    /// words, and more. `None` where nothing is kept of it, which is so after seven days. Asked by the secret, since a
+    /// client that is suspended gets no token.
+    ///
+    /// # Errors
+    /// The secret does not do, or there was no answer.
+    pub async fn explanation(&self, request_id: &str) -> Result<Option<serde_json::Value>, Error> {
+        Box::pin(self.inner.own.explanation(request_id)).await
     }
 
     /// A layer that gives requests of any other HTTP service this client's token, gates and retries.

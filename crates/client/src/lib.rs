@@ -78,12 +78,12 @@ mod exchange;
 mod http_client;
 mod layer;
 mod observe;
+mod own_endpoint;
 mod pages;
 mod request;
 #[cfg(feature = "reqwest")]
 mod reqwest_client;
 mod rotation;
-mod secrets_endpoint;
 mod session;
 #[cfg(feature = "test-util")]
 pub mod test_util;
@@ -109,11 +109,11 @@ pub use fuuffy_protocol::{AccessToken, ClientSecret, Refused};
 pub use http_client::{HttpClient, TransportError};
 pub use layer::{TokenLayer, TokenService};
 pub use observe::{Event, Observer, Reason};
+pub use own_endpoint::Confirmed;
 pub use request::{RequestBuilder, Response};
 #[cfg(feature = "reqwest")]
 pub use reqwest_client::ReqwestClient;
 pub use rotation::Rotation;
-pub use secrets_endpoint::Confirmed;
 pub use tls_fault::TlsFault;
 pub use token_source::{Token, TokenCache, TokenSource};
 

@@ -17,7 +17,7 @@ use tracing::Instrument as _;
 use crate::credentials::{Credentials, Replacement};
 use crate::decide::{Beginning, Schedule};
 use crate::observe::Event;
-use crate::secrets_endpoint::{Confirmed, SecretsEndpoint};
+use crate::own_endpoint::{Confirmed, OwnEndpoint};
 use crate::token_endpoint::TokenEndpoint;
 use crate::{Error, ErrorKind};
 
@@ -46,12 +46,12 @@ pub enum Rotation {
 /// Replaces the secret of one client.
 pub(crate) struct Rotator {
     tokens: Arc<TokenEndpoint>,
-    secrets: SecretsEndpoint,
+    own: Arc<OwnEndpoint>,
 }
 
 impl Rotator {
-    pub(crate) const fn new(tokens: Arc<TokenEndpoint>, secrets: SecretsEndpoint) -> Self {
-        Self { tokens, secrets }
+    pub(crate) const fn new(tokens: Arc<TokenEndpoint>, own: Arc<OwnEndpoint>) -> Self {
+        Self { tokens, own }
     }
 
     /// Replaces the secret if it is older than that, and goes on with what broke off in any case.
@@ -71,7 +71,7 @@ impl Rotator {
 
     async fn attempt(&self, older_than: Option<Duration>) -> Result<Rotation, Error> {
         let held = self.tokens.credentials.read().await?;
-        let standing = self.secrets.standing(&held).await?;
+        let standing = self.own.standing(&held).await?;
         match standing.secret.beginning(older_than, standing.now) {
             Beginning::Wait(due_in) => return Ok(Rotation::NotDue { secret_id: standing.secret.secret_id, due_in }),
             Beginning::Finish => return self.finish(&held).await.map(Rotation::Finished),
@@ -81,7 +81,7 @@ impl Rotator {
         if !place.current().is_same(&held) {
             return self.after_another(place.current()).await;
         }
-        let secret = self.secrets.add(&held).await?;
+        let secret = self.own.add(&held).await?;
         place.keep(&secret).await?;
         let kept = self.read_back(&held).await?;
         match self.finish(&kept).await {
@@ -107,12 +107,12 @@ impl Rotator {
     /// Proves the secret that is kept by a token, and confirms it.
     async fn finish(&self, kept: &Credentials) -> Result<Confirmed, Error> {
         self.tokens.request(kept).await?;
-        self.secrets.confirm(kept).await
+        self.own.confirm(kept).await
     }
 
     /// Another process has replaced the secret, perhaps not to the end.
     async fn after_another(&self, kept: &Credentials) -> Result<Rotation, Error> {
-        let secret = self.secrets.standing(kept).await?.secret;
+        let secret = self.own.standing(kept).await?.secret;
         match secret.beginning(Some(Duration::MAX), secret.created_at) {
             Beginning::Finish => self.finish(kept).await.map(Rotation::Finished),
             Beginning::Replace | Beginning::Wait(_) => Ok(Rotation::ByAnother { secret_id: secret.secret_id }),

@@ -9,7 +9,7 @@ use fuuffy_client::ErrorKind;
 use crate::agent::{self, AgentArgs};
 use crate::causes;
 use crate::demo::{self, DemoArgs};
-use crate::integrator::{self, DoctorArgs, DrillArgs, RequestArgs, TokenArgs};
+use crate::integrator::{self, DoctorArgs, DrillArgs, RequestArgs, RotateArgs, TokenArgs};
 use crate::operator::{
     self, ApplyArgs, AuditArgs, BackupArgs, ClientsArgs, ExplainArgs, ExportArgs, KeysArgs, MigrateArgs, OperatorsArgs,
     RestoreArgs, SecretsArgs, TokensArgs,
@@ -64,6 +64,8 @@ enum Command {
     Token(TokenArgs),
     /// Send a request to the API, with a token.
     Request(RequestArgs),
+    /// Replace the client's own secret where it is kept.
+    Rotate(RotateArgs),
     /// Find out why calls to the API do not work.
     Doctor(DoctorArgs),
     /// Meet today, in the testing environment, what production will do some day.
@@ -171,6 +173,10 @@ async fn run(command: Command, out: &mut dyn Write, err: &mut dyn Write) -> anyh
         Command::Request(args) => {
             telemetry::start_at(OF_INTEGRATORS);
             integrator::request(args, out, err).await
+        }
+        Command::Rotate(args) => {
+            telemetry::start_at(OF_INTEGRATORS);
+            integrator::rotate(args, out, err).await
         }
         Command::Doctor(args) => {
             telemetry::start_at("error");

@@ -2,11 +2,12 @@
 
 use fuuffy_client::Body;
 use http::{Method, Response, StatusCode};
-use serde_json::json;
+use serde_json::{Value, json};
+use tokio::time::Instant;
 
 use super::Agent;
 use super::refusal::{Refusal, own};
-use super::status::CONTENT_TYPE;
+use super::status::{CONTENT_TYPE, Rotation};
 
 /// Answers a request to a path below `/-/`.
 pub(super) fn answer(agent: &Agent, method: &Method, path: &str) -> Result<Response<Body>, Refusal> {
@@ -29,6 +30,7 @@ fn health(agent: &Agent) -> Response<Body> {
         "token_held": life.is_some(),
         "token_expires_in": life.map(|life| life.as_secs()),
         "last_error": last_error,
+        "rotation": agent.status.rotation().map(|rotation| shown(&rotation)),
         "base_url": agent.client.base_url().to_string(),
         "environment": agent.client.environment().as_str(),
     }});
@@ -41,6 +43,14 @@ fn health(agent: &Agent) -> Response<Body> {
         "details": "last_error says why; the agent goes on asking for one",
     });
     own(StatusCode::SERVICE_UNAVAILABLE, "application/json", body.to_string())
+}
+
+fn shown(Rotation { replaced_at, due_at, failure }: &Rotation) -> Value {
+    json!({
+        "replaced_seconds_ago": replaced_at.map(|at| at.elapsed().as_secs()),
+        "due_in": due_at.map(|at| at.saturating_duration_since(Instant::now()).as_secs()),
+        "last_error": failure.as_ref().map(|(said, at)| json!({"message": said, "seconds_ago": at.elapsed().as_secs()})),
+    })
 }
 
 fn metrics(agent: &Agent) -> Response<Body> {

@@ -25,7 +25,7 @@ use fuuffy_client::Client;
 use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::integrator::Common;
+use crate::integrator::{Common, age};
 use door::LocalKey;
 use listen::Listeners;
 use status::Status;
@@ -54,6 +54,9 @@ pub struct AgentArgs {
     /// The longest that one call waits for its answer to begin.
     #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..=86400))]
     timeout: u64,
+    /// Replace the client's own secret where it is kept, before it gets older than that, as in 30d.
+    #[arg(long, value_name = "AGE", value_parser = age)]
+    rotate_every: Option<Duration>,
 }
 
 /// What all connections share.
@@ -109,6 +112,13 @@ async fn set_up(args: &AgentArgs) -> anyhow::Result<Agent> {
     let builder = settings.builder(settings.cache()?)?;
     let builder = builder.observer(move |event: &fuuffy_client::Event| hears.heard(event));
     let builder = builder.paced(args.paced).patience(Duration::from_secs(args.patience));
+    let builder = match args.rotate_every {
+        Some(every) => {
+            status.expect_rotation();
+            builder.rotate_every(every)
+        }
+        None => builder,
+    };
     let timeout = Duration::from_secs(args.timeout);
     // Over TLS the client's own HTTP client keeps connections; in clear, on this machine, ours does, and time too.
     let builder = match Upstream::at(&builder.target()?, timeout) {

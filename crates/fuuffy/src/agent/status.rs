@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
-use fuuffy_client::{Error, Event, Reason};
+use fuuffy_client::{Error, ErrorKind, Event, Reason};
 use http::StatusCode;
 use parking_lot::Mutex;
 use prometheus_client::encoding::text::encode;
@@ -34,6 +34,7 @@ pub(super) struct Status {
     retries: Family<Labels, Counter>,
     held: Counter,
     held_seconds: Counter<f64, AtomicU64>,
+    rotations: Family<Labels, Counter>,
     known: Mutex<Known>,
     dropped: Notify,
 }
@@ -42,6 +43,19 @@ pub(super) struct Status {
 struct Known {
     expires_at: Option<Instant>,
     failure: Option<(String, Instant)>,
+    /// `None` where the agent does not replace its client's secret.
+    rotation: Option<Rotation>,
+}
+
+/// How the client's secret stands that the agent replaces.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Rotation {
+    /// When it was replaced last, since the agent was started.
+    pub(super) replaced_at: Option<Instant>,
+    /// When it is to be replaced; `None` where that is not known yet.
+    pub(super) due_at: Option<Instant>,
+    /// Why it was not replaced when that was tried last, and when.
+    pub(super) failure: Option<(String, Instant)>,
 }
 
 impl Status {
@@ -78,12 +92,40 @@ impl Status {
                 };
                 self.retries.get_or_create(&[("reason", reason)]).inc();
             }
+            Event::SecretRotated => {
+                self.rotations.get_or_create(&[("outcome", "replaced")]).inc();
+                self.rotation_is(Rotation { replaced_at: Some(Instant::now()), ..Rotation::default() });
+            }
+            Event::SecretLives { due_in } => {
+                let before = self.rotation().unwrap_or_default();
+                self.rotation_is(Rotation { due_at: Instant::now().checked_add(*due_in), failure: None, ..before });
+            }
+            Event::RotationFailed { kind, why } => {
+                let outcome = if *kind == ErrorKind::Unwritable { "by_hand" } else { "failed" };
+                self.rotations.get_or_create(&[("outcome", outcome)]).inc();
+                let before = self.rotation().unwrap_or_default();
+                self.rotation_is(Rotation { failure: Some((why.clone(), Instant::now())), ..before });
+            }
             Event::Held { wait } => {
                 self.held.inc();
                 self.held_seconds.inc_by(wait.as_secs_f64());
             }
             _ => {}
         }
+    }
+
+    /// The agent replaces its client's secret.
+    pub(super) fn expect_rotation(&self) {
+        self.rotation_is(Rotation::default());
+    }
+
+    fn rotation_is(&self, rotation: Rotation) {
+        self.known.lock().rotation = Some(rotation);
+    }
+
+    /// How the secret stands; `None` where the agent does not replace it.
+    pub(super) fn rotation(&self) -> Option<Rotation> {
+        self.known.lock().rotation.clone()
     }
 
     /// There was no answer, or no token. Its words never have a secret in them.
@@ -127,6 +169,7 @@ impl Status {
         registry.register("held", "Waits because the server asked for patience", self.held.clone());
         registry.register_with_unit("held", "Time spent in such waits", Unit::Seconds, self.held_seconds.clone());
         registry.register_with_unit("token_expires_in", "Life that is left to the token", Unit::Seconds, life);
+        registry.register("secret_rotations", "Replacements of the client's secret by outcome", self.rotations.clone());
         let mut text = String::new();
         encode(&mut text, &registry)?;
         Ok(text)

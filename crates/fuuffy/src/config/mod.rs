@@ -20,6 +20,7 @@ use fuuffy_gateway::{Upstream, UpstreamProtocol};
 use ipnet::IpNet;
 
 pub use keys::reference;
+pub(crate) use quantity::{age, show_age};
 pub use register::{Registered, Standing, read_register, write_register};
 
 /// A whole configuration, resolved: every default filled in, every value checked.

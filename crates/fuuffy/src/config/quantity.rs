@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 /// Reads `36h` or `400d`: at least an hour, at most a hundred years.
-pub(super) fn retention(text: &str) -> Option<Duration> {
+pub(crate) fn age(text: &str) -> Option<Duration> {
     let hours = match text.strip_suffix('d') {
         Some(days) => digits(days)?.checked_mul(24)?,
         None => digits(text.strip_suffix('h')?)?,
@@ -15,10 +15,14 @@ fn digits(text: &str) -> Option<u64> {
     text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok())?
 }
 
-/// Shows what [`retention`] reads.
-pub(super) fn show_retention(retention: Duration) -> String {
-    let hours = retention.as_secs() / 3600;
-    if hours.is_multiple_of(24) { format!("{}d", hours / 24) } else { format!("{hours}h") }
+/// Shows what [`age`] reads, and what is less than an hour in minutes.
+pub(crate) fn show_age(age: Duration) -> String {
+    let (minutes, hours) = (age.as_secs() / 60, age.as_secs() / 3600);
+    match hours {
+        0 => format!("{minutes}m"),
+        hours if hours.is_multiple_of(24) => format!("{}d", hours / 24),
+        hours => format!("{hours}h"),
+    }
 }
 
 /// Reads `500ms`, `10s`, `5m` or `1h`: at least a millisecond, at most a day.

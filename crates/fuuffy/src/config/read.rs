@@ -138,7 +138,7 @@ fn environment(name: EnvironmentName, table: &Table<'_>, folder: &Path) -> Optio
     let tls = tls(table, listen);
     let reminders = table.table("reminders", &keys::REMINDERS).and_then(|table| webhook(&table, folder));
     let audit = table.table("audit", &keys::AUDIT);
-    let retention = audit.and_then(|audit| audit.parsed("retention", super::quantity::retention));
+    let retention = audit.and_then(|audit| audit.parsed("retention", super::quantity::age));
     let limits = limits(table.table("limits", &keys::LIMITS).as_ref());
     let routes = routes(table, &limits);
     Some(EnvironmentConfig {

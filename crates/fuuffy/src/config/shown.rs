@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use fuuffy_gateway::UpstreamProtocol;
 use serde::Serialize;
 
-use super::quantity::{show_duration, show_retention};
+use super::quantity::{show_age, show_duration};
 use super::{Config, EnvironmentConfig, RouteConfig, TlsMode};
 
 #[derive(Serialize)]
@@ -140,7 +140,7 @@ impl From<&EnvironmentConfig> for Environment {
             }),
             tls,
             trusted_proxies,
-            audit: Audit { retention: config.audit.retention.map(show_retention) },
+            audit: Audit { retention: config.audit.retention.map(show_age) },
             limits: Limits {
                 connections: limits.connections,
                 header_timeout: show_duration(limits.header_timeout),

@@ -4,8 +4,11 @@
 mod checks;
 
 use std::io::{IsTerminal as _, Write};
+use std::sync::Arc;
 use std::time::Duration;
 
+use fuuffy_client::Event;
+use parking_lot::Mutex;
 use serde::Serialize;
 
 use super::Common;
@@ -142,9 +145,19 @@ async fn examine(args: &DoctorArgs, report: &mut Report<'_>) -> Result<(), Findi
     let (tls, date) = checks::tls(&base_url).await?;
     report.note(tls);
     report.note(checks::clock(date));
-    let client = settings.builder(None).and_then(|builder| builder.patience(PATIENCE).build());
-    let client = client.map_err(checks::wrong_setup)?;
+    let end = Arc::new(Mutex::new(None));
+    let hears = Arc::clone(&end);
+    let on_event = move |event: &Event| {
+        if let Event::SecretExpires { at } = event {
+            *hears.lock() = Some(*at);
+        }
+    };
+    let builder = settings.builder(None).map_err(checks::wrong_setup)?;
+    let client = builder.patience(PATIENCE).observer(on_event).build().map_err(checks::wrong_setup)?;
     report.note(checks::token(&client).await?);
+    if let Some(end) = end.lock().take() {
+        report.note(checks::secret_that_ends(end));
+    }
     let (call, limits) = checks::call(&client, &args.path).await?;
     report.note(call);
     report.note(limits);

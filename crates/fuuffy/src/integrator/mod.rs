@@ -3,10 +3,10 @@
 mod cache;
 mod doctor;
 mod drill;
-mod explanation;
 mod profile;
 mod progress;
 mod request;
+mod rotate;
 mod tell;
 mod terminal;
 mod token;
@@ -16,14 +16,17 @@ use std::path::PathBuf;
 
 use clap::Args;
 use fuuffy_client::{Client, ClientBuilder, Environment, Error, Token, Variables};
+use fuuffy_domain::EnvironmentName;
+use serde_json::Value;
 
 use crate::settings;
 use cache::DiskCache;
 pub use doctor::{DoctorArgs, doctor};
 pub use drill::{DrillArgs, drill};
-pub(crate) use explanation::explanation;
 use profile::Profile;
 pub use request::{RequestArgs, request};
+pub(crate) use rotate::age;
+pub use rotate::{RotateArgs, rotate};
 pub(crate) use tell::advice;
 pub use token::{TokenArgs, token};
 
@@ -58,6 +61,18 @@ pub(crate) async fn token_in(environment: Environment) -> Result<Token, Error> {
     // One from before may have been revoked, and what operators may do is kept on no disk.
     let client = Common::uncached(Some(environment)).settings()?.builder(None)?.build()?;
     client.tokens().token().await
+}
+
+/// Why a request of the integrator's own client was refused, if that is kept.
+///
+/// # Errors
+/// The client's secret does not do, or there is no answer.
+pub(crate) async fn explanation(environment: Option<EnvironmentName>, request: &str) -> Result<Option<Value>, Error> {
+    let environment = environment.map(|environment| match environment {
+        EnvironmentName::Testing => Environment::Testing,
+        EnvironmentName::Production => Environment::Production,
+    });
+    Common::uncached(environment).settings()?.builder(None)?.build()?.explanation(request).await
 }
 
 /// Flags, variables and profile, put together.

@@ -56,7 +56,14 @@ pub(crate) fn advice(error: &Error) -> Option<String> {
         let advice = "is the base URL right? it ends in /v1, as in https://testing-api-gateway.fuuffy.com/v1";
         return Some(advice.to_owned());
     }
-    way_to_reason(error.code()?, error.request_id())
+    match error.code()? {
+        // Without a token it is the client's own affairs that were asked after.
+        "unauthorized_client" if !error.is_about_token() => Some(
+            "the client is suspended, or may not replace its own secret; whoever runs the gateway can let it: fuuffy clients update --allow-rotation"
+                .to_owned(),
+        ),
+        code => way_to_reason(code, error.request_id()),
+    }
 }
 
 /// How to learn the whole reason of a refusal, where the gateway itself refused and said by which request.

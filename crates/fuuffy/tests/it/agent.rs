@@ -36,7 +36,7 @@ pub(crate) struct Front {
 }
 
 /// What an agent is started with.
-fn agent_command(folder: &Path, base: SocketAddr, client: &Registered) -> Command {
+pub(crate) fn agent_command(folder: &Path, base: SocketAddr, client: &Registered) -> Command {
     agent_command_to(folder, &format!("http://{base}/v1"), client)
 }
 
@@ -68,7 +68,7 @@ impl Agent {
     }
 
     /// On a free port.
-    fn on_a_port(command: &mut Command) -> Self {
+    pub(crate) fn on_a_port(command: &mut Command) -> Self {
         Self::start(command.args(["--listen", "127.0.0.1:0"]))
     }
 
@@ -76,7 +76,7 @@ impl Agent {
         self.address.unwrap()
     }
 
-    fn get(&self, target: &str) -> Reply {
+    pub(crate) fn get(&self, target: &str) -> Reply {
         self.ask("GET", target, &[], "")
     }
 
@@ -84,7 +84,7 @@ impl Agent {
         request(self.address(), method, target, fields, body)
     }
 
-    fn until_it_has_a_token(&self) {
+    pub(crate) fn until_it_has_a_token(&self) {
         let deadline = Instant::now() + Duration::from_secs(20);
         while self.get("/-/health").status != 200 {
             assert!(Instant::now() < deadline, "there is no token: {}", self.get("/-/health").text());

@@ -49,16 +49,13 @@ impl Killer {
     }
 
     fn run(&self, place: &Place, step: usize, arguments: &[String]) -> Output {
-        Command::new(BINARY)
-            .args(arguments)
-            .arg("--config")
-            .arg(place.config_file())
-            .env_clear()
-            .env("LD_PRELOAD", &self.library)
-            .env("FUUFFY_KILL_BELOW", place.path(""))
-            .env("FUUFFY_KILL_AT", step.to_string())
-            .stdin(Stdio::null())
-            .output()
-            .unwrap()
+        let mut command = Command::new(BINARY);
+        command.args(arguments).arg("--config").arg(place.config_file()).env_clear().stdin(Stdio::null());
+        self.aim(&mut command, &place.path(""), step).output().unwrap()
+    }
+
+    /// Has the command killed at a step of its work below a folder.
+    pub(crate) fn aim<'a>(&self, command: &'a mut Command, below: &Path, step: usize) -> &'a mut Command {
+        command.env("LD_PRELOAD", &self.library).env("FUUFFY_KILL_BELOW", below).env("FUUFFY_KILL_AT", step.to_string())
     }
 }

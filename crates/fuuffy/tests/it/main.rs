@@ -35,6 +35,7 @@ mod lifecycle;
 mod migrate;
 mod own_secrets;
 mod revocation;
+mod rotation;
 mod secret_sources;
 mod secrets;
 mod tidy;

@@ -26,12 +26,12 @@ fn rotator(place: &Place) -> Registered {
     place.client_with("testing", &["--scope", "orders:read", "--allow-rotation"])
 }
 
-fn ask(address: SocketAddr, method: &str, path: &str, client: &Registered) -> Reply {
+pub(crate) fn ask(address: SocketAddr, method: &str, path: &str, client: &Registered) -> Reply {
     let basic = base64::engine::general_purpose::STANDARD.encode(format!("{}:{}", client.id, client.secret));
     request(address, method, path, &[("authorization", &format!("Basic {basic}"))], "")
 }
 
-fn add(address: SocketAddr, client: &Registered) -> Registered {
+pub(crate) fn add(address: SocketAddr, client: &Registered) -> Registered {
     let reply = ask(address, "POST", "/v1/auth/secrets", client);
     assert_eq!((reply.status, reply.field("cache-control")), (201, Some("no-store")), "{}", reply.text());
     Registered { id: client.id.clone(), secret: reply.json()["data"]["client_secret"].as_str().unwrap().to_owned() }

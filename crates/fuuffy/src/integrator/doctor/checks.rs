@@ -230,6 +230,13 @@ pub(super) async fn token(client: &Client) -> Result<Finding, Finding> {
     Ok(Finding::ok("token", format!("granted for {} s{scope}", token.expires_in().as_secs())))
 }
 
+/// The secret that the token was granted for ends soon.
+pub(super) fn secret_that_ends(at: SystemTime) -> Finding {
+    let found = format!("the secret ends on {}", httpdate::fmt_http_date(at));
+    let advice = "replace it by `fuuffy rotate`, or ask whoever runs the gateway for another (fuuffy secrets add)";
+    Finding::warning("secret", found, advice)
+}
+
 /// Whether a call goes through, and what is left of the limits.
 pub(super) async fn call(client: &Client, path: &str) -> Result<(Finding, Finding), Finding> {
     let failed = |found: String, advice: &str| Finding::failed("API call", found, advice);

@@ -1,5 +1,6 @@
-//! What a client asks of the server about its own secrets: which there are, another one, and that it is kept. It
-//! proves itself by a secret (HTTP Basic, RFC 6749 §2.3.1), for a token may have been found by anybody.
+//! What a client asks of the server about itself: which secrets it has, another one, that it is kept, and why a
+//! request of its own was refused. It proves itself by a secret (HTTP Basic, RFC 6749 §2.3.1), for a token may have
+//! been found by anybody, and a client that is suspended has none.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -13,9 +14,10 @@ use http::{Method, Request, StatusCode, Uri};
 use percent_encoding::utf8_percent_encode;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 use zeroize::Zeroizing;
 
-use crate::credentials::Credentials;
+use crate::credentials::{CredentialSource, Credentials};
 use crate::decide::{LiveSecret, Stage};
 use crate::exchange::{Exchange, Granted};
 use crate::{BaseUrl, Body, Data, ESCAPED, Error};
@@ -23,11 +25,14 @@ use crate::{BaseUrl, Body, Data, ESCAPED, Error};
 /// What is asked, as errors name it, and the status that grants it.
 const STANDING: (&str, StatusCode) = ("the question after the secrets", StatusCode::OK);
 const ANOTHER: (&str, StatusCode) = ("the request for another secret", StatusCode::CREATED);
+const EXPLANATION: (&str, StatusCode) = ("the question why a request was refused", StatusCode::OK);
 const CONFIRMATION: (&str, StatusCode) = ("the word that the secret is kept", StatusCode::OK);
 
-/// Where the secrets of a client are asked after.
-pub(crate) struct SecretsEndpoint {
+/// Where a client asks.
+pub(crate) struct OwnEndpoint {
     exchange: Arc<Exchange>,
+    credentials: Arc<dyn CredentialSource>,
+    base_url: BaseUrl,
     secrets: Uri,
     confirm: Uri,
 }
@@ -75,11 +80,17 @@ struct Kept {
     unused_for: String,
 }
 
-impl SecretsEndpoint {
+impl OwnEndpoint {
     /// Below a base URL.
-    pub(crate) fn at(base_url: &BaseUrl, exchange: Arc<Exchange>) -> Result<Self, Error> {
+    pub(crate) fn at(
+        base_url: &BaseUrl,
+        exchange: Arc<Exchange>,
+        credentials: Arc<dyn CredentialSource>,
+    ) -> Result<Self, Error> {
         Ok(Self {
             exchange,
+            credentials,
+            base_url: base_url.clone(),
             secrets: base_url.join("/auth/secrets")?,
             confirm: base_url.join("/auth/secrets/confirm")?,
         })
@@ -126,6 +137,17 @@ impl SecretsEndpoint {
         let unused_for = seconds.map(Duration::from_secs);
         let unused_for = unused_for.ok_or_else(|| answer.wrong("it does not say when the old secrets go"))?;
         Ok(Confirmed { secret_id, retiring, unused_for })
+    }
+
+    /// Why a request was refused, if that is kept and was this client's.
+    pub(crate) async fn explanation(&self, request: &str) -> Result<Option<Value>, Error> {
+        let credentials = self.credentials.read().await?;
+        let url = self.base_url.join(&format!("/auth/explanations/{}", utf8_percent_encode(request, ESCAPED)))?;
+        match self.ask(EXPLANATION, Method::GET, &url, &credentials).await {
+            Ok(answer) => data(&answer).map(Some),
+            Err(error) if error.status() == Some(StatusCode::NOT_FOUND) && error.code().is_some() => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     async fn ask(
