@@ -168,6 +168,14 @@ pub enum AuditEvent {
         /// The new one.
         key: KeyId,
     },
+    /// Checkpoints are signed with another key after the one that covers this record.
+    #[serde(rename = "audit_key.rotated")]
+    AuditKeyRotated {
+        /// The new one.
+        key: KeyId,
+        /// What its checkpoints are checked by, in hexadecimal digits.
+        public_key: String,
+    },
     /// A key was taken out of the key file.
     #[serde(rename = "key.retired")]
     KeyRetired {
@@ -269,6 +277,7 @@ impl AuditEvent {
             | Self::SecretRetired { client_id, .. }
             | Self::SecretExposed { client_id, .. } => Some(client_id),
             Self::KeyRotated { .. }
+            | Self::AuditKeyRotated { .. }
             | Self::KeyRetired { .. }
             | Self::StoreRestored { .. }
             | Self::Refused { .. }

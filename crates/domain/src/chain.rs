@@ -4,8 +4,14 @@
 //! Rows come in, one after the other, each with the checkpoint that was made after it. Nothing is kept of them
 //! but where the chain stands, so that a log of any length can be followed. The chain alone shows every change
 //! but one: somebody who can write the whole log can write another one. That is what the checkpoints are for.
+//! Whoever trusts the key that signed at first trusts each one after it: a record names it, and a checkpoint of the
+//! one before covers that record.
 
-use crate::{AUDIT_START, AuditHash, AuditPublicKey, Checkpoint, EnvironmentName, Tampering, Timestamp, audit_hash};
+use serde::Deserialize;
+
+use crate::{
+    AUDIT_START, AuditHash, AuditPublicKey, Checkpoint, EnvironmentName, KeyId, Tampering, Timestamp, audit_hash,
+};
 
 /// Records after which there is a checkpoint, at the latest.
 pub const CHECKPOINT_EVERY: i64 = 1000;
@@ -64,6 +70,10 @@ pub struct AuditChain {
     keys: Vec<AuditPublicKey>,
     /// Checkpoints that were kept elsewhere, by record.
     kept: Vec<(i64, AuditHash)>,
+    /// Those among them that no trusted key signed, so far.
+    unsigned: Vec<Checkpoint>,
+    /// A key that a record names, and no checkpoint covers yet.
+    named: Option<AuditPublicKey>,
     /// Whether a part of a log will do.
     takes_parts: bool,
     beginning: Option<Beginning>,
@@ -84,7 +94,7 @@ impl AuditChain {
     /// checkpoint, as an export may.
     ///
     /// # Errors
-    /// [`Tampering`]: a kept checkpoint that is not signed, or is the other environment's.
+    /// [`Tampering`]: a kept checkpoint is the other environment's.
     pub fn start(
         environment: EnvironmentName,
         keys: Vec<AuditPublicKey>,
@@ -95,6 +105,8 @@ impl AuditChain {
             environment,
             keys,
             kept: Vec::with_capacity(kept.len()),
+            unsigned: Vec::new(),
+            named: None,
             takes_parts,
             beginning: None,
             last: 0,
@@ -106,11 +118,7 @@ impl AuditChain {
             missing_up_to: 0,
             suspect: None,
         };
-        for checkpoint in kept {
-            chain.check_signature(checkpoint)?;
-            chain.kept.push((checkpoint.state.sequence, checkpoint.state.hash));
-        }
-        chain.kept.sort_unstable();
+        chain.trust_kept(kept.to_vec())?;
         Ok(chain)
     }
 
@@ -154,6 +162,9 @@ impl AuditChain {
         {
             self.removal_is_told = true;
         }
+        if let Some(key) = names_key(record) {
+            self.named = Some(key);
+        }
         self.compare_with_kept()
     }
 
@@ -189,6 +200,12 @@ impl AuditChain {
             return Err(Tampering::Rewritten { row: self.signed_up_to + 1, up_to: self.last });
         }
         (self.signed_up_to, self.signed_at) = (state.sequence, Some(state.at));
+        if let Some(key) = self.named.take() {
+            self.keys.push(key);
+            let unsigned = std::mem::take(&mut self.unsigned);
+            self.trust_kept(unsigned)?;
+            return self.compare_with_kept();
+        }
         Ok(())
     }
 
@@ -202,6 +219,9 @@ impl AuditChain {
         }
         if self.missing_up_to > self.last {
             return Err(Tampering::CutFromEnd { row: self.last + 1, up_to: self.missing_up_to });
+        }
+        if let Some(checkpoint) = self.unsigned.first() {
+            return Err(Tampering::BadSignature(checkpoint.state.sequence));
         }
         if let Some((up_to, _)) = self.kept.last().filter(|(sequence, _)| *sequence > self.last) {
             return Err(Tampering::CutFromEnd { row: self.last + 1, up_to: *up_to });
@@ -218,6 +238,19 @@ impl AuditChain {
         }
         let Self { last, signed_up_to, signed_at, .. } = self;
         Ok(Proof { beginning, last, signed_up_to, signed_at })
+    }
+
+    /// Takes up those that a trusted key signed. Another key may come to be trusted.
+    fn trust_kept(&mut self, checkpoints: Vec<Checkpoint>) -> Result<(), Tampering> {
+        for checkpoint in checkpoints {
+            match self.check_signature(&checkpoint) {
+                Ok(()) => self.kept.push((checkpoint.state.sequence, checkpoint.state.hash)),
+                Err(Tampering::BadSignature(_)) => self.unsigned.push(checkpoint),
+                Err(tampering) => return Err(tampering),
+            }
+        }
+        self.kept.sort_unstable();
+        Ok(())
     }
 
     fn check_signature(&self, checkpoint: &Checkpoint) -> Result<(), Tampering> {
@@ -288,6 +321,21 @@ impl<'a> Words<'a> {
 /// Whether a record says that everything up to a row was removed.
 fn tells_removal(record: &str, up_to: i64) -> bool {
     record.contains(r#""deed":"audit.removed""#) && record.ends_with(&format!(r#","up_to":{up_to}}}"#))
+}
+
+/// The key that a record says checkpoints are signed with after it.
+fn names_key(record: &str) -> Option<AuditPublicKey> {
+    #[derive(Deserialize)]
+    struct Named {
+        deed: String,
+        key: KeyId,
+        public_key: String,
+    }
+    // Few records are read whole.
+    record.contains("audit_key.rotated").then_some(())?;
+    let Named { deed, key, public_key } = serde_json::from_str(record).ok()?;
+    (deed == "audit_key.rotated").then_some(())?;
+    Some(AuditPublicKey::parse(&public_key)?.named(key))
 }
 
 #[cfg(test)]

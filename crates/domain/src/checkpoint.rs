@@ -162,6 +162,13 @@ impl AuditKeys {
         Checkpoint { state, key: *key, signature }
     }
 
+    /// What new checkpoints are checked by.
+    #[must_use]
+    pub fn current(&self) -> (KeyId, AuditPublicKey) {
+        let (id, key) = &self.keys[0];
+        (*id, AuditPublicKey { id: Some(*id), key: key.verifying_key() })
+    }
+
     /// What their checkpoints are checked by, the current key first.
     #[must_use]
     pub fn public(&self) -> Vec<AuditPublicKey> {
@@ -181,6 +188,12 @@ impl AuditPublicKey {
     #[must_use]
     pub fn parse(digits: &str) -> Option<Self> {
         Some(Self { id: None, key: VerifyingKey::from_bytes(&from_hex(digits)?).ok()? })
+    }
+
+    /// The same for the checkpoints of one key alone.
+    #[must_use]
+    pub fn named(self, id: KeyId) -> Self {
+        Self { id: Some(id), ..self }
     }
 
     /// The key as 64 hexadecimal digits.

@@ -35,3 +35,25 @@ pub fn read(path: &Path) -> Result<MasterKeys, StoreError> {
     let file = File::open(path).map_err(|error| bad(path, format!("the audit key file cannot be read: {error}")))?;
     pepper::read(path, file)
 }
+
+/// Puts another key last into the audit key file, where it signs nothing yet, and answers all keys as they are to be:
+/// that one first. A key that was put there before and never came to sign is taken instead.
+///
+/// # Errors
+/// [`StoreError::BadFile`]
+pub fn prepare(path: &Path, entropy: &dyn Entropy) -> Result<MasterKeys, StoreError> {
+    let mut keys = read(path)?;
+    let current = keys.first().map_or(0, |(id, _)| id.0);
+    let prepared = keys.iter().position(|(id, _)| id.0 > current);
+    let place = match prepared {
+        Some(place) => place,
+        None => {
+            let next = pepper::next_key(path, &keys, entropy)?;
+            keys.push(next);
+            pepper::write(path, &keys)?;
+            keys.len() - 1
+        }
+    };
+    keys[..=place].rotate_right(1);
+    Ok(keys)
+}

@@ -54,14 +54,24 @@ pub fn load(path: &Path) -> Result<MasterKeys, StoreError> {
 /// [`StoreError::BadFile`]
 pub fn add_key(path: &Path, entropy: &dyn Entropy) -> Result<MasterKeys, StoreError> {
     let mut keys = load(path)?;
+    let next = next_key(path, &keys, entropy)?;
+    keys.insert(0, next);
+    write(path, &keys)?;
+    Ok(keys)
+}
+
+/// A key that the file has not, and has room for.
+pub(crate) fn next_key(
+    path: &Path,
+    keys: &MasterKeys,
+    entropy: &dyn Entropy,
+) -> Result<(KeyId, Zeroizing<[u8; 32]>), StoreError> {
     if keys.len() >= MAX_KEYS {
-        return Err(bad(path, format!("there are {MAX_KEYS} keys in it already; retire those that nothing needs")));
+        return Err(bad(path, format!("there are {MAX_KEYS} keys in it already; take out those that nothing needs")));
     }
     let newest = keys.iter().map(|(id, _)| id.0).max().unwrap_or(0);
     let id = newest.checked_add(1).ok_or_else(|| bad(path, "there is no number left for another key"))?;
-    keys.insert(0, (KeyId(id), new_key(path, entropy)?));
-    write(path, &keys)?;
-    Ok(keys)
+    Ok((KeyId(id), new_key(path, entropy)?))
 }
 
 /// Takes a key out of the key file, and answers those that are left. The current key stays.

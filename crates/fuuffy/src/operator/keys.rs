@@ -24,6 +24,9 @@ enum KeysCommand {
     List,
     /// Make a new key, which everything new is kept under. What is kept under older ones works on.
     Rotate {
+        /// The key that the audit log is signed with, instead of the one that secrets and tokens are kept under.
+        #[arg(long)]
+        audit: bool,
         #[command(flatten)]
         why: Why,
     },
@@ -52,7 +55,15 @@ pub async fn keys(args: KeysArgs, out: &mut dyn Write, err: &mut dyn Write) -> a
     };
     let (method, path, body, shape, words) = match args.command {
         KeysCommand::List => (Method::GET, "/admin/v1/keys".to_owned(), None, Shape::Table(KEY_COLUMNS), ""),
-        KeysCommand::Rotate { why } => (
+        KeysCommand::Rotate { audit: true, why } => (
+            Method::POST,
+            "/admin/v1/keys/audit/rotate".to_owned(),
+            Some(json!({"why": why.why})),
+            Shape::Pairs,
+            "Back the audit key file up now, and hand the new public key on: fuuffy audit key. Older keys stay in the \
+             file, for what they signed is checked by them.",
+        ),
+        KeysCommand::Rotate { audit: false, why } => (
             Method::POST,
             "/admin/v1/keys/rotate".to_owned(),
             Some(json!({"why": why.why})),

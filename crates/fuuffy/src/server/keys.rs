@@ -1,5 +1,5 @@
-//! The key file while its stores are open: told of, rotated, and rid of keys that nothing needs. For the local
-//! administrator alone, for the file belongs to both environments.
+//! The key files while their stores are open: told of, rotated, and rid of keys that nothing needs. For the local
+//! administrator alone, for the files belong to both environments.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -13,9 +13,9 @@ use axum::routing::{get, post};
 use axum::{Extension, Json, Router};
 use bytes::Bytes;
 use fuuffy_admin::Caller;
-use fuuffy_domain::{Actor, AuditEvent, Clock as _, Entropy, EnvironmentName, KeyId, KeyringFault};
+use fuuffy_domain::{Actor, AuditEvent, AuditKeys, Clock as _, Entropy, EnvironmentName, KeyId, KeyringFault};
 use fuuffy_store::embedded::KeyNeeds;
-use fuuffy_store::{Store as _, StoreError, pepper};
+use fuuffy_store::{Store as _, StoreError, audit_key, pepper};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use tokio::sync::{Mutex, MutexGuard};
@@ -27,6 +27,8 @@ use crate::server::store_path;
 /// Where the keys are kept, and who may change them: one at a time.
 pub(super) struct KeyFile {
     path: PathBuf,
+    /// Where those are that the audit logs are signed with.
+    audit_path: PathBuf,
     entropy: Arc<dyn Entropy>,
     /// Stores that lie in the data directory and are not open: nobody knows what they need.
     unopened: Vec<PathBuf>,
@@ -73,13 +75,14 @@ enum Failure {
 type Answer = Result<Response, Failure>;
 
 impl KeyFile {
-    pub(super) fn new(path: PathBuf, config: &Config, entropy: Arc<dyn Entropy>) -> Self {
+    pub(super) fn new((path, audit_path): (PathBuf, PathBuf), config: &Config, entropy: Arc<dyn Entropy>) -> Self {
         let are_open = [
             (EnvironmentName::Testing, config.environments.testing.is_some()),
             (EnvironmentName::Production, config.environments.production.is_some()),
         ];
         let unopened = are_open.into_iter().filter(|(_, is_open)| !is_open).map(|(name, _)| store_path(config, name));
-        Self { path, entropy, unopened: unopened.filter(|path| path.exists()).collect(), turn: Mutex::new(()) }
+        let unopened = unopened.filter(|path| path.exists()).collect();
+        Self { path, audit_path, entropy, unopened, turn: Mutex::new(()) }
     }
 }
 
@@ -88,6 +91,7 @@ pub(super) fn router(environments: Environments) -> Router {
     Router::new()
         .route("/admin/v1/keys", get(list))
         .route("/admin/v1/keys/rotate", post(rotate))
+        .route("/admin/v1/keys/audit/rotate", post(rotate_audit))
         .route("/admin/v1/keys/{key}/retire", post(retire))
         .with_state(environments)
 }
@@ -109,6 +113,27 @@ async fn rotate(State(here): State<Environments>, caller: Option<Extension<Calle
     for environment in here.iter() {
         environment.note(&actor, why.as_ref(), AuditEvent::KeyRotated { key }).await?;
     }
+    Ok(data(&json!({"key_id": key})))
+}
+
+/// The new key is in the file before it signs anything, and the current one after all logs name it: wherever this
+/// breaks off, what was signed can be checked by what is there.
+async fn rotate_audit(State(here): State<Environments>, caller: Option<Extension<Caller>>, body: Bytes) -> Answer {
+    let (actor, Retire { why, .. }) = (local(caller)?, parse(&body)?);
+    let _turn = here.turn().await?;
+    let (path, entropy) = (here.keys.audit_path.clone(), Arc::clone(&here.keys.entropy));
+    let keys = blocking(move || audit_key::prepare(&path, &*entropy)).await?;
+    for environment in here.iter() {
+        let derived =
+            AuditKeys::derive(environment.name, &keys).map_err(|fault| unusable(&here.keys.audit_path, fault))?;
+        let cause = environment.cause(actor.clone(), why.clone());
+        let cause = cause.map_err(|error| Failure::Unavailable(error.to_string()))?;
+        environment.store.rotate_audit_key(cause, derived).await?;
+    }
+    let key = keys.first().map_or(KeyId(0), |(key, _)| *key);
+    let path = here.keys.audit_path.clone();
+    blocking(move || pepper::write(&path, &keys)).await?;
+    tracing::info!(key = key.0, "The audit key was rotated");
     Ok(data(&json!({"key_id": key})))
 }
 
@@ -164,13 +189,9 @@ impl Environments {
     /// From here on the keys are in use: for new digests the first of them.
     fn take_up(&self, keys: &pepper::MasterKeys) -> Result<(), Failure> {
         for environment in self.iter() {
-            environment.keyring().replace(keys).map_err(|fault| self.unusable(fault))?;
+            environment.keyring().replace(keys).map_err(|fault| unusable(&self.keys.path, fault))?;
         }
         Ok(())
-    }
-
-    fn unusable(&self, fault: KeyringFault) -> Failure {
-        Failure::Unavailable(format!("{}: {fault}; put the file back as it was", self.keys.path.display()))
     }
 
     async fn known_keys(&self) -> Result<Vec<Shown>, Failure> {
@@ -234,6 +255,10 @@ impl Environment {
         let cause = self.cause(actor.clone(), why.cloned()).map_err(|error| Failure::Unnoted(error.to_string()))?;
         self.store.note(cause, event).await.map_err(|error| Failure::Unnoted(error.to_string()))
     }
+}
+
+fn unusable(file: &std::path::Path, fault: KeyringFault) -> Failure {
+    Failure::Unavailable(format!("{}: {fault}; put the file back as it was", file.display()))
 }
 
 /// Who asks, if it is somebody on this machine.

@@ -128,7 +128,7 @@ impl Environments {
                 .transpose()
         };
         let (testing, production) = (open(&config.environments.testing)?, open(&config.environments.production)?);
-        let keys = Arc::new(KeyFile::new(file, config, Arc::clone(&sources.entropy)));
+        let keys = Arc::new(KeyFile::new((file, audit_file), config, Arc::clone(&sources.entropy)));
         Ok((Self { testing, production, keys }, lock))
     }
 

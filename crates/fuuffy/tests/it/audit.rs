@@ -2,6 +2,7 @@
 //! nothing that somebody does to it goes unseen that can be seen.
 
 mod exported;
+mod handed_over;
 mod kept;
 mod tampered;
 

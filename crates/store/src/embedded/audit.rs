@@ -122,6 +122,15 @@ impl Batch<'_> {
         self.keep_checkpoint(sequence, hash, (now.max(at), None))
     }
 
+    /// Lets another key sign after this. The one before signs the record that names it.
+    pub(super) fn rotate_audit_key(&mut self, cause: &Cause, keys: AuditKeys) -> rusqlite::Result<()> {
+        let (key, public_key) = keys.current();
+        self.audit(cause, &AuditEvent::AuditKeyRotated { key, public_key: public_key.to_hex() })?;
+        self.sign(cause.at)?;
+        self.new_keys = Some(keys);
+        Ok(())
+    }
+
     fn keep_checkpoint(
         &mut self,
         sequence: i64,
@@ -129,7 +138,7 @@ impl Batch<'_> {
         (at, removed_by): (Timestamp, Option<String>),
     ) -> rusqlite::Result<Checkpoint> {
         let environment = self.standing.environment;
-        let signed = self.standing.keys.sign(ChainState { environment, sequence, hash, at, removed_by });
+        let signed = self.audit_keys().sign(ChainState { environment, sequence, hash, at, removed_by });
         self.connection
             .prepare_cached(
                 "INSERT OR REPLACE INTO audit_checkpoints (seq, at, hash, key, signature, removed_by)
@@ -169,7 +178,7 @@ impl Batch<'_> {
             return Ok(());
         };
         let up_to = last.state.sequence;
-        if last.state.hash != hash || !last.is_signed_by(&self.standing.keys.public()) {
+        if last.state.hash != hash || !last.is_signed_by(&self.audit_keys().public()) {
             tracing::error!(%environment, row = up_to, "Old records stay in the audit log, for their checkpoint is not right; run fuuffy audit verify");
             return Ok(());
         }

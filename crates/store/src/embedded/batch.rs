@@ -65,6 +65,8 @@ pub(super) struct Batch<'a> {
     issued_at: Vec<Timestamp>,
     revoked: Vec<TokenDigest>,
     pub(super) checkpoints: Vec<Checkpoint>,
+    /// What signs from here on, if that is something else.
+    pub(super) new_keys: Option<AuditKeys>,
     /// Whether as many old records left the audit log as may at once.
     pub(super) removed_a_piece: bool,
 }
@@ -80,6 +82,8 @@ pub(super) struct Changes {
     pub(super) audit: AuditHead,
     /// Checkpoints that were made in it.
     pub(super) checkpoints: Vec<Checkpoint>,
+    /// What signs after it, if that is something else.
+    pub(super) new_keys: Option<AuditKeys>,
     pub(super) removed_a_piece: bool,
 }
 
@@ -96,8 +100,14 @@ impl<'a> Batch<'a> {
             issued_at: Vec::new(),
             revoked: Vec::new(),
             checkpoints: Vec::new(),
+            new_keys: None,
             removed_a_piece: false,
         }
+    }
+
+    /// What signs the audit log.
+    pub(super) fn audit_keys(&self) -> &AuditKeys {
+        self.new_keys.as_ref().unwrap_or(self.standing.keys)
     }
 
     /// What was answered before under a key.
@@ -153,9 +163,9 @@ impl<'a> Batch<'a> {
         }
         let mut clients: Vec<Arc<Client>> = std::mem::take(&mut self.changed).into_values().collect();
         clients.sort_by_key(|client| client.slot);
-        let Self { tokens, issued_at, revoked, checkpoints, removed_a_piece, standing, .. } = self;
+        let Self { tokens, issued_at, revoked, checkpoints, new_keys, removed_a_piece, standing, .. } = self;
         let audit = standing.audit;
-        Ok(Changes { clients, tokens, issued_at, revoked, audit, checkpoints, removed_a_piece })
+        Ok(Changes { clients, tokens, issued_at, revoked, audit, checkpoints, new_keys, removed_a_piece })
     }
 
     fn keep(&mut self, client: Client) -> Arc<Client> {

@@ -1,9 +1,9 @@
 //! What a key is still needed for, and how it is closed before it goes: a key that is out of the file opens
-//! nothing any more.
+//! nothing any more. And how another key comes to sign the audit log.
 
 use std::collections::BTreeMap;
 
-use fuuffy_domain::{KeyId, Timestamp};
+use fuuffy_domain::{AuditKeys, Cause, KeyId, Timestamp};
 use rusqlite::Connection;
 
 use super::EmbeddedStore;
@@ -46,6 +46,16 @@ impl EmbeddedStore {
         self.submit(move |batch| {
             batch.close_key(key);
             Ok(())
+        })
+    }
+
+    /// From the answer on checkpoints are signed with other keys, the first of which the log names. All of them must be
+    /// in the key file already: what they sign must never be without them.
+    pub fn rotate_audit_key(&self, cause: Cause, keys: AuditKeys) -> Deed<()> {
+        let mut keys = Some(keys);
+        self.submit(move |batch| match keys.take() {
+            Some(keys) => Ok(batch.rotate_audit_key(&cause, keys)?),
+            None => Ok(()),
         })
     }
 

@@ -300,12 +300,15 @@ impl Writer {
         for job in jobs {
             job.run(&mut batch)?;
         }
-        let changes = batch.finish()?;
+        let mut changes = batch.finish()?;
         if let Some(sweep) = sweep {
             transaction.prepare_cached("DELETE FROM tokens WHERE seq <= ?1")?.execute([sweep.up_to])?;
         }
         transaction.commit()?;
         self.audit = changes.audit;
+        if let Some(keys) = changes.new_keys.take() {
+            self.keys = keys;
+        }
         if let Some(retention) = self.retention.as_mut().filter(|_| changes.removed_a_piece) {
             retention.look_again();
         }
