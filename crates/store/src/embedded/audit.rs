@@ -141,8 +141,12 @@ impl Batch<'_> {
         let signed = self.audit_keys().sign(ChainState { environment, sequence, hash, at, removed_by });
         self.connection
             .prepare_cached(
-                "INSERT OR REPLACE INTO audit_checkpoints (seq, at, hash, key, signature, removed_by)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+                // The one by which a key hands on to the next stays: it is what the next is trusted for.
+                "INSERT INTO audit_checkpoints (seq, at, hash, key, signature, removed_by) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+                 ON CONFLICT (seq) DO UPDATE
+                 SET (at, hash, key, signature, removed_by)
+                     = (excluded.at, excluded.hash, excluded.key, excluded.signature, excluded.removed_by)
+                 WHERE key = excluded.key OR excluded.removed_by IS NOT NULL",
             )?
             .execute(params![
                 sequence,

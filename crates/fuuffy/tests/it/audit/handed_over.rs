@@ -36,6 +36,8 @@ fn a_key_is_handed_on_while_the_server_runs_and_the_first_one_proves_it_all() {
     let held = token(server.testing, &client);
     for id in [2, 3] {
         assert_eq!(rotate(&place), id);
+        // Signed once more, where nothing came since.
+        assert_eq!(place.done(&["audit", "checkpoint", "--environment", "testing"])["checkpoint"]["key"], id);
         place.client("testing");
         assert_eq!(get(server.testing, "/v1/orders", &held).status, 200);
     }
