@@ -20,6 +20,7 @@ use tokio::time::timeout;
 use super::busy::Shared;
 use super::framing::{Framing, HeadLimits};
 use super::guard::{Guarded, Patience};
+use super::request_line::RequestLine;
 use super::service;
 use super::{Environment, told_to_stop};
 use crate::config::{ConnectionLimits, TlsMode};
@@ -205,11 +206,12 @@ fn guard(worker: &Arc<Worker>, stream: TcpStream, peer: SocketAddr, shared: &Arc
         write: limits.body_timeout,
     };
     let worker = Arc::clone(worker);
-    let answer = Box::new(move |refusal, shape| {
+    let answer = Box::new(move |refusal, line: RequestLine| {
         let (environment, context) = (&worker.environment, worker.context(peer.ip()));
         environment.gateway.refusals().note(&refusal);
-        environment.explanations.record(Refused::new(&context, ("", ""), &refusal, Reason::Told));
-        farewell(&context, &refusal, shape)
+        let asked = (line.method.as_str(), line.path.as_str());
+        environment.explanations.record(Refused::new(&context, asked, &refusal, Reason::Told));
+        farewell(&context, &refusal, line.shape())
     });
     Guarded::new(stream, framing, Arc::clone(shared), patience, answer)
 }

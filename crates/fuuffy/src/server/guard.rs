@@ -15,7 +15,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::{Buf, Bytes, BytesMut};
-use fuuffy_protocol::{BodyShape, Refusal};
+use fuuffy_protocol::Refusal;
 use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
@@ -23,6 +23,7 @@ use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::busy::Shared;
 use super::framing::{Framing, Progress};
+use super::request_line::RequestLine;
 
 /// How long a caller may take.
 #[derive(Debug, Clone, Copy)]
@@ -38,7 +39,7 @@ pub(super) struct Patience {
 }
 
 /// Makes the bytes of the answer to a message that never became a request.
-pub(super) type Answer = Box<dyn FnOnce(Refusal, BodyShape) -> Bytes + Send>;
+pub(super) type Answer = Box<dyn FnOnce(Refusal, RequestLine) -> Bytes + Send>;
 
 /// A caller's connection.
 pub(super) struct Guarded {
@@ -142,10 +143,10 @@ impl Guarded {
         self.held.is_empty() && self.ready.is_empty() && self.framing.is_between_messages()
     }
 
-    fn refuse(&mut self, refusal: Refusal, shape: BodyShape) {
+    fn refuse(&mut self, refusal: Refusal, line: RequestLine) {
         self.ended = true;
         if let Some(answer) = self.answer.take() {
-            self.farewell = answer(refusal, shape);
+            self.farewell = answer(refusal, line);
         }
     }
 
@@ -165,7 +166,7 @@ impl Guarded {
                         return admitted;
                     }
                     Progress::Refused(refusal) => {
-                        self.refuse(refusal, shape_of(&new[admitted..]));
+                        self.refuse(refusal, RequestLine::read(&new[admitted..]));
                         return admitted;
                     }
                     Progress::Broken => {
@@ -181,7 +182,7 @@ impl Guarded {
                 Progress::Passed(0) | Progress::Incomplete => return 0,
                 Progress::Passed(count) => self.ready.extend_from_slice(&self.held.split_to(count)),
                 Progress::Refused(refusal) => {
-                    self.refuse(refusal, shape_of(&self.held));
+                    self.refuse(refusal, RequestLine::read(&self.held));
                     self.held.clear();
                     return 0;
                 }
@@ -192,14 +193,6 @@ impl Guarded {
                 }
             }
         }
-    }
-}
-
-/// The shape that the target of a head speaks, as far as it can be read.
-fn shape_of(head: &[u8]) -> BodyShape {
-    match head.split(|byte| *byte == b' ').nth(1) {
-        Some(target) if target.starts_with(b"/oauth/") => BodyShape::Standard,
-        _ => BodyShape::Guide,
     }
 }
 

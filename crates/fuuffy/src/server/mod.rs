@@ -10,6 +10,7 @@ mod guard;
 mod keys;
 mod listener;
 mod metrics;
+mod request_line;
 mod service;
 mod system;
 mod webhook;

@@ -3,6 +3,7 @@
 mod command;
 mod deeds;
 mod file;
+mod heads;
 mod upstreams;
 
 use std::net::{SocketAddr, TcpListener};
