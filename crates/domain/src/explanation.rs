@@ -81,8 +81,15 @@ pub enum Reason {
         /// Which.
         secret_id: SecretId,
     },
-    /// Too many wrong secrets for this client id or from this address.
-    Throttled,
+    /// Too many wrong secrets lately.
+    Throttled {
+        /// The client that was claimed, if there is one of that id. Nothing proves that it was this one.
+        claimed: Option<ClientId>,
+        /// Whether there were too many for the claimed id.
+        by_client: bool,
+        /// Whether there were too many from the address.
+        by_address: bool,
+    },
     /// The client is suspended.
     ClientSuspended {
         /// The client's generation when this was seen.
@@ -260,7 +267,17 @@ impl Refused {
             Reason::SecretWrong { is_of_other_environment: false } => "The secret is none of that client's".to_owned(),
             Reason::SecretRetired { secret_id } => format!("The secret {secret_id} was retired"),
             Reason::SecretExpired { secret_id } => format!("The secret {secret_id} had expired"),
-            Reason::Throttled => "There had been too many wrong secrets for that client id, or from that address".to_owned(),
+            Reason::Throttled { claimed, by_client, by_address } => {
+                let client = claimed.as_ref().map_or("a client id that nobody has here".to_owned(), ClientId::to_string);
+                let of = match (by_client, by_address) {
+                    (true, true) => format!("for {client} and from {}", self.peer),
+                    (true, false) => format!("for {client}"),
+                    (false, true) => format!("from {}", self.peer),
+                    // The minute ended between the two looks.
+                    (false, false) => format!("for {client}, or from {}", self.peer),
+                };
+                format!("There had been too many wrong secrets {of}")
+            }
             Reason::ClientSuspended { .. } => "The client is suspended".to_owned(),
             Reason::MayNotRotate => "The client may not rotate its own secrets, or is suspended".to_owned(),
             Reason::ScopeNotAllowed { may } => {
@@ -298,7 +315,7 @@ impl Refused {
             }
             Reason::SecretRetired { .. } => "Use the client's newer secret; an operator adds one: fuuffy secrets add",
             Reason::SecretExpired { .. } => "An operator adds another: fuuffy secrets add",
-            Reason::Throttled => "Wait a minute, and look for a program that goes on with an old secret",
+            Reason::Throttled { .. } => "Wait a minute, and look for a program that goes on with an old secret",
             Reason::MayNotRotate => "An operator allows it: fuuffy clients update --allow-rotation",
             Reason::Drill => "Drills end by themselves; fuuffy drill shows and ends them",
         };

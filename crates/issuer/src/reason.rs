@@ -1,7 +1,7 @@
 //! Why a token request was refused, looked into once it is. Whoever presents a secret that was once right is told
 //! of it; nobody is told of anybody else's.
 
-use fuuffy_domain::{Client, ClientId, KeyId, Reason, Refused, RequestContext, Secret, SecretDigest, Timestamp};
+use fuuffy_domain::{Client, ClientId, KeyId, Reason, Refused, RequestContext, Secret, SecretDigest};
 use fuuffy_protocol::{Credentials, Refusal, SecretKind};
 use http::request::Parts;
 
@@ -30,19 +30,21 @@ impl Issuer {
     #[cold]
     pub(crate) fn reason(
         &self,
+        context: &RequestContext,
         claimed: &Credentials,
         refusal: &Refusal,
-        now: Timestamp,
     ) -> (Option<ClientId>, Reason) {
+        let id = ClientId::parse(&claimed.client_id).ok();
+        let client = id.and_then(|id| self.store.directory().find(&id));
         if matches!(refusal, Refusal::RateLimitExceeded(_)) {
-            return (None, Reason::Throttled);
+            let [by_client, by_address] = self.throttle.whose(context, &claimed.client_id);
+            let claimed = client.map(|client| client.id.clone());
+            return (None, Reason::Throttled { claimed, by_client, by_address });
         }
         let digests = self.keyring.secret_digests(&claimed.secret);
         let is_of = |kind: SecretKind| claimed.secret.is_well_formed(kind);
         let of_others = [SecretKind::Testing, SecretKind::Production].map(is_of);
         let is_of_other_environment = !is_of(self.stage.name().secret_kind()) && of_others.contains(&true);
-        let id = ClientId::parse(&claimed.client_id).ok();
-        let client = id.and_then(|id| self.store.directory().find(&id));
         let secret = secret_of(client.as_deref(), &digests);
         match (client.as_deref(), secret) {
             (None, _) => (None, Reason::ClientUnknown),
@@ -51,7 +53,7 @@ impl Issuer {
                 let secret_id = secret.id.clone();
                 let reason = match (secret, refusal) {
                     (Secret { retired_at: Some(_), .. }, _) => Reason::SecretRetired { secret_id },
-                    (secret, _) if !secret.is_live(now) => Reason::SecretExpired { secret_id },
+                    (secret, _) if !secret.is_live(context.now) => Reason::SecretExpired { secret_id },
                     (_, Refusal::UnauthorizedClient) => Reason::MayNotRotate,
                     _ => Reason::Told,
                 };

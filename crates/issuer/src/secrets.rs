@@ -72,7 +72,7 @@ impl Issuer {
         answered.unwrap_or_else(|refusal| {
             self.refusals().note(&refusal);
             let claimed = Credentials::parse_basic(&parts.headers).ok();
-            let reason = claimed.map(|claimed| self.reason(&claimed, &refusal, context.now));
+            let reason = claimed.map(|claimed| self.reason(context, &claimed, &refusal));
             self.explain(context, parts, &refusal, reason);
             tracing::debug!(request_id = %context.id, code = refusal.code(), "A request about secrets was refused");
             refusal.to_response(BodyShape::Guide)

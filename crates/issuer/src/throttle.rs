@@ -45,16 +45,16 @@ impl Default for Throttle {
 impl Throttle {
     /// The worse of the client id's and the address's standing.
     pub(crate) fn standing(&self, context: &RequestContext, client_id: &str) -> Standing {
-        let wait = |slot: &Mutex<Slot>| {
-            let slot = *slot.lock();
-            let left = slot.started.after(WINDOW).since(context.now);
-            (slot.failures >= FAILURES && !left.is_zero()).then(|| left.as_millis().div_ceil(1000))
-        };
-        let [client, address] = self.slots_of(context, client_id);
-        match wait(client).max(wait(address)) {
-            Some(seconds) => Standing::Exhausted(u64::try_from(seconds).unwrap_or(u64::MAX)),
+        let [client, address] = self.slots_of(context, client_id).map(|slot| exhausted(slot, context.now));
+        match client.max(address) {
+            Some(seconds) => Standing::Exhausted(seconds),
             None => Standing::Good,
         }
+    }
+
+    /// Whether there were too many failures for the client id, and whether there were from the address.
+    pub(crate) fn whose(&self, context: &RequestContext, client_id: &str) -> [bool; 2] {
+        self.slots_of(context, client_id).map(|slot| exhausted(slot, context.now).is_some())
     }
 
     /// Counts a wrong secret against both.
@@ -76,6 +76,14 @@ impl Throttle {
         let place = usize::try_from(self.hasher.hash_one(key)).unwrap_or(0) % self.slots.len();
         &self.slots[place]
     }
+}
+
+/// Seconds until the window of a full slot ends.
+fn exhausted(slot: &Mutex<Slot>, now: Timestamp) -> Option<u64> {
+    let slot = *slot.lock();
+    let left = slot.started.after(WINDOW).since(now);
+    let seconds = u64::try_from(left.as_millis().div_ceil(1000)).unwrap_or(u64::MAX);
+    (slot.failures >= FAILURES && !left.is_zero()).then_some(seconds)
 }
 
 #[cfg(test)]

@@ -51,7 +51,7 @@ pub struct Issuer {
     pub token_bytes: usize,
     /// How long nobody must have used a secret before one that is to go does.
     pub retire_unused_after: Lifetime,
-    throttle: Throttle,
+    pub(crate) throttle: Throttle,
     issued: AtomicU64,
     refused: AtomicU64,
     refusals: RefusalCounts,
@@ -161,7 +161,7 @@ impl Issuer {
         let request = TokenRequest::parse(&parts.headers, &body)?;
         let client = self.authenticate(context, &request.credentials);
         let client = client.inspect_err(|refusal| {
-            found.reason = Some(self.reason(&request.credentials, refusal, context.now));
+            found.reason = Some(self.reason(context, &request.credentials, refusal));
         })?;
         let known = Arc::clone(client.client());
         let slot = client.client().slot;
@@ -180,7 +180,9 @@ impl Issuer {
             found.reason = Some((Some(known.id.clone()), Reason::Drill));
             return Err(Refusal::ServiceUnavailable(DRILL_RETRY));
         }
-        self.issue(context, &parts.headers, grant).await
+        self.issue(context, &parts.headers, grant)
+            .await
+            .inspect_err(|_| found.reason = Some((Some(known.id.clone()), Reason::Told)))
     }
 
     /// Wrong credentials are limited before any hashing; but a well-formed secret is always checked,

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::net::Ipv4Addr;
 
-use fuuffy_protocol::TokenFault;
+use fuuffy_protocol::{AuthMethod, RequestFault, TokenFault};
 
 use super::*;
 
@@ -18,6 +18,8 @@ fn refused(path: &str, reason: Reason) -> Refused {
 fn every_reason_has_words_of_its_own() {
     let secret_id = SecretId::parse("sec_1").unwrap();
     let upstream = |problem| Reason::Upstream { upstream: "127.0.0.1:1".to_owned(), problem };
+    let claimed = ClientId::parse("app_1").unwrap();
+    let throttled = |by_client, by_address| Reason::Throttled { claimed: Some(claimed.clone()), by_client, by_address };
     let all = [
         Reason::Told,
         Reason::TokenExpired { at: NOW.unix_millis() - 42_000 },
@@ -39,7 +41,11 @@ fn every_reason_has_words_of_its_own() {
         Reason::SecretWrong { is_of_other_environment: true },
         Reason::SecretRetired { secret_id: secret_id.clone() },
         Reason::SecretExpired { secret_id },
-        Reason::Throttled,
+        throttled(true, true),
+        throttled(true, false),
+        throttled(false, true),
+        throttled(false, false),
+        Reason::Throttled { claimed: None, by_client: true, by_address: false },
         Reason::ClientSuspended { generation: 1 },
         Reason::MayNotRotate,
         Reason::ScopeNotAllowed { may: "a".to_owned() },
@@ -53,15 +59,123 @@ fn every_reason_has_words_of_its_own() {
         for to in [Audience::Operator, Audience::Client] {
             for words in [refused.happened(to), refused.advice(to)] {
                 assert!(!words.ends_with('.') && words.len() > 10, "{words}");
-                assert!(to == Audience::Operator || !words.contains("127.0.0.1"), "told to a client: {words}");
+                assert!(to == Audience::Operator || !words.contains("127.0.0.1:1"), "told to a client: {words}");
             }
         }
         let happened = refused.happened(Audience::Operator);
         assert!(told.insert(happened.clone()), "told twice: {happened}");
     }
     assert!(told.contains("The token had expired 42 s before"));
+    assert!(told.contains("There had been too many wrong secrets for app_1 and from 127.0.0.1"));
     assert!(told.contains("The upstream 127.0.0.1:1 refused the connection"));
     assert!(told.contains("The client had used up 1/h of its plan \"standard\", until 2027-01-15T08:00:00.000Z"));
+}
+
+/// Where a refusal stands in the list of all of them. A new one does not compile until it has a place here, and the
+/// test beneath fails until it is in the list.
+fn place(refusal: &Refusal) -> usize {
+    use RequestFault as F;
+    match refusal {
+        Refusal::InvalidRequest(fault) => match fault {
+            F::ContentType => 0,
+            F::MalformedForm => 1,
+            F::RepeatedParameter => 2,
+            F::MissingGrantType => 3,
+            F::SeveralAuthentications => 4,
+            F::CredentialsInQuery => 5,
+            F::RepeatedAuthorization => 6,
+            F::AmbiguousPath => 7,
+            F::AmbiguousFraming => 8,
+            F::MalformedMessage => 9,
+            F::UpgradeNotAllowed => 10,
+            F::MalformedDrill => 11,
+            F::UnknownDrill => 12,
+            F::DrillRequests => 13,
+            F::DrillDelay => 14,
+        },
+        Refusal::UnsupportedGrantType => 15,
+        Refusal::InvalidScope => 16,
+        Refusal::InvalidClient(None) => 17,
+        Refusal::InvalidClient(Some(AuthMethod::ClientSecretBasic)) => 18,
+        Refusal::InvalidClient(Some(AuthMethod::ClientSecretPost)) => 19,
+        Refusal::UnauthorizedClient => 20,
+        Refusal::MissingToken => 21,
+        Refusal::InvalidToken(TokenFault::Malformed) => 22,
+        Refusal::InvalidToken(TokenFault::Unknown) => 23,
+        Refusal::InvalidToken(TokenFault::Expired) => 24,
+        Refusal::InsufficientScope(_) => 25,
+        Refusal::NotFound => 26,
+        Refusal::MethodNotAllowed(_) => 27,
+        Refusal::PayloadTooLarge => 28,
+        Refusal::UriTooLong => 29,
+        Refusal::HeadersTooLarge => 30,
+        Refusal::MisdirectedRequest => 31,
+        Refusal::RateLimitExceeded(_) => 32,
+        Refusal::BadGateway => 33,
+        Refusal::GatewayTimeout => 34,
+        Refusal::TooManySecrets => 35,
+        Refusal::ServiceUnavailable(_) => 36,
+    }
+}
+
+#[test]
+fn every_refusal_is_explained_in_words() {
+    use RequestFault as F;
+    let faults = [
+        F::ContentType,
+        F::MalformedForm,
+        F::RepeatedParameter,
+        F::MissingGrantType,
+        F::SeveralAuthentications,
+        F::CredentialsInQuery,
+        F::RepeatedAuthorization,
+        F::AmbiguousPath,
+        F::AmbiguousFraming,
+        F::MalformedMessage,
+        F::UpgradeNotAllowed,
+        F::MalformedDrill,
+        F::UnknownDrill,
+        F::DrillRequests,
+        F::DrillDelay,
+    ];
+    let others = [
+        Refusal::UnsupportedGrantType,
+        Refusal::InvalidScope,
+        Refusal::InvalidClient(None),
+        Refusal::InvalidClient(Some(AuthMethod::ClientSecretBasic)),
+        Refusal::InvalidClient(Some(AuthMethod::ClientSecretPost)),
+        Refusal::UnauthorizedClient,
+        Refusal::MissingToken,
+        Refusal::InvalidToken(TokenFault::Malformed),
+        Refusal::InvalidToken(TokenFault::Unknown),
+        Refusal::InvalidToken(TokenFault::Expired),
+        Refusal::InsufficientScope("a".to_owned()),
+        Refusal::NotFound,
+        Refusal::MethodNotAllowed("GET"),
+        Refusal::PayloadTooLarge,
+        Refusal::UriTooLong,
+        Refusal::HeadersTooLarge,
+        Refusal::MisdirectedRequest,
+        Refusal::RateLimitExceeded(1),
+        Refusal::BadGateway,
+        Refusal::GatewayTimeout,
+        Refusal::TooManySecrets,
+        Refusal::ServiceUnavailable(1),
+    ];
+    let all: Vec<Refusal> = faults.into_iter().map(Refusal::InvalidRequest).chain(others).collect();
+    let context = RequestContext { id: RequestId::generate(NOW, [0; 10]), peer: Ipv4Addr::LOCALHOST.into(), now: NOW };
+    for (number, refusal) in all.iter().enumerate() {
+        assert_eq!(place(refusal), number);
+        let refused = Refused::new(&context, ("GET", "/v1/orders"), refusal, Reason::Told);
+        assert_eq!((refused.status, refused.code.as_str()), (refusal.status().as_u16(), refusal.code()));
+        for to in [Audience::Operator, Audience::Client] {
+            let (happened, advice) = (refused.happened(to), refused.advice(to));
+            assert!(
+                happened.len() > 10 && advice.len() > 10 && happened != advice,
+                "{refusal:?}: {happened}, {advice}"
+            );
+        }
+    }
 }
 
 #[test]

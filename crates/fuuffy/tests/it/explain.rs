@@ -4,6 +4,7 @@ mod command;
 mod deeds;
 mod file;
 mod heads;
+mod moments;
 mod upstreams;
 
 use std::net::{SocketAddr, TcpListener};

@@ -24,5 +24,8 @@ fn a_flood_is_noticed_by_client_and_by_address_and_forgotten_after_the_window() 
     }
     assert_eq!(throttle.standing(&at(500, 2), "victim"), Standing::Exhausted(60));
     assert_eq!(throttle.standing(&at(500, 1), "other"), Standing::Exhausted(60));
+    assert_eq!(throttle.whose(&at(500, 2), "victim"), [true, false]);
+    assert_eq!(throttle.whose(&at(500, 1), "other"), [false, true]);
     assert_eq!(throttle.standing(&at(60_000, 1), "victim"), Standing::Good);
+    assert_eq!(throttle.whose(&at(60_000, 1), "victim"), [false, false]);
 }
