@@ -81,7 +81,7 @@ pub enum Reason {
         /// Which.
         secret_id: SecretId,
     },
-    /// Too many wrong secrets lately.
+    /// Too many wrong credentials lately.
     Throttled {
         /// The client that was claimed, if there is one of that id. Nothing proves that it was this one.
         claimed: Option<ClientId>,
@@ -276,7 +276,7 @@ impl Refused {
                     // The minute ended between the two looks.
                     (false, false) => format!("for {client}, or from {}", self.peer),
                 };
-                format!("There had been too many wrong secrets {of}")
+                format!("There had been too many wrong credentials {of}")
             }
             Reason::ClientSuspended { .. } => "The client is suspended".to_owned(),
             Reason::MayNotRotate => "The client may not rotate its own secrets, or is suspended".to_owned(),

@@ -59,8 +59,7 @@ impl Gateway {
             Ok(pending) => answer(pending.as_ref()),
             Err(refusal) => {
                 tracing::debug!(request_id = %context.id, code = refusal.code(), "A request about drills was refused");
-                self.refusals().note(&refusal);
-                self.explain_parts(context, parts, &refusal);
+                self.note_refused(context, parts, &refusal);
                 refusal.to_response(BodyShape::Guide)
             }
         }

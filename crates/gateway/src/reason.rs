@@ -47,9 +47,10 @@ impl Gateway {
         self.explanations.record(Refused { client, ..refused });
     }
 
-    /// The same for a request about drills.
+    /// Counts a refusal of a request that bears a token and is not for the API, and keeps its reason.
     #[cold]
-    pub(crate) fn explain_parts(&self, context: &RequestContext, parts: &Parts, refusal: &Refusal) {
+    pub fn note_refused(&self, context: &RequestContext, parts: &Parts, refusal: &Refusal) {
+        self.refusals().note(refusal);
         let (client, reason) = self.reason(context, &parts.headers, refusal);
         let refused = Refused::new(context, (parts.method.as_str(), parts.uri.path()), refusal, reason);
         self.explanations.record(Refused { client, ..refused });
@@ -68,6 +69,10 @@ impl Gateway {
                 };
                 let has = verified.scope().to_string();
                 (Some(verified.client().id.clone()), Reason::ScopeMissing { needed: needed.clone(), has })
+            }
+            // Not by a plan, which is noted where it is met: there were too many wrong tokens.
+            Refusal::RateLimitExceeded(_) => {
+                (None, Reason::Throttled { claimed: None, by_client: false, by_address: true })
             }
             // Refused before its token was looked at, as where there is no such route.
             _ => (self.client_of(context, headers).ok(), Reason::Told),

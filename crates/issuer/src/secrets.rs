@@ -70,13 +70,18 @@ impl Issuer {
             Err(refusal) => Err(refusal),
         };
         answered.unwrap_or_else(|refusal| {
-            self.refusals().note(&refusal);
-            let claimed = Credentials::parse_basic(&parts.headers).ok();
-            let reason = claimed.map(|claimed| self.reason(context, &claimed, &refusal));
-            self.explain(context, parts, &refusal, reason);
+            self.note_refused(context, parts, &refusal);
             tracing::debug!(request_id = %context.id, code = refusal.code(), "A request about secrets was refused");
             refusal.to_response(BodyShape::Guide)
         })
+    }
+
+    /// Counts a refusal of a request that bears a secret by Basic, and keeps its reason.
+    pub fn note_refused(&self, context: &RequestContext, parts: &Parts, refusal: &Refusal) {
+        self.refusals().note(refusal);
+        let claimed = Credentials::parse_basic(&parts.headers).ok();
+        let reason = claimed.map(|claimed| self.reason(context, &claimed, refusal));
+        self.explain(context, parts, refusal, reason);
     }
 
     async fn do_secret_deed(

@@ -60,22 +60,40 @@ impl Throttle {
     /// Counts a wrong secret against both.
     pub(crate) fn note_failure(&self, context: &RequestContext, client_id: &str) {
         for slot in self.slots_of(context, client_id) {
-            let mut slot = slot.lock();
-            if context.now.since(slot.started) >= WINDOW {
-                *slot = Slot { started: context.now, failures: 0 };
-            }
-            slot.failures = slot.failures.saturating_add(1);
+            count(slot, context.now);
         }
     }
 
+    /// How an address stands where no client is claimed, as by a token.
+    pub(crate) fn standing_of_address(&self, context: &RequestContext) -> Standing {
+        exhausted(self.slot_of_address(context), context.now).map_or(Standing::Good, Standing::Exhausted)
+    }
+
+    /// Counts what was wrong against the address.
+    pub(crate) fn note_failure_from_address(&self, context: &RequestContext) {
+        count(self.slot_of_address(context), context.now);
+    }
+
+    fn slot_of_address(&self, context: &RequestContext) -> &Mutex<Slot> {
+        self.slot(("address", context.peer))
+    }
+
     fn slots_of(&self, context: &RequestContext, client_id: &str) -> [&Mutex<Slot>; 2] {
-        [self.slot(("client", client_id)), self.slot(("address", context.peer))]
+        [self.slot(("client", client_id)), self.slot_of_address(context)]
     }
 
     fn slot(&self, key: impl Hash) -> &Mutex<Slot> {
         let place = usize::try_from(self.hasher.hash_one(key)).unwrap_or(0) % self.slots.len();
         &self.slots[place]
     }
+}
+
+fn count(slot: &Mutex<Slot>, now: Timestamp) {
+    let mut slot = slot.lock();
+    if now.since(slot.started) >= WINDOW {
+        *slot = Slot { started: now, failures: 0 };
+    }
+    slot.failures = slot.failures.saturating_add(1);
 }
 
 /// Seconds until the window of a full slot ends.

@@ -210,6 +210,24 @@ impl Issuer {
         })
     }
 
+    /// Limits wrong tokens by address as wrong secrets are, where they are not for the API. A right one always does.
+    ///
+    /// # Errors
+    /// What was wrong, or that there was too much of it.
+    pub fn limit<T>(&self, context: &RequestContext, proven: Result<T, Refusal>) -> Result<T, Refusal> {
+        proven.map_err(|refusal| {
+            if !matches!(refusal, Refusal::InvalidToken(_)) {
+                return refusal;
+            }
+            let standing = self.throttle.standing_of_address(context);
+            self.throttle.note_failure_from_address(context);
+            match standing {
+                Standing::Exhausted(wait) => Refusal::RateLimitExceeded(wait),
+                Standing::Good => refusal,
+            }
+        })
+    }
+
     fn find(&self, claimed: &Credentials) -> Option<Arc<Client>> {
         let id = ClientId::parse(&claimed.client_id).ok()?;
         self.store.directory().find(&id)

@@ -66,7 +66,7 @@ fn every_reason_has_words_of_its_own() {
         assert!(told.insert(happened.clone()), "told twice: {happened}");
     }
     assert!(told.contains("The token had expired 42 s before"));
-    assert!(told.contains("There had been too many wrong secrets for app_1 and from 127.0.0.1"));
+    assert!(told.contains("There had been too many wrong credentials for app_1 and from 127.0.0.1"));
     assert!(told.contains("The upstream 127.0.0.1:1 refused the connection"));
     assert!(told.contains("The client had used up 1/h of its plan \"standard\", until 2027-01-15T08:00:00.000Z"));
 }

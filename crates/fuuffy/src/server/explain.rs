@@ -5,7 +5,7 @@ use bytes::Bytes;
 use fuuffy_admin::{DeedError, Explanation, Reader};
 use fuuffy_domain::RequestContext;
 use fuuffy_protocol::{BodyShape, Refusal};
-use http::header::{self, HeaderValue};
+use http::header::{self, HeaderMap, HeaderValue};
 use http::request::Parts;
 use http::{Method, Response};
 use serde_json::json;
@@ -25,7 +25,15 @@ pub(super) async fn answer(environment: &Environment, context: &RequestContext, 
             headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
             response
         }
-        Err(refusal) => refusal.to_response(BodyShape::Guide),
+        Err(refusal) => {
+            tracing::debug!(request_id = %context.id, code = refusal.code(), "A request for an explanation was refused");
+            if bears_secret(&parts.headers) {
+                environment.issuer.note_refused(context, parts, &refusal);
+            } else {
+                environment.gateway.note_refused(context, parts, &refusal);
+            }
+            refusal.to_response(BodyShape::Guide)
+        }
     }
 }
 
@@ -38,11 +46,10 @@ async fn find(
         return Err(Refusal::MethodNotAllowed("GET"));
     }
     let id = uri.path().strip_prefix(PREFIX).unwrap_or_default();
-    let scheme = headers.get(header::AUTHORIZATION).and_then(|field| field.as_bytes().get(..6));
-    let client = if scheme.is_some_and(|scheme| scheme.eq_ignore_ascii_case(b"basic ")) {
+    let client = if bears_secret(headers) {
         environment.issuer.client_of(context, headers)?
     } else {
-        environment.gateway.client_of(context, headers)?
+        environment.issuer.limit(context, environment.gateway.client_of(context, headers))?
     };
     fuuffy_admin::explain(&environment.for_admin(), id, &Reader::Client(client)).await.map_err(|error| match error {
         DeedError::NotFound(_) => Refusal::NotFound,
@@ -51,4 +58,10 @@ async fn find(
             Refusal::ServiceUnavailable(1)
         }
     })
+}
+
+/// Whether a request bears a secret and no token, right or wrong.
+fn bears_secret(headers: &HeaderMap) -> bool {
+    let scheme = headers.get(header::AUTHORIZATION).and_then(|field| field.as_bytes().get(..6));
+    scheme.is_some_and(|scheme| scheme.eq_ignore_ascii_case(b"basic "))
 }

@@ -104,7 +104,7 @@ async fn secrets(
     environment.issuer.secrets(context, &parts, body, deed).await.map(ResponseBody::from)
 }
 
-/// A request of a client for the reason of a refusal. Its own refusals are not kept.
+/// A request of a client for the reason of a refusal.
 async fn explanation(
     environment: &Environment,
     context: &RequestContext,

@@ -4,6 +4,7 @@ mod command;
 mod deeds;
 mod file;
 mod heads;
+mod lookups;
 mod moments;
 mod upstreams;
 

@@ -29,3 +29,16 @@ fn a_flood_is_noticed_by_client_and_by_address_and_forgotten_after_the_window() 
     assert_eq!(throttle.standing(&at(60_000, 1), "victim"), Standing::Good);
     assert_eq!(throttle.whose(&at(60_000, 1), "victim"), [false, false]);
 }
+
+#[test]
+fn what_claims_no_client_counts_against_the_address_alone() {
+    let throttle = Throttle::default();
+    for _ in 0..FAILURES {
+        assert_eq!(throttle.standing_of_address(&at(0, 1)), Standing::Good);
+        throttle.note_failure_from_address(&at(0, 1));
+    }
+    assert_eq!(throttle.standing_of_address(&at(500, 1)), Standing::Exhausted(60));
+    assert_eq!(throttle.standing(&at(500, 1), "anybody"), Standing::Exhausted(60), "with wrong secrets as well");
+    assert_eq!(throttle.standing_of_address(&at(500, 2)), Standing::Good);
+    assert_eq!(throttle.standing(&at(500, 2), ""), Standing::Good);
+}

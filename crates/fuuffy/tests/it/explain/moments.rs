@@ -35,10 +35,10 @@ fn a_flood_of_wrong_secrets_is_told_by_whom_and_for_whom() {
         assert_eq!(with_secret(server.testing, &client, "wrong").status, 401);
     }
     let last = with_secret(server.testing, &client, "wrong");
-    let both = format!("There had been too many wrong secrets for {} and from 127.0.0.1", client.id);
+    let both = format!("There had been too many wrong credentials for {} and from 127.0.0.1", client.id);
     assert_eq!((last.status, happened(&place, &last)), (429, both));
     let beside = with_secret(server.testing, &bystander, "wrong");
-    assert_eq!(happened(&place, &beside), "There had been too many wrong secrets from 127.0.0.1");
+    assert_eq!(happened(&place, &beside), "There had been too many wrong credentials from 127.0.0.1");
     assert_eq!(explained(&place, &beside)["peer"], "127.0.0.1");
     assert_eq!(by_secret(server.testing, &client, &last).status, 404, "nothing proves that it was the client's");
 }
