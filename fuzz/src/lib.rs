@@ -8,7 +8,8 @@ use fuuffy::server::{Framing, HeadLimits, Progress};
 use fuuffy_client::BaseUrl;
 use fuuffy_domain::{AuditChain, AuditPublicKey, Checkpoint, EnvironmentName, MatchedPath, Route, RouteTable};
 use fuuffy_protocol::{
-    Bearer, ClientSecret, Credentials, Form, QueryCredentials, Refused, ScopeSet, SecretKind, TokenGrant, TokenRequest,
+    Bearer, BearerFault, ClientSecret, Credentials, Form, QueryCredentials, Refused, ScopeSet, SecretKind, TokenFlaw,
+    TokenGrant, TokenRequest,
 };
 use http::{HeaderMap, HeaderValue, Method, Request, header};
 
@@ -48,10 +49,14 @@ pub fn authorization(data: &[u8]) {
             headers.append(header::AUTHORIZATION, value);
         }
     }
-    if let Ok(Bearer::Unverified(token)) = Bearer::parse(&headers) {
-        assert_eq!(format!("{token:?}"), "AccessToken");
-        assert_eq!(headers.get_all(header::AUTHORIZATION).iter().count(), 1);
-        assert!(matches!(token.reveal().len(), 35 | 67));
+    match Bearer::parse(&headers) {
+        Ok(Bearer::Unverified(token)) => {
+            assert_eq!(format!("{token:?}"), "AccessToken");
+            assert_eq!(headers.get_all(header::AUTHORIZATION).iter().count(), 1);
+            assert!(matches!(token.reveal().len(), 35 | 67));
+        }
+        Err(BearerFault::Malformed) => flaw_is_there(&headers),
+        Ok(Bearer::Missing) | Err(BearerFault::Repeated) => {}
     }
     let form = Form::parse(b"").expect("an empty form");
     if let Ok(credentials) = Credentials::parse(&headers, &form) {
@@ -62,6 +67,28 @@ pub fn authorization(data: &[u8]) {
         let kinds = [SecretKind::Testing, SecretKind::Production];
         assert!(!kinds.iter().all(|kind| secret.is_well_formed(*kind)), "a secret is of one environment");
     }
+}
+
+/// What is said to be wrong with a malformed token is in the field, and its words have nothing of the field.
+fn flaw_is_there(headers: &HeaderMap) {
+    let field = headers.get(header::AUTHORIZATION).map(HeaderValue::as_bytes).unwrap_or_default();
+    let text = String::from_utf8_lossy(field).to_ascii_lowercase();
+    let flaw = TokenFlaw::find(headers);
+    let is_there = match flaw {
+        TokenFlaw::Empty => !text.contains("sk-") && !text.contains("fsk_"),
+        TokenFlaw::NotText => field.iter().any(|byte| !matches!(byte, b'\t' | b' '..=b'~')),
+        TokenFlaw::BearerTwice => text.matches("bearer").count() >= 2,
+        TokenFlaw::Quoted => text.contains(['"', '\'', '`']),
+        TokenFlaw::TestingSecret => text.contains("fsk_test_"),
+        TokenFlaw::ProductionSecret => text.contains("fsk_live_"),
+        TokenFlaw::TrailingSpace => {
+            text.trim_end().len() < text.len() || text.ends_with("\\n") || text.ends_with("%0a")
+        }
+        TokenFlaw::Prefix | TokenFlaw::Length | TokenFlaw::Digits => text.len() > "bearer ".len(),
+    };
+    assert!(is_there, "{flaw:?}");
+    let (happened, advice) = flaw.words();
+    assert!(!happened.is_empty() && !advice.is_empty());
 }
 
 /// A whole token request: the first line is `Authorization`, the second the query, the rest the body.
