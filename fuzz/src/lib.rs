@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use fuuffy::config;
-use fuuffy::server::{Framing, HeadLimits, Progress};
+use fuuffy::server::{Framing, HeadLimits, Progress, RequestLine};
 use fuuffy_client::BaseUrl;
 use fuuffy_domain::{AuditChain, AuditPublicKey, Checkpoint, EnvironmentName, MatchedPath, Route, RouteTable};
 use fuuffy_protocol::{
@@ -157,6 +157,9 @@ pub fn route(data: &[u8]) {
 
 /// How the bytes came in pieces changes nothing: as many pass, and the end is the same.
 pub fn framing(data: &[u8]) {
+    let RequestLine { method, path } = RequestLine::read(data);
+    assert!([&method, &path].iter().all(|text| text.bytes().all(|byte| byte.is_ascii_graphic())), "{method} {path}");
+    assert!(path.is_empty() || path.starts_with('/') && !path.contains(['?', '#']), "{path}");
     let whole = judge(data, data.len());
     for piece in [1, 7] {
         let pieces = judge(data, piece);

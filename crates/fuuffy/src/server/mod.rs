@@ -36,6 +36,7 @@ use keys::KeyFile;
 pub use environment::Environment;
 pub(crate) use environment::store_path;
 pub use framing::{Framing, HeadLimits, Progress};
+pub use request_line::RequestLine;
 pub use system::{SystemEntropy, SystemTime};
 
 /// The audit key file in a data directory.

@@ -5,16 +5,17 @@ use fuuffy_protocol::BodyShape;
 
 /// A request line, as far as it can be read.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct RequestLine {
+pub struct RequestLine {
     /// The method, or nothing.
-    pub(super) method: String,
+    pub method: String,
     /// The path without the query, or nothing.
-    pub(super) path: String,
+    pub path: String,
 }
 
 impl RequestLine {
     /// Reads the beginning of a head. What has letters that do not belong there is not a request line.
-    pub(super) fn read(head: &[u8]) -> Self {
+    #[must_use]
+    pub fn read(head: &[u8]) -> Self {
         let line = head.split(|byte| matches!(byte, b'\r' | b'\n')).next().unwrap_or_default();
         let mut words = line.split(|byte| *byte == b' ').map(plain);
         let method = words.next().flatten().filter(|method| method.bytes().all(is_of_token));
@@ -26,7 +27,8 @@ impl RequestLine {
     }
 
     /// The shape of the answer.
-    pub(super) fn shape(&self) -> BodyShape {
+    #[must_use]
+    pub fn shape(&self) -> BodyShape {
         if self.path.starts_with("/oauth/") { BodyShape::Standard } else { BodyShape::Guide }
     }
 }
