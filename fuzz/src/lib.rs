@@ -155,7 +155,8 @@ pub fn route(data: &[u8]) {
     }
 }
 
-/// How the bytes came in pieces changes nothing: as many pass, and the end is the same.
+/// How the bytes came in pieces changes nothing: as many pass, and the end is the same. What is kept of a first line is
+/// plain text, without the query.
 pub fn framing(data: &[u8]) {
     let RequestLine { method, path } = RequestLine::read(data);
     assert!([&method, &path].iter().all(|text| text.bytes().all(|byte| byte.is_ascii_graphic())), "{method} {path}");

@@ -4,6 +4,7 @@ use std::io::Write as _;
 use std::time::Duration;
 
 use fuuffy_client::{Error, Event, Reason};
+use fuuffy_domain::RequestId;
 use http::StatusCode;
 
 /// Waits that are too short to be told.
@@ -68,7 +69,8 @@ pub(crate) fn advice(error: &Error) -> Option<String> {
 
 /// How to learn the whole reason of a refusal, where the gateway itself refused and said by which request.
 pub(super) fn way_to_reason(code: &str, request: Option<&str>) -> Option<String> {
-    let request = request.filter(|_| OF_GATEWAY.contains(&code))?;
+    // It is there to be copied into a shell, so it must be an id and nothing else.
+    let request = request.filter(|_| OF_GATEWAY.contains(&code)).and_then(RequestId::parse)?;
     Some(match code {
         // Whoever has no secret that works cannot ask.
         "invalid_client" => format!("whoever runs the gateway can say why: fuuffy explain {request}"),

@@ -76,3 +76,16 @@ fn what_the_api_itself_refuses_is_not_the_gateways_to_explain() {
         assert!(ran.status == 1 && !ran.err.contains("explain"), "{ran:?}");
     }
 }
+
+#[test]
+fn what_is_no_id_is_not_put_into_a_command_to_copy() {
+    let elsewhere = Upstream::start(|_, _| {
+        let body = r#"{"error":{"code":"invalid_scope","message":"No","details":""}}"#;
+        let head = "HTTP/1.1 400 Bad Request\r\nx-request-id: $(reboot)\r\n";
+        Act::Answer(format!("{head}content-length: {}\r\n\r\n{body}", body.len()).into_bytes())
+    });
+    let desk = Desk::new();
+    let mut command = desk.command(&["token"]);
+    let ran = Ran::of(command.env("FUUFFY_BASE_URL", format!("http://{}/v1", elsewhere.address)).output().unwrap());
+    assert!(ran.status == 1 && ran.err.contains("invalid_scope") && !ran.err.contains("explain"), "{ran:?}");
+}
