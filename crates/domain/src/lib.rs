@@ -22,8 +22,10 @@ mod refusals;
 mod retirement;
 mod route;
 mod stage;
+mod tally;
 mod tampering;
 mod time;
+mod usage;
 
 pub use audit::{AUDIT_START, Actor, AuditEvent, AuditHash, Cause, MemberChange, audit_hash, audit_record};
 pub use chain::{AuditChain, Beginning, CHECKPOINT_EVERY, Proof};
@@ -47,5 +49,7 @@ pub use refusals::RefusalCounts;
 pub use retirement::Retirement;
 pub use route::{AmbiguousPath, MatchedPath, Route, RouteFault, RouteMatch, RouteTable};
 pub use stage::{Drills, Stage, TooManyDrills};
+pub use tally::{ClientTally, Counted, Minute, Mover, Tally};
 pub use tampering::Tampering;
 pub use time::{Clock, Lifetime, LifetimeFault, ManualTime, SteadyClock, TimeSource, Timestamp};
+pub use usage::{Ended, Latency, Usage};

@@ -5,7 +5,7 @@
 //! the room is taken, whoever has most loses the oldest. So no flood pushes out what others want to know. A row is
 //! about 500 bytes, and all of them ([`MOST`]) some 150 MB.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{self, SyncSender, TrySendError};
@@ -15,7 +15,7 @@ use fuuffy_domain::{EnvironmentName, Refused, RequestId, Timestamp};
 use rusqlite::Connection;
 use tokio::sync::oneshot;
 
-use crate::StoreError;
+use crate::{StoreError, side_file};
 
 mod file;
 mod rooms;
@@ -54,10 +54,11 @@ impl Explanations {
         let (queue, received) = mpsc::sync_channel(WAITING);
         let dropped = Arc::new(AtomicU64::new(0));
         let counted = Arc::clone(&dropped);
-        let begun = file::open_or_replace(&path).map_err(|error| error.to_string()).and_then(|connection| {
-            let thread = std::thread::Builder::new().name(format!("explain-{environment}"));
-            thread.spawn(move || write(connection, &received, &counted)).map_err(|error| error.to_string())
-        });
+        let begun =
+            side_file::open_or_replace(&path, file::TABLE).map_err(|error| error.to_string()).and_then(|connection| {
+                let thread = std::thread::Builder::new().name(format!("explain-{environment}"));
+                thread.spawn(move || write(connection, &received, &counted)).map_err(|error| error.to_string())
+            });
         if let Err(error) = begun {
             tracing::error!(%environment, file = %path.display(), error, "Reasons of refusals are not kept until the next start, for their file cannot be opened; requests are served as before");
         }
@@ -162,18 +163,6 @@ fn keep(connection: &mut Connection, refusals: &[Refused], rooms: &mut Rooms, mo
         }
     }
     transaction.commit()
-}
-
-/// Puts a file aside under a name that is free.
-fn put_aside(path: &Path) -> std::io::Result<PathBuf> {
-    let name = |number: u32| {
-        let mut name = path.as_os_str().to_owned();
-        name.push(format!(".damaged-{number}"));
-        PathBuf::from(name)
-    };
-    let aside = (1..1000).map(name).find(|path| !path.exists()).unwrap_or_else(|| name(0));
-    std::fs::rename(path, &aside)?;
-    Ok(aside)
 }
 
 #[cfg(test)]

@@ -14,6 +14,8 @@ pub mod embedded;
 mod explanations;
 mod index;
 pub mod pepper;
+mod side_file;
+mod usage;
 mod verify;
 
 pub use deeds::{
@@ -23,4 +25,5 @@ pub use deeds::{
 pub use directory::Directory;
 pub use explanations::Explanations;
 pub use index::{IndexedToken, TokenIndex};
+pub use usage::{Grouping, Step, UsageBook, UsageQuery, UsageRow};
 pub use verify::verify;

@@ -1,18 +1,14 @@
 //! The file of explanations: one table, in the order of the ids, which is that of time.
 
-use std::fs::OpenOptions;
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
 use fuuffy_domain::{ClientId, Reason, Refused, RequestId, Timestamp};
-use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension as _, Row, params};
-use thiserror::Error;
+use rusqlite::{Connection, OpenFlags, OptionalExtension as _, Row, params};
 
-use super::put_aside;
 use crate::StoreError;
 use crate::embedded::bad_file;
 
-const TABLE: &str = "
+pub(super) const TABLE: &str = "
     CREATE TABLE IF NOT EXISTS refusals (
         id BLOB PRIMARY KEY,
         at INTEGER NOT NULL,
@@ -28,62 +24,6 @@ const TABLE: &str = "
     ) STRICT, WITHOUT ROWID;
     CREATE INDEX IF NOT EXISTS refusals_of_client ON refusals (client_id, id);
 ";
-
-/// Why a file was not opened.
-#[derive(Debug, Error)]
-pub(super) enum Unopened {
-    /// What is in it is not what was written, and never will be again.
-    #[error("it is damaged: {0}")]
-    Damaged(String),
-    /// Anything else, as no room or no right. What is in it may be good.
-    #[error("{0}")]
-    Unusable(String),
-}
-
-impl From<rusqlite::Error> for Unopened {
-    fn from(error: rusqlite::Error) -> Self {
-        match error.sqlite_error_code() {
-            Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => Self::Damaged(error.to_string()),
-            _ => Self::Unusable(error.to_string()),
-        }
-    }
-}
-
-impl From<std::io::Error> for Unopened {
-    fn from(error: std::io::Error) -> Self {
-        Self::Unusable(error.to_string())
-    }
-}
-
-/// Opens the file. One that is damaged is put aside, and another made.
-pub(super) fn open_or_replace(path: &Path) -> Result<Connection, Unopened> {
-    match open(path) {
-        Err(Unopened::Damaged(error)) => {
-            let aside = put_aside(path)?;
-            for ending in ["-wal", "-shm"] {
-                let mut name = path.as_os_str().to_owned();
-                name.push(ending);
-                // It belongs to the file that is gone.
-                let _ = std::fs::remove_file(name);
-            }
-            tracing::error!(file = %aside.display(), error, "The explanations of refusals were damaged and were put aside; new ones are kept");
-            open(path)
-        }
-        opened => opened,
-    }
-}
-
-fn open(path: &Path) -> Result<Connection, Unopened> {
-    OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(path)?;
-    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = Connection::open_with_flags(path, flags)?;
-    connection.pragma_update(None, "journal_mode", "WAL")?;
-    // The last moments before a power cut may be lost; nothing rests on them.
-    connection.pragma_update(None, "synchronous", "NORMAL")?;
-    connection.execute_batch(TABLE)?;
-    let verdict = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get::<_, String>(0))?;
-    if verdict == "ok" { Ok(connection) } else { Err(Unopened::Damaged(verdict)) }
-}
 
 /// Writes a refusal down. False: there is one of that request already, which stays.
 pub(super) fn insert(connection: &Connection, refused: &Refused) -> rusqlite::Result<bool> {

@@ -1,0 +1,198 @@
+//! What clients use, counted as it happens and taken once a second: nothing is counted twice, and whoever counts
+//! waits for nobody but another request of the same client.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use parking_lot::{Mutex, RwLock};
+
+use crate::{ClientSlot, Ended, Timestamp, Usage};
+
+/// A minute of the calendar: minutes since 1970.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Minute(pub i64);
+
+/// What a client used of a route in a minute.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Counted {
+    /// Who.
+    pub client: ClientSlot,
+    /// When.
+    pub minute: Minute,
+    /// Of which route, by its prefix.
+    pub route: Arc<str>,
+    /// How much.
+    pub usage: Usage,
+}
+
+/// The counts of one environment.
+#[derive(Debug, Default)]
+pub struct Tally {
+    clients: RwLock<Vec<Option<Arc<ClientTally>>>>,
+    waiting: Arc<Waiting>,
+}
+
+/// Clients with something that was not taken yet.
+type Waiting = Mutex<Vec<Arc<ClientTally>>>;
+
+/// The counts of one client.
+#[derive(Debug)]
+pub struct ClientTally {
+    client: ClientSlot,
+    counts: Mutex<Counts>,
+    waiting: Arc<Waiting>,
+}
+
+#[derive(Debug, Default)]
+struct Counts {
+    requests: Vec<(Minute, Arc<str>, Usage)>,
+    /// By route, for as long as anybody moves bytes there.
+    bytes: Vec<Arc<RouteBytes>>,
+    is_waiting: bool,
+}
+
+/// Bytes that moved on a route since they were taken last.
+#[derive(Debug)]
+struct RouteBytes {
+    route: Arc<str>,
+    to_api: AtomicU64,
+    to_client: AtomicU64,
+}
+
+/// Counts the bytes of one exchange as they move.
+#[derive(Debug, Clone)]
+pub struct Mover {
+    tally: Arc<ClientTally>,
+    bytes: Arc<RouteBytes>,
+}
+
+impl Minute {
+    /// The minute that a time is in.
+    #[must_use]
+    pub const fn of(at: Timestamp) -> Self {
+        Self(at.unix_millis().div_euclid(60_000))
+    }
+
+    /// Its first moment.
+    #[must_use]
+    pub const fn start(self) -> Timestamp {
+        Timestamp::from_unix_millis(self.0 * 60_000)
+    }
+}
+
+impl Tally {
+    /// The counts of a client.
+    #[must_use]
+    pub fn of(&self, client: ClientSlot) -> Arc<ClientTally> {
+        let slot = client.0 as usize;
+        if let Some(Some(known)) = self.clients.read().get(slot) {
+            return Arc::clone(known);
+        }
+        let mut clients = self.clients.write();
+        if clients.len() <= slot {
+            clients.resize(slot + 1, None);
+        }
+        let new = || Arc::new(ClientTally { client, counts: Mutex::default(), waiting: Arc::clone(&self.waiting) });
+        Arc::clone(clients[slot].get_or_insert_with(new))
+    }
+
+    /// Takes all that was counted. Bytes are of the minute in which they are taken.
+    #[must_use]
+    pub fn take(&self, now: Timestamp) -> Vec<Counted> {
+        let waiting = std::mem::take(&mut *self.waiting.lock());
+        waiting.iter().flat_map(|client| client.take(Minute::of(now))).collect()
+    }
+}
+
+impl ClientTally {
+    /// Counts a request.
+    pub fn note(self: &Arc<Self>, at: Timestamp, route: &str, ended: Ended) {
+        let minute = Minute::of(at);
+        let mut counts = self.counts.lock();
+        counts.usage(minute, route).note(ended);
+        self.wait(&mut counts);
+    }
+
+    /// What counts the bytes of an exchange on a route.
+    #[must_use]
+    pub fn mover(self: &Arc<Self>, route: &str) -> Mover {
+        let mut counts = self.counts.lock();
+        let known = counts.bytes.iter().find(|bytes| *bytes.route == *route).map(Arc::clone);
+        let bytes = known.unwrap_or_else(|| {
+            let new = RouteBytes { route: route.into(), to_api: AtomicU64::new(0), to_client: AtomicU64::new(0) };
+            let new = Arc::new(new);
+            counts.bytes.push(Arc::clone(&new));
+            new
+        });
+        Mover { tally: Arc::clone(self), bytes }
+    }
+
+    /// There is something to be taken.
+    fn wait(self: &Arc<Self>, counts: &mut Counts) {
+        if !std::mem::replace(&mut counts.is_waiting, true) {
+            self.waiting.lock().push(Arc::clone(self));
+        }
+    }
+
+    fn take(&self, minute: Minute) -> Vec<Counted> {
+        let mut counts = self.counts.lock();
+        counts.is_waiting = false;
+        for bytes in counts.bytes.clone() {
+            let taken = |place: &AtomicU64| place.swap(0, Ordering::AcqRel);
+            let (bytes_in, bytes_out) = (taken(&bytes.to_api), taken(&bytes.to_client));
+            if bytes_in + bytes_out > 0 {
+                counts.usage(minute, &bytes.route).add(&Usage { bytes_in, bytes_out, ..Usage::default() });
+            }
+        }
+        // Nobody but this list and the copy above knows of those.
+        counts.bytes.retain(|bytes| Arc::strong_count(bytes) > 1 || bytes.has_any());
+        let requests = std::mem::take(&mut counts.requests);
+        drop(counts);
+        let counted = |(minute, route, usage)| Counted { client: self.client, minute, route, usage };
+        requests.into_iter().map(counted).collect()
+    }
+}
+
+impl Counts {
+    fn usage(&mut self, minute: Minute, route: &str) -> &mut Usage {
+        let is_meant = |known: &(Minute, Arc<str>, Usage)| known.0 == minute && *known.1 == *route;
+        // A minute goes by, and there are few routes: the newest are the last.
+        let place = match self.requests.iter().rposition(is_meant) {
+            Some(place) => place,
+            None => {
+                self.requests.push((minute, route.into(), Usage::default()));
+                self.requests.len() - 1
+            }
+        };
+        &mut self.requests[place].2
+    }
+}
+
+impl RouteBytes {
+    fn has_any(&self) -> bool {
+        self.to_api.load(Ordering::Acquire) + self.to_client.load(Ordering::Acquire) > 0
+    }
+}
+
+impl Mover {
+    /// Bytes went to the API.
+    pub fn to_api(&self, bytes: usize) {
+        self.moved(&self.bytes.to_api, bytes);
+    }
+
+    /// Bytes went to the client.
+    pub fn to_client(&self, bytes: usize) {
+        self.moved(&self.bytes.to_client, bytes);
+    }
+
+    fn moved(&self, place: &AtomicU64, bytes: usize) {
+        // Whoever is first after they were taken says that there are some.
+        if bytes > 0 && place.fetch_add(bytes as u64, Ordering::AcqRel) == 0 {
+            let mut counts = self.tally.counts.lock();
+            self.tally.wait(&mut counts);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,121 @@
+//! What clients used: by client, route and minute, hour and day, for thirteen months, in a file of its own.
+//!
+//! A thread of its own writes. What was counted in a second is one row of a journal; once a minute, and before it is
+//! read, the journal is folded into the tables, in one transaction. So a second costs one small write however many
+//! clients call, nothing is counted twice, and a kill loses what was not handed over yet.
+
+mod book;
+mod read;
+mod tables;
+#[cfg(test)]
+mod tests;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{self, Sender};
+
+use fuuffy_domain::{Counted, EnvironmentName, Timestamp};
+use tokio::sync::oneshot;
+
+use crate::{StoreError, side_file};
+
+use book::Book;
+pub use read::{Grouping, Step, UsageQuery, UsageRow};
+
+/// The usage of one environment.
+pub struct UsageBook {
+    queue: Sender<Command>,
+    path: PathBuf,
+    lost: Arc<AtomicU64>,
+}
+
+enum Command {
+    /// Answered when it is in the file, or stays in mind for want of room.
+    Add(Vec<Counted>, Timestamp, oneshot::Sender<()>),
+    /// Answered when the tables have all of it.
+    Fold(Timestamp, oneshot::Sender<()>),
+    /// Answered when the file is closed, too.
+    Close(Timestamp, oneshot::Sender<()>),
+}
+
+impl UsageBook {
+    /// Opens the file at `path`, or makes one. One that is damaged is put aside. Where there is none to write to,
+    /// nothing is kept until the next start, and the server goes on without.
+    #[must_use]
+    pub fn open(path: PathBuf, environment: EnvironmentName) -> Self {
+        let (queue, received) = mpsc::channel();
+        let lost = Arc::new(AtomicU64::new(0));
+        let counted = Arc::clone(&lost);
+        let opened = side_file::open_or_replace(&path, tables::TABLES).map_err(|error| error.to_string());
+        let begun = opened.and_then(|connection| Book::open(connection, counted).map_err(|error| error.to_string()));
+        let begun = begun.and_then(|book| {
+            let thread = std::thread::Builder::new().name(format!("usage-{environment}"));
+            thread.spawn(move || run(book, &received)).map_err(|error| error.to_string())
+        });
+        if let Err(error) = begun {
+            tracing::error!(%environment, file = %path.display(), error, "Usage is not kept until the next start, for its file cannot be opened; requests are served as before");
+        }
+        Self { queue, path, lost }
+    }
+
+    /// Keeps what was counted. It is in the file when this returns, or in mind until there is room.
+    pub async fn add(&self, counted: Vec<Counted>, now: Timestamp) {
+        let requests: u64 = counted.iter().map(|counted| counted.usage.requests).sum();
+        if !self.done(|done| Command::Add(counted, now, done)).await {
+            self.lost.fetch_add(requests, Ordering::Relaxed);
+        }
+    }
+
+    /// Folds what is in the journal, and lets go of the file.
+    pub async fn close(&self, now: Timestamp) {
+        self.done(|done| Command::Close(now, done)).await;
+    }
+
+    /// Requests whose usage could not be kept.
+    #[must_use]
+    pub fn lost(&self) -> u64 {
+        self.lost.load(Ordering::Relaxed)
+    }
+
+    /// What was used, all of it up to now.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub async fn read(&self, query: UsageQuery, now: Timestamp) -> Result<Vec<UsageRow>, StoreError> {
+        self.done(|done| Command::Fold(now, done)).await;
+        let path = self.path.clone();
+        let rows = tokio::task::spawn_blocking(move || read::read(&path, &query)).await;
+        rows.unwrap_or(Err(StoreError::Closed))
+    }
+
+    async fn done(&self, command: impl FnOnce(oneshot::Sender<()>) -> Command) -> bool {
+        let (done, answer) = oneshot::channel();
+        self.queue.send(command(done)).is_ok() && answer.await.is_ok()
+    }
+}
+
+fn run(mut book: Book, received: &mpsc::Receiver<Command>) {
+    while let Ok(command) = received.recv() {
+        let done = match command {
+            Command::Add(counted, now, done) => {
+                book.add(counted);
+                book.write();
+                book.fold_if_due(now);
+                done
+            }
+            Command::Fold(now, done) => {
+                book.fold(now);
+                done
+            }
+            Command::Close(now, done) => {
+                book.fold(now);
+                drop(book);
+                let _ = done.send(());
+                return;
+            }
+        };
+        // Whoever waited may have gone.
+        let _ = done.send(());
+    }
+}

@@ -1,0 +1,144 @@
+//! Reading usage: by client, by route or by time.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::path::Path;
+
+use fuuffy_domain::{ClientSlot, Minute, Timestamp, Usage};
+use rusqlite::{Connection, OpenFlags, Row};
+
+use super::tables::ALL;
+pub use super::tables::Step;
+use crate::StoreError;
+use crate::embedded::bad_file;
+
+/// What is asked for.
+#[derive(Debug, Clone)]
+pub struct UsageQuery {
+    /// Of one client; of all, unless given.
+    pub client: Option<ClientSlot>,
+    /// Rows for what.
+    pub by: Grouping,
+    /// The steps that begin in this time, and the one that its beginning is in.
+    pub time: Range<Timestamp>,
+    /// How finely time is told, or how exactly its beginning and end are kept to.
+    pub step: Step,
+}
+
+/// What makes a row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Grouping {
+    /// A client.
+    Client,
+    /// A route.
+    Route,
+    /// A step of time.
+    Time,
+}
+
+/// What was used by a client, of a route or in a step of time.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UsageRow {
+    /// Who, where that makes the row.
+    pub client: Option<ClientSlot>,
+    /// Of what, where that makes the row.
+    pub route: Option<String>,
+    /// When the step began, where that makes the row.
+    pub at: Option<Timestamp>,
+    /// How much.
+    pub usage: Usage,
+}
+
+/// Rows, those with the most requests first; by time, the oldest first.
+pub(super) fn read(path: &Path, query: &UsageQuery) -> Result<Vec<UsageRow>, StoreError> {
+    let failed = |error: rusqlite::Error| bad_file(path, format!("cannot be read ({error})"));
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags).map_err(failed)?;
+    let mut rows = match query.by {
+        Grouping::Client => by_client(&connection, query),
+        Grouping::Route => by_route(&connection, query),
+        Grouping::Time => by_time(&connection, query),
+    }
+    .map_err(failed)?;
+    if query.by != Grouping::Time {
+        rows.sort_by_key(|row| std::cmp::Reverse(row.usage.requests));
+    }
+    Ok(rows)
+}
+
+fn by_client(connection: &Connection, query: &UsageQuery) -> rusqlite::Result<Vec<UsageRow>> {
+    let mut sums: BTreeMap<i64, Usage> = BTreeMap::new();
+    each(connection, query, |row| {
+        sums.entry(row.get("client")?).or_default().add(&usage(row)?);
+        Ok(())
+    })?;
+    let row = |(client, usage): (i64, Usage)| {
+        let client = u32::try_from(client).ok().map(ClientSlot)?;
+        Some(UsageRow { client: Some(client), route: None, at: None, usage })
+    };
+    Ok(sums.into_iter().filter_map(row).collect())
+}
+
+fn by_route(connection: &Connection, query: &UsageQuery) -> rusqlite::Result<Vec<UsageRow>> {
+    let mut sums: BTreeMap<i64, Usage> = BTreeMap::new();
+    each(connection, query, |row| {
+        sums.entry(row.get("route")?).or_default().add(&usage(row)?);
+        Ok(())
+    })?;
+    let mut prefix = connection.prepare("SELECT prefix FROM routes WHERE id = ?1")?;
+    let rows = sums.into_iter().map(|(id, usage)| {
+        let route = prefix.query_row([id], |row| row.get(0))?;
+        Ok(UsageRow { client: None, route: Some(route), at: None, usage })
+    });
+    rows.collect()
+}
+
+fn by_time(connection: &Connection, query: &UsageQuery) -> rusqlite::Result<Vec<UsageRow>> {
+    let mut sums: BTreeMap<i64, Usage> = BTreeMap::new();
+    each(connection, query, |row| {
+        sums.entry(row.get("at")?).or_default().add(&usage(row)?);
+        Ok(())
+    })?;
+    let row = |(number, usage)| UsageRow { client: None, route: None, at: Some(query.step.start(number)), usage };
+    Ok(sums.into_iter().map(row).collect())
+}
+
+/// Reads the rows that are asked for: one client's, those of all together, or each client's where that makes a row.
+fn each(
+    connection: &Connection,
+    query: &UsageQuery,
+    mut take: impl FnMut(&Row<'_>) -> rusqlite::Result<()>,
+) -> rusqlite::Result<()> {
+    let (table, number) = (query.step.table(), |at: Timestamp| query.step.of(Minute::of(at)));
+    let last = Timestamp::from_unix_millis(query.time.end.unix_millis().saturating_sub(1));
+    let (first, last) = (number(query.time.start), number(last));
+    let columns = format!("SELECT at, client, route, usage FROM {table}");
+    let client = match (query.client, query.by) {
+        (Some(client), _) => i64::from(client.0),
+        (None, Grouping::Route | Grouping::Time) => ALL,
+        (None, Grouping::Client) => {
+            let mut statement =
+                connection.prepare(&format!("{columns} WHERE at BETWEEN ?1 AND ?2 AND client != {ALL}"))?;
+            let mut rows = statement.query([first, last])?;
+            while let Some(row) = rows.next()? {
+                take(row)?;
+            }
+            return Ok(());
+        }
+    };
+    // One look for each step: no more than there are kept.
+    let mut statement = connection.prepare(&format!("{columns} WHERE at = ?1 AND client = ?2"))?;
+    for number in first..=last {
+        let mut rows = statement.query([number, client])?;
+        while let Some(row) = rows.next()? {
+            take(row)?;
+        }
+    }
+    Ok(())
+}
+
+fn usage(row: &Row<'_>) -> rusqlite::Result<Usage> {
+    let bytes: Vec<u8> = row.get("usage")?;
+    // What no version of this wrote counts as nothing.
+    Ok(Usage::from_bytes(&bytes).unwrap_or_default())
+}
