@@ -110,7 +110,9 @@ impl Client {
     }
 
     /// Replaces the client's secret where it is kept, if it is older than `older_than`, or at once without that. What
-    /// an earlier run left undone is finished in any case. Whatever happens, the secret that is kept works.
+    /// an earlier run left undone is finished in any case. Whatever happens, and if this is dropped half-way, the
+    /// secret that is kept works. The old one goes when nobody uses it, a thief neither: one that leaked is to be retired
+    /// by whoever runs the gateway (`fuuffy secrets retire`).
     ///
     /// # Errors
     /// The client may not (`unauthorized_client`), has three secrets already (`too_many_secrets`), keeps its secret

@@ -84,12 +84,9 @@ impl Error {
         Fault::new(ErrorKind::Credentials, message).into()
     }
 
-    /// A secret that a person must replace, for the reason given. For sources of one's own.
-    pub fn unwritable(why: impl fmt::Display) -> Self {
-        let message = format!(
-            "{why}, so a person must: ask whoever runs the gateway for another secret (fuuffy secrets add), and put it \
-             there; the old one works until it is retired"
-        );
+    /// A secret that no program can replace. For sources of one's own: say in a whole sentence why, and what a person
+    /// does.
+    pub fn unwritable(message: impl Into<String>) -> Self {
         Fault::new(ErrorKind::Unwritable, message).into()
     }
 

@@ -23,10 +23,10 @@ use crate::exchange::{Exchange, Granted};
 use crate::{BaseUrl, Body, Data, ESCAPED, Error};
 
 /// What is asked, as errors name it, and the status that grants it.
-const STANDING: (&str, StatusCode) = ("the question after the secrets", StatusCode::OK);
-const ANOTHER: (&str, StatusCode) = ("the request for another secret", StatusCode::CREATED);
-const EXPLANATION: (&str, StatusCode) = ("the question why a request was refused", StatusCode::OK);
-const CONFIRMATION: (&str, StatusCode) = ("the word that the secret is kept", StatusCode::OK);
+const STANDING: (&str, StatusCode) = ("asking which secrets there are", StatusCode::OK);
+const ANOTHER: (&str, StatusCode) = ("asking for another secret", StatusCode::CREATED);
+const EXPLANATION: (&str, StatusCode) = ("asking why a request was refused", StatusCode::OK);
+const CONFIRMATION: (&str, StatusCode) = ("confirming the new secret", StatusCode::OK);
 
 /// Where a client asks.
 pub(crate) struct OwnEndpoint {
@@ -41,10 +41,13 @@ pub(crate) struct OwnEndpoint {
 pub(crate) struct Standing {
     pub(crate) secret: LiveSecret,
     pub(crate) now: SystemTime,
+    /// Whether the client may replace it.
+    pub(crate) may_replace: bool,
 }
 
 /// What became of the client's secrets when one was confirmed.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Confirmed {
     /// The secret that is kept.
     pub secret_id: String,
@@ -52,6 +55,19 @@ pub struct Confirmed {
     pub retiring: Vec<String>,
     /// For how long nobody must have used those.
     pub unused_for: Duration,
+}
+
+/// The client's secrets, and beside them what it may do about them.
+#[derive(Deserialize)]
+struct AllShown {
+    data: Vec<Shown>,
+    #[serde(default = "yes")]
+    may_rotate: bool,
+}
+
+/// A server that does not tell is asked.
+const fn yes() -> bool {
+    true
 }
 
 #[derive(Deserialize)]
@@ -99,8 +115,8 @@ impl OwnEndpoint {
     /// How the secret stands that is presented.
     pub(crate) async fn standing(&self, credentials: &Credentials) -> Result<Standing, Error> {
         let answer = self.ask(STANDING, Method::GET, &self.secrets, credentials).await?;
-        let shown: Vec<Shown> = data(&answer)?;
-        let presented = shown.into_iter().find(|shown| shown.presented);
+        let AllShown { data, may_rotate } = parse(&answer)?;
+        let presented = data.into_iter().find(|shown| shown.presented);
         let presented = presented.ok_or_else(|| answer.wrong("it does not say which secret was presented"))?;
         let stage = match presented.status.as_str() {
             "live" => Stage::Live,
@@ -116,7 +132,7 @@ impl OwnEndpoint {
         };
         // The secret's age is told by the calendar that it was made by.
         let now = answer.head().date().unwrap_or_else(|| self.exchange.clock().wall());
-        Ok(Standing { secret, now })
+        Ok(Standing { secret, now, may_replace: may_rotate })
     }
 
     /// Another secret, which works at once.
@@ -179,10 +195,13 @@ impl TryFrom<String> for Moment {
     }
 }
 
-/// What serde says of a mistake may quote what it read.
 fn data<T: DeserializeOwned>(answer: &Granted) -> Result<T, Error> {
-    let parsed: Option<Data<T>> = serde_json::from_slice(&answer.body).ok();
-    parsed.map(|parsed| parsed.data).ok_or_else(|| answer.wrong("it is not what such an answer looks like"))
+    parse::<Data<T>>(answer).map(|parsed| parsed.data)
+}
+
+/// What serde says of a mistake may quote what it read.
+fn parse<T: DeserializeOwned>(answer: &Granted) -> Result<T, Error> {
+    serde_json::from_slice(&answer.body).map_err(|_| answer.wrong("it is not what such an answer looks like"))
 }
 
 /// `Basic …`, wiped when it was sent.

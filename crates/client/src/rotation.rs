@@ -8,7 +8,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use fuuffy_protocol::ClientSecret;
 use parking_lot::Mutex;
 use tokio::runtime::Handle;
 use tokio::sync::watch;
@@ -43,6 +42,28 @@ pub enum Rotation {
     },
 }
 
+impl Rotation {
+    /// The secret that is kept now.
+    #[must_use]
+    pub fn secret_id(&self) -> &str {
+        match self {
+            Self::Replaced(Confirmed { secret_id, .. })
+            | Self::Finished(Confirmed { secret_id, .. })
+            | Self::ByAnother { secret_id }
+            | Self::NotDue { secret_id, .. } => secret_id,
+        }
+    }
+
+    /// What became of the client's other secrets, where one was confirmed.
+    #[must_use]
+    pub const fn confirmed(&self) -> Option<&Confirmed> {
+        match self {
+            Self::Replaced(confirmed) | Self::Finished(confirmed) => Some(confirmed),
+            Self::ByAnother { .. } | Self::NotDue { .. } => None,
+        }
+    }
+}
+
 /// Replaces the secret of one client.
 pub(crate) struct Rotator {
     tokens: Arc<TokenEndpoint>,
@@ -72,24 +93,61 @@ impl Rotator {
     async fn attempt(&self, older_than: Option<Duration>) -> Result<Rotation, Error> {
         let held = self.tokens.credentials.read().await?;
         let standing = self.own.standing(&held).await?;
+        if !standing.may_replace {
+            return Err(Error::unwritable(
+                "the client may not replace its own secret; whoever runs the gateway lets it: fuuffy clients update \
+                 --allow-rotation",
+            ));
+        }
         match standing.secret.beginning(older_than, standing.now) {
             Beginning::Wait(due_in) => return Ok(Rotation::NotDue { secret_id: standing.secret.secret_id, due_in }),
             Beginning::Finish => return self.finish(&held).await.map(Rotation::Finished),
             Beginning::Replace => {}
         }
-        let mut place = self.tokens.credentials.replace().await?;
+        let mut place = self.tokens.credentials.begin_replacement().await?;
         if !place.current().is_same(&held) {
             return self.after_another(place.current()).await;
         }
         let secret = self.own.add(&held).await?;
-        place.keep(&secret).await?;
-        let kept = self.read_back(&held).await?;
-        match self.finish(&kept).await {
-            Err(error) if error.code() == Some("invalid_client") => {
-                self.put_back(&mut *place, &held.client_secret).await?;
-                Err(error)
+        let kept = match place.keep(&secret).await {
+            Ok(()) => self.read_back(&held).await,
+            Err(error) => Err(error),
+        };
+        let finished = match kept {
+            Ok(kept) => self.finish(&kept).await,
+            Err(error) => Err(error),
+        };
+        match finished {
+            Ok(confirmed) => Ok(Rotation::Replaced(confirmed)),
+            Err(error) => Err(self.mend(&mut *place, &held, error).await),
+        }
+    }
+
+    /// Something went wrong once another secret was to be kept. Whatever is kept now must work: the old one is worth
+    /// more than what does not.
+    async fn mend(&self, place: &mut dyn Replacement, old: &Credentials, error: Error) -> Error {
+        let works = match self.tokens.credentials.read().await {
+            Ok(kept) if kept.is_same(old) => true,
+            Ok(_) if error.code() == Some("invalid_client") => false,
+            Ok(kept) => match self.own.standing(&kept).await {
+                Err(refused) => refused.code() != Some("invalid_client"),
+                Ok(_) => true,
+            },
+            // What cannot be reached may be whole; what was read and is no secret is not.
+            Err(unread) => unread.kind() != ErrorKind::Credentials,
+        };
+        if works {
+            return error;
+        }
+        match place.keep(&old.client_secret).await {
+            Ok(()) => {
+                tracing::warn!("What was kept in the secret's place does not work; the old one is there again");
+                error
             }
-            finished => finished.map(Rotation::Replaced),
+            Err(second) => Error::credentials(format!(
+                "{error}; and what is kept there now does not work, for the old secret could not be put back ({second}): \
+                 ask whoever runs the gateway for another (fuuffy secrets add)"
+            )),
         }
     }
 
@@ -117,12 +175,6 @@ impl Rotator {
             Beginning::Finish => self.finish(kept).await.map(Rotation::Finished),
             Beginning::Replace | Beginning::Wait(_) => Ok(Rotation::ByAnother { secret_id: secret.secret_id }),
         }
-    }
-
-    /// The server does not know what is kept: the old secret is worth more.
-    async fn put_back(&self, place: &mut dyn Replacement, old: &ClientSecret) -> Result<(), Error> {
-        tracing::warn!("The new secret does not work; the old one is kept again");
-        place.keep(old).await
     }
 
     fn failed(&self, error: &Error) {
@@ -180,7 +232,11 @@ impl Routine {
                 self.rotator.tell(&Event::SecretLives { due_in });
                 schedule.succeeded(due_in)
             }
-            Ok(_) => schedule.succeeded(older_than),
+            Ok(Rotation::ByAnother { .. }) => {
+                self.rotator.tell(&Event::SecretLives { due_in: older_than });
+                schedule.succeeded(older_than)
+            }
+            Ok(Rotation::Replaced(_) | Rotation::Finished(_)) => schedule.succeeded(older_than),
             Err(error) => schedule.failed(&error, chance.u64(..)),
         };
         drop(guard);
@@ -192,7 +248,7 @@ impl Run {
     async fn go(self, mut alive: watch::Receiver<()>) {
         // A person who must do it knows that from the start on, and not when it is too late.
         if let Some(routine) = self.routine.upgrade()
-            && let Err(error) = routine.rotator.tokens.credentials.replace().await.map(drop)
+            && let Err(error) = routine.rotator.tokens.credentials.begin_replacement().await.map(drop)
             && error.kind() == ErrorKind::Unwritable
         {
             routine.rotator.failed(&error);

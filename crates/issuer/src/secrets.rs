@@ -36,6 +36,13 @@ struct Added {
     expires_at: Option<Timestamp>,
 }
 
+/// All of them, and beside them whether the client may replace them.
+#[derive(Serialize)]
+struct AllShown {
+    data: Vec<Shown>,
+    may_rotate: bool,
+}
+
 #[derive(Serialize)]
 struct Shown {
     secret_id: String,
@@ -93,7 +100,9 @@ impl Issuer {
         match (deed, &parts.method) {
             (SecretDeed::ListOrAdd, &Method::GET) => {
                 let client = self.presented(context, parts)?;
-                Ok(answer(StatusCode::OK, &live_secrets(&client, context.now)))
+                let shown =
+                    AllShown { data: live_secrets(&client, context.now), may_rotate: client.client().may_rotate };
+                Ok(in_json(StatusCode::OK, &shown))
             }
             (SecretDeed::ListOrAdd, &Method::POST) => {
                 let client = self.rotator(context, parts)?;
@@ -214,7 +223,11 @@ fn answer(status: StatusCode, data: &impl Serialize) -> Response<Bytes> {
     struct Data<'a, T> {
         data: &'a T,
     }
-    let mut response = Response::new(Bytes::from(serde_json::to_vec(&Data { data }).unwrap_or_default()));
+    in_json(status, &Data { data })
+}
+
+fn in_json(status: StatusCode, body: &impl Serialize) -> Response<Bytes> {
+    let mut response = Response::new(Bytes::from(serde_json::to_vec(body).unwrap_or_default()));
     *response.status_mut() = status;
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));

@@ -132,11 +132,13 @@ impl CredentialSource for ExecCredentials {
         Box::pin(self.reads.within(self.run()))
     }
 
-    fn replace(&self) -> BoxFuture<'_, Result<Box<dyn Replacement>, Error>> {
+    fn begin_replacement(&self) -> BoxFuture<'_, Result<Box<dyn Replacement>, Error>> {
         Box::pin(async move {
             let Some(keeps) = self.keeps.clone() else {
-                let why = "FUUFFY_CREDENTIALS_COMMAND has no FUUFFY_CREDENTIALS_STORE_COMMAND beside it";
-                return Err(Error::unwritable(format!("a command prints the secret, and none replaces it ({why})")));
+                return Err(Error::unwritable(
+                    "a command prints the secret, and none replaces it: name one by FUUFFY_CREDENTIALS_STORE_COMMAND, \
+                     or have a person do it (fuuffy secrets add gives another)",
+                ));
             };
             let replacement = ExecReplacement { credentials: self.read().await?, keeps };
             Ok(Box::new(replacement) as Box<dyn Replacement>)

@@ -51,7 +51,7 @@ impl CredentialSource for FileCredentials {
         })
     }
 
-    fn replace(&self) -> BoxFuture<'_, Result<Box<dyn Replacement>, Error>> {
+    fn begin_replacement(&self) -> BoxFuture<'_, Result<Box<dyn Replacement>, Error>> {
         Box::pin(replacement::take(self))
     }
 }

@@ -161,7 +161,7 @@ impl CredentialSource for KeyringCredentials {
         })
     }
 
-    fn replace(&self) -> BoxFuture<'_, Result<Box<dyn Replacement>, Error>> {
+    fn begin_replacement(&self) -> BoxFuture<'_, Result<Box<dyn Replacement>, Error>> {
         Box::pin(async move {
             let replacement = KeyringReplacement { credentials: self.read().await?, keyring: self.clone() };
             Ok(Box::new(replacement) as Box<dyn Replacement>)

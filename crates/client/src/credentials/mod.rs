@@ -54,9 +54,8 @@ pub trait CredentialSource: Send + Sync + 'static {
     /// # Errors
     /// [`Error::unwritable`] where a person must do it, as it is unless a source says otherwise; or why it cannot
     /// be done now.
-    fn replace(&self) -> BoxFuture<'_, Result<Box<dyn Replacement>, Error>> {
-        let error = Error::unwritable("the secret is where no program can replace it");
-        Box::pin(std::future::ready(Err(error)))
+    fn begin_replacement(&self) -> BoxFuture<'_, Result<Box<dyn Replacement>, Error>> {
+        Box::pin(std::future::ready(Err(by_hand("the secret is where no program can replace it"))))
     }
 }
 
@@ -88,9 +87,8 @@ impl CredentialSource for FixedCredentials {
         Box::pin(std::future::ready(Ok(credentials)))
     }
 
-    fn replace(&self) -> BoxFuture<'_, Result<Box<dyn Replacement>, Error>> {
-        let error = Error::unwritable(self.place);
-        Box::pin(std::future::ready(Err(error)))
+    fn begin_replacement(&self) -> BoxFuture<'_, Result<Box<dyn Replacement>, Error>> {
+        Box::pin(std::future::ready(Err(by_hand(self.place))))
     }
 }
 
@@ -99,9 +97,17 @@ impl<S: CredentialSource + ?Sized> CredentialSource for Arc<S> {
         (**self).read()
     }
 
-    fn replace(&self) -> BoxFuture<'_, Result<Box<dyn Replacement>, Error>> {
-        (**self).replace()
+    fn begin_replacement(&self) -> BoxFuture<'_, Result<Box<dyn Replacement>, Error>> {
+        (**self).begin_replacement()
     }
+}
+
+/// A secret whose place no program can write, and what a person does about it.
+fn by_hand(why: impl std::fmt::Display) -> Error {
+    Error::unwritable(format!(
+        "{why}, so a person must: ask whoever runs the gateway for another secret (fuuffy secrets add), and put it there; \
+         the old one works until it is retired"
+    ))
 }
 
 /// A secret as text that somebody wrote: without the line's end that editors and `echo` leave.

@@ -87,6 +87,12 @@ impl<'a> Variables<'a> {
     /// # Errors
     /// None is named, or more than one, or it lacks something.
     pub fn credentials(&self) -> Result<Arc<dyn CredentialSource>, Error> {
+        let keeps = "FUUFFY_CREDENTIALS_STORE_COMMAND";
+        if self.get(keeps).is_some() && self.get("FUUFFY_CREDENTIALS_COMMAND").is_none() {
+            return Err(Error::configuration(format!(
+                "{keeps} is set without FUUFFY_CREDENTIALS_COMMAND, which it belongs to; set both, or unset it"
+            )));
+        }
         let mut named = SOURCES.into_iter().filter_map(|name| Some((name, Zeroizing::new(self.get(name)?))));
         let Some((name, value)) = named.next() else {
             return self.of_systemd();
@@ -103,7 +109,6 @@ impl<'a> Variables<'a> {
             "FUUFFY_CLIENT_SECRET_FILE" => Ok(Arc::new(FileCredentials::new(self.client_id()?, value.as_str()))),
             "FUUFFY_CREDENTIALS_COMMAND" => {
                 let source = ExecCredentials::new(words(name, &value)?, self.get("FUUFFY_CLIENT_ID"))?;
-                let keeps = "FUUFFY_CREDENTIALS_STORE_COMMAND";
                 Ok(Arc::new(match self.get(keeps) {
                     Some(command) => source.kept_by(words(keeps, &command)?)?,
                     None => source,

@@ -267,7 +267,7 @@ impl CredentialSource for VaultCredentials {
         })
     }
 
-    fn replace(&self) -> BoxFuture<'_, Result<Box<dyn Replacement>, Error>> {
+    fn begin_replacement(&self) -> BoxFuture<'_, Result<Box<dyn Replacement>, Error>> {
         Box::pin(self.within("the request for the secret", replacement::take(self)))
     }
 }

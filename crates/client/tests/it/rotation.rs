@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use fuuffy_client::test_util::{Answer, Received};
-use fuuffy_client::{Client, ErrorKind, Event, FileCredentials, Rotation};
+use fuuffy_client::{Client, ErrorKind, Event, ExecCredentials, FileCredentials, Rotation};
 use serde_json::json;
 use tempfile::TempDir;
 
@@ -192,4 +192,28 @@ async fn two_that_share_a_file_replace_it_once() {
     outcomes.sort_by_key(|outcome| matches!(outcome, Rotation::ByAnother { .. }));
     assert!(matches!(&outcomes, [Rotation::Replaced(_), Rotation::ByAnother { .. }]), "{outcomes:?}");
     assert_eq!(place.server.received(CONFIRM).len(), 1);
+}
+
+/// A second command that breaks off, or keeps what is no secret, leaves the old one.
+#[tokio::test]
+async fn a_place_that_is_half_written_gets_the_old_secret_back() {
+    for breaks in ["cat > /dev/null; : > V; test -e first || { touch first; exit 1; }", "sed 's/.*:\"//; s/\".*//' > V"]
+    {
+        let (place, folder) = (Place::new().await, tempfile::tempdir().unwrap());
+        place.server.then(SECRETS, [shown("live", MONTHS_AGO), added("s3cret")]);
+        let vault = folder.path().join("V");
+        let old = r#"{"client_id":"my-id","client_secret":"old"}"#;
+        write(&vault, old, 0o600);
+        // The first time it does what it should not, the second time what it should.
+        let script =
+            format!("cd {}; if test -e twice; then cat > V; else touch twice; {breaks}; fi", folder.path().display());
+        let words = |script: String| ["sh", "-c", &script].map(str::to_owned);
+        let source = ExecCredentials::new(words(format!("cat {}", vault.display())), None).unwrap();
+        let source = source.kept_by(words(script)).unwrap();
+        let client = place.builder().credential_source(source).build().unwrap();
+        let error = client.rotate(None).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Credentials, "{error}");
+        assert!(!error.to_string().contains("s3cret"), "{error}");
+        assert_eq!(std::fs::read_to_string(&vault).unwrap().trim(), old, "{breaks}");
+    }
 }

@@ -45,8 +45,9 @@ fn health(agent: &Agent) -> Response<Body> {
     own(StatusCode::SERVICE_UNAVAILABLE, "application/json", body.to_string())
 }
 
-fn shown(Rotation { replaced_at, due_at, failure }: &Rotation) -> Value {
+fn shown(Rotation { replaced_at, due_at, failure, is_by_hand }: &Rotation) -> Value {
     json!({
+        "by_hand": is_by_hand,
         "replaced_seconds_ago": replaced_at.map(|at| at.elapsed().as_secs()),
         "due_in": due_at.map(|at| at.saturating_duration_since(Instant::now()).as_secs()),
         "last_error": failure.as_ref().map(|(said, at)| json!({"message": said, "seconds_ago": at.elapsed().as_secs()})),

@@ -56,6 +56,8 @@ pub(super) struct Rotation {
     pub(super) due_at: Option<Instant>,
     /// Why it was not replaced when that was tried last, and when.
     pub(super) failure: Option<(String, Instant)>,
+    /// Whether a person must, which no later look changes.
+    pub(super) is_by_hand: bool,
 }
 
 impl Status {
@@ -98,13 +100,16 @@ impl Status {
             }
             Event::SecretLives { due_in } => {
                 let before = self.rotation().unwrap_or_default();
-                self.rotation_is(Rotation { due_at: Instant::now().checked_add(*due_in), failure: None, ..before });
+                let failure = before.failure.clone().filter(|_| before.is_by_hand);
+                self.rotation_is(Rotation { due_at: Instant::now().checked_add(*due_in), failure, ..before });
             }
             Event::RotationFailed { kind, why } => {
-                let outcome = if *kind == ErrorKind::Unwritable { "by_hand" } else { "failed" };
+                let is_by_hand = *kind == ErrorKind::Unwritable;
+                let outcome = if is_by_hand { "by_hand" } else { "failed" };
                 self.rotations.get_or_create(&[("outcome", outcome)]).inc();
                 let before = self.rotation().unwrap_or_default();
-                self.rotation_is(Rotation { failure: Some((why.clone(), Instant::now())), ..before });
+                let is_by_hand = is_by_hand || before.is_by_hand;
+                self.rotation_is(Rotation { failure: Some((why.clone(), Instant::now())), is_by_hand, ..before });
             }
             Event::Held { wait } => {
                 self.held.inc();

@@ -26,40 +26,46 @@ pub struct RotateArgs {
 pub async fn rotate(args: RotateArgs, out: &mut dyn Write, err: &mut dyn Write) -> anyhow::Result<u8> {
     let client = args.common.settings()?.builder(None)?.observer(tell::on_standard_error).build()?;
     let rotation = client.rotate(args.if_older_than).await?;
-    let (outcome, secret_id, words) = match &rotation {
-        Rotation::Replaced(Confirmed { secret_id, .. }) => {
-            ("replaced", secret_id, "the secret was replaced".to_owned())
+    let (outcome, words) = match &rotation {
+        Rotation::Replaced(_) => ("replaced", "the secret was replaced".to_owned()),
+        Rotation::Finished(_) => {
+            ("finished", "what an earlier run began is finished: the secret was replaced".to_owned())
         }
-        Rotation::Finished(Confirmed { secret_id, .. }) => {
-            ("finished", secret_id, "what an earlier run began is finished: the secret was replaced".to_owned())
-        }
-        Rotation::ByAnother { secret_id } => {
-            ("by_another", secret_id, "another process has just replaced the secret".to_owned())
-        }
-        Rotation::NotDue { secret_id, due_in } => {
-            ("not_due", secret_id, format!("the secret stays: it is to be replaced in {}", config::show_age(*due_in)))
+        Rotation::ByAnother { .. } => ("by_another", "another process has just replaced the secret".to_owned()),
+        Rotation::NotDue { due_in, .. } => {
+            ("not_due", format!("the secret stays: it is to be replaced in {}", config::show_age(in_days(*due_in))))
         }
         _ => anyhow::bail!("the client answered something that is not known here"),
     };
-    let mut shown = json!({"outcome": outcome, "secret_id": secret_id});
-    match &rotation {
-        Rotation::Replaced(confirmed) | Rotation::Finished(confirmed) => add_retiring(&mut shown, confirmed),
-        Rotation::NotDue { due_in, .. } => shown["due_in"] = seconds(*due_in),
-        _ => {}
+    let mut shown = json!({"outcome": outcome, "secret_id": rotation.secret_id()});
+    if let Some(confirmed) = rotation.confirmed() {
+        add_retiring(&mut shown, confirmed);
+    }
+    if let Rotation::NotDue { due_in, .. } = &rotation {
+        shown["due_in"] = seconds(*due_in);
     }
     if args.common.json {
         writeln!(out, "{shown}")?;
         return Ok(0);
     }
-    writeln!(out, "{secret_id}")?;
+    writeln!(out, "{}", rotation.secret_id())?;
     writeln!(err, "fuuffy: {words}")?;
-    if let Rotation::Replaced(confirmed) | Rotation::Finished(confirmed) = &rotation
-        && !confirmed.retiring.is_empty()
-    {
+    if let Some(confirmed) = rotation.confirmed().filter(|confirmed| !confirmed.retiring.is_empty()) {
         let (old, quiet) = (confirmed.retiring.join(", "), config::show_age(confirmed.unused_for));
-        writeln!(err, "fuuffy: {old} works until nobody has used it for {quiet}")?;
+        writeln!(
+            err,
+            "fuuffy: {old} works until nobody has used it for {quiet}; if it leaked, have whoever runs the gateway retire it: \
+             fuuffy secrets retire"
+        )?;
     }
     Ok(0)
+}
+
+/// Days are exact enough for what is days away.
+fn in_days(due_in: Duration) -> Duration {
+    const DAY: u64 = 24 * 3600;
+    let seconds = due_in.as_secs();
+    if seconds < 2 * DAY { due_in } else { Duration::from_secs(seconds.div_ceil(DAY) * DAY) }
 }
 
 fn add_retiring(shown: &mut Value, confirmed: &Confirmed) {

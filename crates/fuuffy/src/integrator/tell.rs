@@ -53,7 +53,8 @@ pub(super) fn on_standard_error(event: &Event) {
 
 /// What to do about an error whose own words are the server's.
 pub(crate) fn advice(error: &Error) -> Option<String> {
-    if error.is_about_token() && error.status() == Some(StatusCode::NOT_FOUND) {
+    // Whatever is asked for by name is a response; what the client asks for itself is there.
+    if error.status() == Some(StatusCode::NOT_FOUND) {
         let advice = "is the base URL right? it ends in /v1, as in https://testing-api-gateway.fuuffy.com/v1";
         return Some(advice.to_owned());
     }

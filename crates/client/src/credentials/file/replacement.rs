@@ -4,13 +4,14 @@
 use std::fs::{File, Metadata, OpenOptions, TryLockError};
 use std::io::{self, Seek as _, Write as _};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use fuuffy_protocol::ClientSecret;
 use zeroize::Zeroizing;
 
 use super::{FileCredentials, read_private};
-use crate::credentials::{CredentialSource as _, Credentials, Replacement};
+use crate::credentials::{CredentialSource as _, Credentials, Replacement, by_hand};
 use crate::{BoxFuture, Error};
 
 /// The longest wait for another process that replaces the same secret: longer than that may take.
@@ -26,8 +27,11 @@ struct FileReplacement {
     spot: Spot,
     /// Made before a secret is asked for; gone once it has taken the place.
     beside: Option<Beside>,
-    _lock: File,
+    lock: Lock,
 }
+
+/// Keeps other processes out until whoever writes has ended, even if nobody waits for that any more.
+type Lock = Arc<File>;
 
 /// Where the file is, and what is beside it.
 #[derive(Clone)]
@@ -48,34 +52,67 @@ struct Beside {
 
 /// Takes the right to replace the secret in a file.
 pub(super) async fn take(source: &FileCredentials) -> Result<Box<dyn Replacement>, Error> {
-    let spot = Spot::find(source)?;
-    let lock = lock(&spot).await?;
+    let (path, others, is_of_systemd) = (source.path.clone(), source.others, source.is_of_systemd);
+    let (spot, lock) = on_disk(move || {
+        let spot = Spot::find(path, others, is_of_systemd)?;
+        let lock = Arc::new(spot.lock_file()?);
+        Ok((spot, lock))
+    })
+    .await?;
+    wait_for(&lock, &spot).await?;
     // Read by whoever may write it, so that nobody replaces what another process has just written.
     let credentials = source.read().await?;
-    let at = spot.clone();
-    let beside = tokio::task::spawn_blocking(move || Beside::make(&at)).await;
-    let beside = beside.map_err(|_| Error::credentials("the file beside the secret's was not made"))??;
-    Ok(Box::new(FileReplacement { credentials, spot, beside: Some(beside), _lock: lock }))
+    let (at, held) = (spot.clone(), Arc::clone(&lock));
+    let beside = on_disk(move || {
+        let beside = Beside::make(&at);
+        drop(held);
+        beside
+    })
+    .await?;
+    Ok(Box::new(FileReplacement { credentials, spot, beside: Some(beside), lock }))
 }
 
 impl Spot {
-    fn find(source: &FileCredentials) -> Result<Self, Error> {
-        let (path, place) = (&source.path, source.path.display());
-        if source.is_of_systemd {
-            return Err(Error::unwritable(
-                "the secret is a credential that systemd passes on, which no program replaces",
-            ));
+    fn find(path: PathBuf, others: u32, is_of_systemd: bool) -> Result<Self, Error> {
+        let place = path.display();
+        if is_of_systemd {
+            return Err(by_hand("the secret is a credential that systemd passes on, which no program replaces"));
         }
         let metadata = path.symlink_metadata();
         let metadata = metadata.map_err(|error| Error::credentials(format!("cannot read {place}: {error}")))?;
         if metadata.is_symlink() {
-            return Err(Error::unwritable(format!("{place} is a link, as to a secret that is mounted from elsewhere")));
+            return Err(by_hand(format!("{place} is a link, as to a secret that is mounted from elsewhere")));
+        }
+        if is_mounted(&path) {
+            return Err(by_hand(format!(
+                "{place} is mounted from elsewhere, which nothing can be put in the place of"
+            )));
         }
         let folder = match path.parent() {
             Some(folder) if !folder.as_os_str().is_empty() => folder.to_path_buf(),
             _ => PathBuf::from("."),
         };
-        Ok(Self { path: path.clone(), folder, others: source.others })
+        Ok(Self { path, folder, others })
+    }
+
+    /// The file whose lock is the right to replace the secret. It stays, and is whose the secret is.
+    fn lock_file(&self) -> Result<File, Error> {
+        let path = self.beside("lock");
+        let is_there = path.symlink_metadata().ok();
+        if is_there.as_ref().is_some_and(|there| !there.is_file()) {
+            return Err(Error::credentials(format!("{} is no file; remove it", path.display())));
+        }
+        let opened = private(OpenOptions::new().create(true).truncate(false).write(true)).open(&path);
+        let file = opened.map_err(|error| match (is_there, error.kind()) {
+            (Some(_), io::ErrorKind::PermissionDenied) => Error::unwritable(format!(
+                "{} is another user's, and in the way of replacing the secret; remove it, or make it yours",
+                path.display()
+            )),
+            _ => self.refused(&error),
+        })?;
+        let like = std::fs::metadata(&self.path).map_err(|error| self.refused(&error))?;
+        belong(&file, &like).map_err(|error| self.refused(&error))?;
+        Ok(file)
     }
 
     /// A file beside the secret's, by its ending.
@@ -91,8 +128,10 @@ impl Spot {
         let (place, folder) = (self.path.display(), self.folder.display());
         match error.kind() {
             E::PermissionDenied | E::ReadOnlyFilesystem => Error::unwritable(format!(
-                "{place} cannot be replaced, since no file can be made in {folder} ({error})"
+                "{place} cannot be replaced, since no file can be made in {folder} ({error}); let this program write \
+                 there, or have a person do it (fuuffy secrets add gives another)"
             )),
+            E::ResourceBusy | E::CrossesDevices => by_hand(format!("{place} cannot be replaced ({error})")),
             E::StorageFull | E::QuotaExceeded => Error::credentials(format!(
                 "there is no room to keep another secret beside {place} ({error}); make room, and try again"
             )),
@@ -102,13 +141,10 @@ impl Spot {
 }
 
 /// Waits for whoever replaces the same secret now. The lock ends with its file, and so with a process.
-async fn lock(spot: &Spot) -> Result<File, Error> {
-    let path = spot.beside("lock");
-    let file = private(OpenOptions::new().create(true).truncate(false).write(true)).open(&path);
-    let file = file.map_err(|error| spot.refused(&error))?;
+async fn wait_for(lock: &Lock, spot: &Spot) -> Result<(), Error> {
     for _ in 0..PATIENCE.as_millis() / LOOK.as_millis() {
-        match file.try_lock() {
-            Ok(()) => return Ok(file),
+        match lock.try_lock() {
+            Ok(()) => return Ok(()),
             Err(TryLockError::WouldBlock) => tokio::time::sleep(LOOK).await,
             Err(TryLockError::Error(error)) => return Err(spot.refused(&error)),
         }
@@ -172,14 +208,41 @@ impl Replacement for FileReplacement {
     fn keep<'a>(&'a mut self, secret: &'a ClientSecret) -> BoxFuture<'a, Result<(), Error>> {
         Box::pin(async move {
             let secret = Zeroizing::new(secret.reveal().to_owned());
-            let (spot, beside) = (self.spot.clone(), self.beside.take());
-            let put = tokio::task::spawn_blocking(move || {
+            let (spot, beside, held) = (self.spot.clone(), self.beside.take(), Arc::clone(&self.lock));
+            on_disk(move || {
                 let beside = beside.map_or_else(|| Beside::make(&spot), Ok)?;
-                beside.put(&spot, &secret).map_err(|error| spot.refused(&error))
-            });
-            put.await.map_err(|_| Error::credentials("writing the secret broke off"))?
+                let put = beside.put(&spot, &secret).map_err(|error| spot.refused(&error));
+                drop(held);
+                put
+            })
+            .await
         })
     }
+}
+
+/// Waits for the disk where nobody else waits for it.
+async fn on_disk<T: Send + 'static>(work: impl FnOnce() -> Result<T, Error> + Send + 'static) -> Result<T, Error> {
+    let done = tokio::task::spawn_blocking(work).await;
+    done.unwrap_or_else(|_| Err(Error::credentials("the work on the secret's file broke off")))
+}
+
+/// Whether the file itself is where something is mounted, as containers are given secrets. Told by Linux alone.
+fn is_mounted(path: &Path) -> bool {
+    let (Ok(path), Ok(mounts)) = (path.canonicalize(), std::fs::read_to_string("/proc/self/mountinfo")) else {
+        return false;
+    };
+    names_mount(&mounts, &path)
+}
+
+/// Whether a list of mounts (proc_pid_mountinfo(5)) has one at a path.
+fn names_mount(mounts: &str, path: &Path) -> bool {
+    // Blanks and the like are written as octal digits there.
+    let at = |line: &str| {
+        let written = line.split(' ').nth(4)?;
+        let escapes = [("\\040", " "), ("\\011", "\t"), ("\\012", "\n"), ("\\134", "\\")];
+        Some(escapes.iter().fold(written.to_owned(), |text, (escape, is)| text.replace(escape, is)))
+    };
+    mounts.lines().filter_map(at).any(|mount| Path::new(&mount) == path)
 }
 
 /// Makes the file its owner's alone.
@@ -221,4 +284,18 @@ fn sync_folder(folder: &Path) -> io::Result<()> {
 #[cfg(not(unix))]
 fn sync_folder(_: &Path) -> io::Result<()> {
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_is_mounted_is_told() {
+        let mounts = "36 35 98:0 /mnt1 / rw,noatime master:1 - ext4 /dev/root rw\n\
+                      41 36 0:30 /a /run/secrets/my\\040app rw - tmpfs tmpfs rw\n";
+        assert!(names_mount(mounts, Path::new("/run/secrets/my app")));
+        assert!(!names_mount(mounts, Path::new("/run/secrets/my")));
+        assert!(!is_mounted(Path::new("/no/such/file")) && is_mounted(Path::new("/proc")));
+    }
 }

@@ -230,7 +230,7 @@ impl Answer<'_> {
 pub(super) fn lacks_right(path: &str) -> Error {
     let target = path.replacen('/', "/data/", 1);
     Error::unwritable(format!(
-        "no policy of Vault's token allows to replace {path} (path \"{target}\" {{ capabilities = [\"read\", \"patch\"] }} \
-         would)"
+        "no policy of Vault's token allows to replace {path}; add to one: path \"{target}\" {{ capabilities = [\"read\", \
+         \"patch\"] }}, or have a person do it (fuuffy secrets add gives another)"
     ))
 }

@@ -184,7 +184,7 @@ impl CredentialSource for World {
         })
     }
 
-    fn replace(&self) -> BoxFuture<'_, Result<Box<dyn Replacement>, Error>> {
+    fn begin_replacement(&self) -> BoxFuture<'_, Result<Box<dyn Replacement>, Error>> {
         Box::pin(async {
             let right = Right { credentials: self.read().await?, place: Arc::clone(&self.place) };
             Ok(Box::new(right) as Box<dyn Replacement>)

@@ -13,7 +13,7 @@ use crate::openbao::{OpenBao, ROOT};
 
 /// Keeps a secret, and answers what is read then.
 async fn keep(source: &impl CredentialSource, secret: &str) -> Result<String, Error> {
-    let mut place = source.replace().await?;
+    let mut place = source.begin_replacement().await?;
     let before = source.read().await?;
     assert_eq!(place.current().client_secret.reveal(), before.client_secret.reveal());
     place.keep(&ClientSecret::presented(secret)).await?;
@@ -22,7 +22,7 @@ async fn keep(source: &impl CredentialSource, secret: &str) -> Result<String, Er
 
 /// Why a person must do it.
 async fn by_hand(source: &dyn CredentialSource) -> String {
-    let error = source.replace().await.map(drop).unwrap_err();
+    let error = source.begin_replacement().await.map(drop).unwrap_err();
     assert_eq!((error.kind(), error.is_retryable()), (ErrorKind::Unwritable, false), "{error}");
     assert!(error.to_string().contains("fuuffy secrets add"), "{error}");
     error.to_string()
@@ -35,13 +35,13 @@ async fn a_file_is_replaced_whole_and_again() {
     write(&folder.path().join(".secret.new"), "lost", 0o600);
     let source = FileCredentials::new("my-id", &path);
     assert_eq!(keep(&source, "new").await.unwrap(), "new");
-    let mut place = source.replace().await.unwrap();
+    let mut place = source.begin_replacement().await.unwrap();
     for secret in ["one", "another"] {
         place.keep(&ClientSecret::presented(secret)).await.unwrap();
         assert_eq!(std::fs::read_to_string(&path).unwrap(), secret);
     }
     drop(place);
-    drop(source.replace().await.unwrap());
+    drop(source.begin_replacement().await.unwrap());
     let mut left: Vec<_> = std::fs::read_dir(folder.path()).unwrap().map(|it| it.unwrap().file_name()).collect();
     left.sort();
     assert_eq!(left, [".secret.lock", "secret"]);
@@ -66,7 +66,7 @@ async fn what_no_program_can_replace_says_who_can() {
     let folder = folder.path().to_str().unwrap().to_owned();
     for (name, value, words) in [
         ("FUUFFY_CLIENT_SECRET", "s3cret", "is in FUUFFY_CLIENT_SECRET, which this program cannot set"),
-        ("FUUFFY_CREDENTIALS_COMMAND", "echo", "has no FUUFFY_CREDENTIALS_STORE_COMMAND beside it"),
+        ("FUUFFY_CREDENTIALS_COMMAND", "echo", "name one by FUUFFY_CREDENTIALS_STORE_COMMAND"),
         ("CREDENTIALS_DIRECTORY", folder.as_str(), "is a credential that systemd passes on"),
     ] {
         let find = |asked: &str| match asked {
@@ -112,6 +112,9 @@ async fn a_profile_of_commands_is_read_from_variables() {
     };
     let source = Variables::found_by(find).credentials().unwrap();
     assert_eq!(keep(&source, "new").await.unwrap(), "new");
+    let alone = |name: &str| find(name).filter(|_| name != "FUUFFY_CREDENTIALS_COMMAND");
+    let error = Variables::found_by(alone).credentials().map(drop).unwrap_err();
+    assert!(error.to_string().contains("set both, or unset it"), "{error}");
 }
 
 #[tokio::test]
@@ -141,12 +144,12 @@ async fn a_vault_keeps_another_secret_and_what_is_beside_it() {
     assert_eq!(version(&bao).await, (2, json!({"client_id": "app_1", "client_secret": "new", "note": 7})));
 
     // Somebody else is first: nothing of theirs is lost.
-    let mut late = source.replace().await.unwrap();
+    let mut late = source.begin_replacement().await.unwrap();
     bao.keep(json!({"client_id": "app_1", "client_secret": "theirs"})).await;
     late.keep(&ClientSecret::presented("mine")).await.unwrap();
     assert_eq!(version(&bao).await, (3, json!({"client_id": "app_1", "client_secret": "theirs"})));
 
-    let mut twice = source.replace().await.unwrap();
+    let mut twice = source.begin_replacement().await.unwrap();
     for secret in ["one", "another"] {
         twice.keep(&ClientSecret::presented(secret)).await.unwrap();
     }
