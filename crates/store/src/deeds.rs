@@ -84,7 +84,7 @@ pub trait Store: Send + Sync + 'static {
     /// The record of the deed by which a client lost what it could do before. `None`: the log does not say for sure.
     fn deed_behind(&self, client: ClientId, lost: Lost) -> Deed<Option<AuditRow>>;
 
-    /// The tokens of a client that are live at a time, newest first. Reads all tokens that are kept.
+    /// The tokens of a client that are live at a time, newest first. Reads the client's own and no others.
     fn list_tokens(&self, client: ClientSlot, now: Timestamp, part: PartOf) -> Deed<Part<ListedToken>>;
 
     /// What an answer was that was given for a key before, if one was.

@@ -91,6 +91,24 @@ pub async fn issue_some(store: &dyn Store, count: usize) {
     }
 }
 
+/// Registers so many clients and issues each of them so many tokens, one after the other in turn.
+///
+/// # Panics
+/// Where the store does not.
+pub async fn issue_in_turn(store: &dyn Store, clients: usize, rounds: usize) {
+    let mut maker = Maker::new();
+    maker.entropy = SeededEntropy::new(1000 + store.directory().len() as u64);
+    let mut registered = Vec::new();
+    for _ in 0..clients {
+        registered.push(maker.client(store).await);
+    }
+    for _ in 0..rounds {
+        for (client, secret) in &registered {
+            store.issue_token(maker.token(maker.grant(client, secret))).await.expect("a token");
+        }
+    }
+}
+
 /// Asks for so many tokens before waiting for any; answers how many were issued, and how many refused.
 ///
 /// # Panics

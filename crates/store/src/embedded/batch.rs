@@ -181,6 +181,11 @@ impl Changes {
         self.issued_at.iter().copied().zip(self.tokens.iter().map(|token| token.expires_at))
     }
 
+    /// Whose each new token is, in the order of their rows.
+    pub(super) fn owners(&self) -> impl Iterator<Item = ClientSlot> {
+        self.tokens.iter().map(|token| token.client)
+    }
+
     /// Clients first: a token must never be found before the state of its client that it was issued in.
     /// Answers the checkpoints, which have a place of their own.
     pub(super) fn publish(self, memory: &Memory) -> Vec<Checkpoint> {

@@ -173,13 +173,15 @@ fn load_tokens(
         loaded.next_seq = seq + 1;
         loaded.newest = loaded.newest.max(Some(Timestamp::from_unix_millis(issued_at)));
         Mark::note(&mut loaded.marks, seq, issued_at, expires_at);
+        let client = ClientSlot(row.get(2)?);
+        memory.chains.append([(seq, client)]);
         if expires_at + HOUR <= now.unix_millis() {
             continue;
         }
         let scope: i64 = row.get(4)?;
         memory.tokens.insert(&IndexedToken {
             digest: row.get(1)?,
-            client: ClientSlot(row.get(2)?),
+            client,
             generation: row.get(3)?,
             scope: Arc::clone(scopes.get(&scope).unwrap_or(&nothing)),
             expires_at: Timestamp::from_unix_millis(expires_at),

@@ -3,6 +3,7 @@
 mod audit;
 mod backup;
 mod batch;
+mod chains;
 mod checkpoints;
 mod job;
 mod keys;
@@ -40,6 +41,7 @@ use crate::{
     NewSecret, NewToken, Once, Part, PartOf, SecretChange, Store, StoreError, TokenIndex, TokenName,
 };
 use batch::{Batch, Fault};
+use chains::Chains;
 use checkpoints::CheckpointFile;
 use job::Waited;
 use read::Reader;
@@ -89,6 +91,8 @@ pub struct EmbeddedStore {
 pub(crate) struct Memory {
     pub(crate) directory: Directory,
     pub(crate) tokens: TokenIndex,
+    /// Which rows of tokens are whose.
+    pub(crate) chains: Chains,
     /// No write failed yet.
     pub(crate) is_writable: AtomicBool,
     /// There is no room on the disk.
@@ -106,6 +110,7 @@ impl EmbeddedStore {
         let memory = Arc::new(Memory {
             directory: Directory::default(),
             tokens: TokenIndex::new(options.longest_lifetime),
+            chains: Chains::default(),
             is_writable: AtomicBool::new(true),
             is_full: AtomicBool::new(false),
         });
@@ -301,7 +306,10 @@ impl Store for EmbeddedStore {
 
     fn list_tokens(&self, client: ClientSlot, now: Timestamp, part: PartOf) -> Deed<Part<ListedToken>> {
         let generation = self.memory.directory.get(client).map_or(0, |client| client.generation);
-        self.reader.read(move |connection| read::tokens(connection, (client, generation), now, part))
+        let memory = Arc::clone(&self.memory);
+        self.reader.read(move |connection| {
+            read::tokens(connection, &memory.chains.of(client), (client, generation), now, part)
+        })
     }
 
     fn answered(&self, key: [u8; 32]) -> Deed<Option<Answered>> {

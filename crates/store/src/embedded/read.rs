@@ -83,37 +83,52 @@ pub(super) fn audit(connection: &Connection, wanted: &AuditQuery) -> rusqlite::R
     Ok(Part { items, total: usize::try_from(total).unwrap_or(0) })
 }
 
-/// A part of a client's live tokens, newest first. Reads every token that is kept, for an index on the client
-/// would cost each token that is issued.
+/// Rows between two, those of a client's live tokens, newest first.
+pub(super) const LIVE_TOKENS: &str = "SELECT tokens.seq, tokens.issued_at, tokens.expires_at, scopes.scope
+     FROM tokens JOIN scopes ON scopes.id = tokens.scope
+     WHERE tokens.seq BETWEEN ?1 AND ?2 AND tokens.client = ?3 AND tokens.generation = ?4 AND tokens.expires_at > ?5
+       AND NOT EXISTS (SELECT 1 FROM revoked_tokens AS gone
+                       WHERE gone.expires_at = tokens.expires_at AND gone.digest = tokens.digest)
+     ORDER BY tokens.seq DESC";
+/// Looking for a row costs about as much as reading so many that lie one after the other.
+const LOOK: i64 = 8;
+
+/// A part of a client's live tokens. `rows` are all that may be such, newest first.
 pub(super) fn tokens(
     connection: &Connection,
+    rows: &[i64],
     (client, generation): (ClientSlot, u32),
     now: Timestamp,
     part: PartOf,
 ) -> rusqlite::Result<Part<ListedToken>> {
-    const LIVE: &str = "tokens.client = ?1 AND tokens.generation = ?2 AND tokens.expires_at > ?3
-         AND NOT EXISTS (SELECT 1 FROM revoked_tokens AS gone
-                         WHERE gone.expires_at = tokens.expires_at AND gone.digest = tokens.digest)";
-    let parameters = (client.0, generation, now.unix_millis());
-    let total: i64 =
-        connection.query_row(&format!("SELECT count(*) FROM tokens WHERE {LIVE}"), parameters, |row| row.get(0))?;
-    let (take, skip) = limits(part);
-    let query = format!(
-        "SELECT tokens.seq, tokens.issued_at, tokens.expires_at, scopes.scope
-         FROM tokens JOIN scopes ON scopes.id = tokens.scope WHERE {LIVE}
-         ORDER BY tokens.seq DESC LIMIT {take} OFFSET {skip}"
-    );
-    let token = |row: &Row<'_>| {
-        Ok(ListedToken {
-            number: row.get(0)?,
-            client,
-            issued_at: Some(Timestamp::from_unix_millis(row.get(1)?)),
-            expires_at: Timestamp::from_unix_millis(row.get(2)?),
-            scope: Arc::new(ScopeSet::parse(row.get_ref(3)?.as_str()?).unwrap_or_default()),
-        })
+    let (Some(newest), Some(oldest)) = (rows.first().copied(), rows.last().copied()) else {
+        return Ok(Part { items: Vec::new(), total: 0 });
     };
-    let items = connection.prepare(&query)?.query_map(parameters, token)?.collect::<Result<_, _>>()?;
-    Ok(Part { items, total: usize::try_from(total).unwrap_or(0) })
+    let are_most = i64::try_from(rows.len()).unwrap_or(i64::MAX).saturating_mul(LOOK) > newest - oldest;
+    let stretches = if are_most { vec![(oldest, newest)] } else { rows.iter().map(|row| (*row, *row)).collect() };
+    let (mut items, mut total) = (Vec::new(), 0);
+    let at_one_moment = connection.unchecked_transaction()?;
+    let mut statement = at_one_moment.prepare_cached(LIVE_TOKENS)?;
+    for (from, to) in stretches {
+        let mut found = statement.query((from, to, client.0, generation, now.unix_millis()))?;
+        while let Some(row) = found.next()? {
+            if (part.skip..part.skip.saturating_add(part.take)).contains(&total) {
+                items.push(listed(client, row)?);
+            }
+            total += 1;
+        }
+    }
+    Ok(Part { items, total })
+}
+
+fn listed(client: ClientSlot, row: &Row<'_>) -> rusqlite::Result<ListedToken> {
+    Ok(ListedToken {
+        number: row.get(0)?,
+        client,
+        issued_at: Some(Timestamp::from_unix_millis(row.get(1)?)),
+        expires_at: Timestamp::from_unix_millis(row.get(2)?),
+        scope: Arc::new(ScopeSet::parse(row.get_ref(3)?.as_str()?).unwrap_or_default()),
+    })
 }
 
 fn limits(part: PartOf) -> (i64, i64) {

@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
-use fuuffy_domain::{AuditKeys, EnvironmentName, KeyId, Lifetime, Timestamp};
+use fuuffy_domain::{AuditKeys, ClientSlot, EnvironmentName, KeyId, Lifetime, Timestamp};
+use rusqlite::StatementStatus;
 use tempfile::TempDir;
 use zeroize::Zeroizing;
 
 use super::{AuditOptions, EmbeddedStore, OpenOptions, OpenReport, PreviousRun};
-use crate::Store;
 use crate::conformance::{Backend, run_all};
+use crate::{PartOf, Store};
 
 const NOW: Timestamp = Timestamp::from_unix_millis(1_800_000_000_000);
 
@@ -116,4 +117,33 @@ async fn sets_of_scopes_are_bounded() {
     let kept: i64 = beside.query_row("SELECT count(*) FROM scopes", [], |row| row.get(0)).unwrap();
     assert_eq!(kept, 10);
     crate::conformance::issue_some(&store, 1).await;
+}
+
+/// A page costs as much as its client has tokens, however many others have, and is the same after a restart.
+#[tokio::test]
+async fn a_page_reads_its_own_clients_tokens_alone() {
+    let sqlite = Sqlite::fresh();
+    let (store, _) = sqlite.open_at(NOW);
+    crate::conformance::issue_some(&store, 1).await;
+    crate::conformance::issue_in_turn(&store, 50, 3).await;
+    crate::conformance::issue_some(&store, 20_000).await;
+    crate::conformance::issue_in_turn(&store, 50, 3).await;
+    let (one, part) = (ClientSlot(7), PartOf { skip: 1, take: 1 });
+    let numbers = [8, 58, 108];
+    let list = async |store: &EmbeddedStore| store.list_tokens(one, NOW, part).await.unwrap();
+    let before = list(&store).await;
+    assert_eq!((before.total, before.items.len(), before.items[0].number), (3, 1, numbers[1]));
+    assert_eq!(store.memory.chains.of(one), numbers.into_iter().rev().collect::<Vec<_>>());
+    store.close().await.unwrap();
+    let (store, _) = sqlite.open_at(NOW);
+    assert_eq!(list(&store).await.items, before.items);
+    let connection = rusqlite::Connection::open(sqlite.0.path().join("testing.sqlite3")).unwrap();
+    let far_apart = [&store.memory.chains.of(ClientSlot(60))[..], &numbers[..1]].concat();
+    let slots = far_apart.iter().map(|number| {
+        connection.query_row("SELECT client FROM tokens WHERE seq = ?1", [number], |row| row.get::<_, u32>(0)).unwrap()
+    });
+    assert_eq!(slots.collect::<Vec<_>>(), [60, 60, 60, 7]);
+    super::read::tokens(&connection, &far_apart, (one, 0), NOW, part).unwrap();
+    let steps = connection.prepare_cached(super::read::LIVE_TOKENS).unwrap().get_status(StatementStatus::VmStep);
+    assert!((1..400).contains(&steps), "{steps} steps for {} rows of 20,000", far_apart.len());
 }

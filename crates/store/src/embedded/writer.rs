@@ -315,7 +315,9 @@ impl Writer {
         for (seq, (issued_at, expires_at)) in (first_seq..).zip(changes.lives()) {
             Mark::note(&mut self.marks, seq, issued_at.unix_millis(), expires_at.unix_millis());
         }
+        self.memory.chains.append((first_seq..).zip(changes.owners()));
         if let Some(sweep) = sweep {
+            self.memory.chains.forget(sweep.up_to);
             self.swept = sweep.up_to;
             if sweep.ends_mark {
                 self.marks.pop_front();
