@@ -8,7 +8,7 @@ use fuuffy_protocol::ScopeSet;
 use http::Method;
 use serde_json::{Map, json};
 
-use super::{Call, Common, InEnvironment, Shape, Why, run, segment};
+use super::{Call, Care, Common, InEnvironment, Shape, Why, run, segment};
 
 /// `fuuffy clients`
 #[derive(Debug, Args)]
@@ -112,7 +112,7 @@ pub async fn clients(args: ClientsArgs, out: &mut dyn Write, err: &mut dyn Write
                 "token_lifetime": token_lifetime.map(|life| life.to_string()),
                 "may_rotate": allow_rotation,
             });
-            (place, Call::post("clients".to_owned(), Some(body), why))
+            (place, Call::create("clients".to_owned(), body, why))
         }
         C::Update { one, name, scope, plan, token_lifetime, allow_rotation } => {
             let life = token_lifetime.map(|life| match life {
@@ -128,7 +128,8 @@ pub async fn clients(args: ClientsArgs, out: &mut dyn Write, err: &mut dyn Write
             ];
             let given = members.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?)));
             let (place, call) = deed(one, "");
-            (place, Call { method: Method::PATCH, body: Some(given.collect::<Map<_, _>>().into()), ..call })
+            let body = Some(given.collect::<Map<_, _>>().into());
+            (place, Call { method: Method::PATCH, body, care: Care::ChangesWhatWasSeen, ..call })
         }
         C::List { place } => (place, Call::get("clients".to_owned(), Shape::Pages(CLIENT_COLUMNS))),
         C::Show(one) => {

@@ -8,7 +8,7 @@ use http::Method;
 use serde_json::Value;
 use thiserror::Error;
 
-use super::transport::{Answer, Transport};
+use super::transport::{Answer, On, Transport};
 use crate::config::Config;
 use crate::serve::read_config;
 
@@ -41,15 +41,15 @@ impl Desk {
         Ok(Self { transport: Transport::open(config).await? })
     }
 
-    /// One call. `seen` is the state that must still hold.
+    /// One call.
     pub(super) async fn call(
         &self,
         method: Method,
         path: &str,
         body: Option<&Value>,
-        (why, seen): (Option<&str>, Option<&str>),
+        on: On<'_>,
     ) -> anyhow::Result<Answer> {
-        let answer = self.transport.call_at(method, path, body, why, seen).await?;
+        let answer = self.transport.call(method, path, body, on).await?;
         if let Some(error) = answer.body.get("error") {
             let word = |member: &str| error[member].as_str().unwrap_or_default().to_owned();
             return Err(Refused { message: word("message"), details: word("details") }.into());

@@ -8,7 +8,7 @@ use fuuffy_domain::{EnvironmentName, RequestId};
 use http::{Method, StatusCode};
 use serde_json::Value;
 
-use super::transport::Transport;
+use super::transport::{On, Transport};
 use crate::integrator;
 use crate::serve::read_config;
 
@@ -79,7 +79,7 @@ async fn as_operator(transport: &Transport, args: &ExplainArgs) -> anyhow::Resul
     let all = [EnvironmentName::Testing, EnvironmentName::Production];
     for environment in all.into_iter().filter(|name| args.environment.is_none_or(|wanted| wanted == *name)) {
         let path = format!("/admin/v1/{environment}/explanations/{}", args.request_id);
-        let mut answer = transport.call(Method::GET, &path, None, None).await?;
+        let mut answer = transport.call(Method::GET, &path, None, On::default()).await?;
         match answer.status {
             StatusCode::OK => return Ok(Some(answer.body["data"].take())),
             StatusCode::NOT_FOUND => {}

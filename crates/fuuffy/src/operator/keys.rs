@@ -7,6 +7,7 @@ use http::Method;
 use serde_json::json;
 
 use super::desk::{Desk, configuration};
+use super::transport::On;
 use super::{Common, Shape, Why, show};
 
 /// `fuuffy keys`
@@ -79,7 +80,7 @@ pub async fn keys(args: KeysArgs, out: &mut dyn Write, err: &mut dyn Write) -> a
         ),
     };
     let desk = Desk::open(&config).await?;
-    let answer = desk.call(method, &path, body.as_ref(), (None, None)).await;
+    let answer = desk.call(method, &path, body.as_ref(), On::default()).await;
     desk.close().await;
     show(&answer?.body["data"], args.common.json, shape, out, err)?;
     if !words.is_empty() {

@@ -35,7 +35,7 @@ use serde_json::{Value, json};
 
 use crate::config::{Config, EnvironmentConfig};
 use crate::serve::read_config;
-use transport::{Answer, Transport};
+use transport::{Answer, On, Transport};
 
 /// Items on one page of the API.
 const PER_PAGE: usize = 100;
@@ -95,15 +95,32 @@ struct Call {
     body: Option<Value>,
     why: Option<String>,
     shape: Shape,
+    care: Care,
+}
+
+/// What a call is careful about.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Care {
+    /// It says what is to be, whatever is.
+    Nothing,
+    /// It makes something, which is to be made once however often it is asked for.
+    MakesOnce,
+    /// It changes what was seen, and nothing that somebody else has changed since.
+    ChangesWhatWasSeen,
 }
 
 impl Call {
     fn get(path: String, shape: Shape) -> Self {
-        Self { method: Method::GET, path, body: None, why: None, shape }
+        Self { method: Method::GET, path, body: None, why: None, shape, care: Care::Nothing }
     }
 
     fn post(path: String, body: Option<Value>, why: Why) -> Self {
-        Self { method: Method::POST, path, body, why: why.why, shape: Shape::Pairs }
+        Self { method: Method::POST, path, body, why: why.why, shape: Shape::Pairs, care: Care::Nothing }
+    }
+
+    /// Makes something.
+    fn create(path: String, body: Value, why: Why) -> Self {
+        Self { care: Care::MakesOnce, ..Self::post(path, Some(body), why) }
     }
 }
 
@@ -156,15 +173,25 @@ async fn reach(
 
 /// A list comes in pages; all of them are asked for.
 async fn ask(transport: &Transport, environment: EnvironmentName, call: Call) -> anyhow::Result<Answer> {
-    let Call { method, path, body, why, shape } = call;
+    let Call { method, path, body, why, shape, care } = call;
     let path = format!("/admin/v1/{environment}/{path}");
     if !matches!(shape, Shape::Pages(_)) {
-        return transport.call(method, &path, body.as_ref(), why.as_deref()).await;
+        let key = if care == Care::MakesOnce { Some(transport::fresh_key()?) } else { None };
+        let mut seen = None;
+        if care == Care::ChangesWhatWasSeen {
+            let before = transport.call(Method::GET, &path, None, On::default()).await?;
+            if !before.status.is_success() {
+                return Ok(before);
+            }
+            seen = before.etag;
+        }
+        let on = On { why: why.as_deref(), seen: seen.as_deref(), once: key.as_deref() };
+        return transport.call(method, &path, body.as_ref(), on).await;
     }
     let (mut all, joint) = (Vec::new(), if path.contains('?') { '&' } else { '?' });
     for page in 1.. {
         let path = format!("{path}{joint}page={page}&per_page={PER_PAGE}");
-        let mut answer = transport.call(Method::GET, &path, None, None).await?;
+        let mut answer = transport.call(Method::GET, &path, None, On::default()).await?;
         let pages = answer.body["pagination"]["total_pages"].as_u64().unwrap_or(0);
         let Some(data) = answer.body["data"].as_array_mut() else {
             return Ok(answer);

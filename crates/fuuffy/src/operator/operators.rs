@@ -53,7 +53,7 @@ pub async fn operators(args: OperatorsArgs, out: &mut dyn Write, err: &mut dyn W
         OperatorsCommand::Create { place, name, scope, token_lifetime, why } => {
             let life = token_lifetime.map(|life| life.to_string());
             let body = json!({"name": name, "scope": scope.to_string(), "token_lifetime": life});
-            (place, Call::post("operators".to_owned(), Some(body), why))
+            (place, Call::create("operators".to_owned(), body, why))
         }
         OperatorsCommand::List { place } => (place, Call::get("operators".to_owned(), Shape::Pages(CLIENT_COLUMNS))),
     };

@@ -81,7 +81,7 @@ pub async fn secrets(args: SecretsArgs, out: &mut dyn Write, err: &mut dyn Write
     let (client, call) = match args.command {
         SecretsCommand::Add { client, expires_at, why } => {
             let path = of(&client);
-            (client, Call::post(path, Some(json!({"expires_at": expires_at})), why))
+            (client, Call::create(path, json!({"expires_at": expires_at}), why))
         }
         SecretsCommand::List { client, detail } => {
             let query = if detail || !args.common.json { "?detail=true" } else { "" };

@@ -5,8 +5,8 @@ use anyhow::Context as _;
 use axum::Router;
 use axum::body::Body;
 use bytes::Bytes;
-use fuuffy_client::{BaseUrl, Environment, HttpClient as _, ReqwestClient, Token};
-use fuuffy_domain::{Actor, EnvironmentName};
+use fuuffy_client::{BaseUrl, Environment, HttpClient as _, ReqwestClient, Token, TransportError};
+use fuuffy_domain::{Actor, EnvironmentName, RequestId};
 use fuuffy_store::embedded::DirectoryLock;
 use http::response::Parts;
 use http::{HeaderValue, Method, Request, StatusCode, header};
@@ -23,6 +23,7 @@ use crate::server::{Environments, Sources};
 
 /// The largest answer that is read, in bytes.
 const MAX_ANSWER: usize = 4 * 1024 * 1024;
+const IDEMPOTENCY_KEY: &str = "idempotency-key";
 
 /// A way to the operators' API.
 pub(super) enum Transport {
@@ -40,6 +41,17 @@ pub(super) struct Answer {
     pub(super) body: Value,
     /// The state that a change must name, where there is one.
     pub(super) etag: Option<String>,
+}
+
+/// On which conditions a call is done.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct On<'a> {
+    /// Why, for the audit log.
+    pub(super) why: Option<&'a str>,
+    /// The state that what is changed must still be in.
+    pub(super) seen: Option<&'a str>,
+    /// The key of a creation that is to be done once.
+    pub(super) once: Option<&'a str>,
 }
 
 impl Transport {
@@ -63,53 +75,55 @@ impl Transport {
         Ok(Self::Network { http: ReqwestClient::new(&url)?, url, token })
     }
 
+    /// One call. Where the connection breaks off before its answer, a creation is asked for once more under the same
+    /// key, and so done once.
     pub(super) async fn call(
         &self,
         method: Method,
         target: &str,
         body: Option<&Value>,
-        why: Option<&str>,
-    ) -> anyhow::Result<Answer> {
-        self.call_at(method, target, body, why, None).await
-    }
-
-    /// The same, only if what is changed is as it was seen.
-    pub(super) async fn call_at(
-        &self,
-        method: Method,
-        target: &str,
-        body: Option<&Value>,
-        why: Option<&str>,
-        seen: Option<&str>,
+        on: On<'_>,
     ) -> anyhow::Result<Answer> {
         let body = body.map(ToString::to_string).unwrap_or_default();
         let mut request = Request::builder().method(method).uri(target).header(header::HOST, "fuuffy");
-        if let Some(why) = why {
+        if let Some(why) = on.why {
             request = request.header("fuuffy-why", HeaderValue::from_bytes(why.as_bytes())?);
         }
-        if let Some(seen) = seen {
+        if let Some(seen) = on.seen {
             request = request.header(header::IF_MATCH, seen);
         }
-        let (head, body) = match self {
-            Self::Socket(path) => {
-                let exchange = through_socket(path, request.body(Full::from(body))?).await;
-                exchange.with_context(|| format!("the server at {} did not answer", path.display()))?
-            }
-            Self::Offline { router, .. } => {
-                let response = router.clone().oneshot(request.body(Body::from(body))?).await?;
-                let (head, body) = response.into_parts();
-                (head, axum::body::to_bytes(body, MAX_ANSWER).await?)
-            }
-            Self::Network { url, http, token } => {
-                // What is typed is meant whatever the state.
-                let request = if seen.is_none() { request.header(header::IF_MATCH, "*") } else { request };
-                let exchange = over_network(http, url, token, request.body(body)?).await;
-                exchange.with_context(|| format!("{url} did not answer"))?
-            }
-        };
+        if let Some(key) = on.once {
+            request = request.header(IDEMPOTENCY_KEY, key);
+        }
+        let request = request.body(body)?;
+        let mut exchange = self.exchange(request.clone()).await;
+        if exchange.as_ref().is_err_and(|error| on.once.is_some() && may_have_come(error)) {
+            let unknown = "asked twice; whether it was done is not known, so look before asking again";
+            exchange = self.exchange(request).await.context(unknown);
+        }
+        let (head, body) = exchange?;
         let body = serde_json::from_slice(&body).context("the answer is not JSON")?;
         let etag = head.headers.get(header::ETAG).and_then(|tag| tag.to_str().ok()).map(str::to_owned);
         Ok(Answer { status: head.status, body, etag })
+    }
+
+    async fn exchange(&self, mut request: Request<String>) -> anyhow::Result<(Parts, Bytes)> {
+        match self {
+            Self::Socket(path) => {
+                let exchange = through_socket(path, request.map(Full::from)).await;
+                exchange.with_context(|| format!("the server at {} did not answer", path.display()))
+            }
+            Self::Offline { router, .. } => {
+                let (head, body) = router.clone().oneshot(request.map(Body::from)).await?.into_parts();
+                Ok((head, axum::body::to_bytes(body, MAX_ANSWER).await?))
+            }
+            Self::Network { url, http, token } => {
+                // What is typed is meant whatever the state, unless that was looked at.
+                request.headers_mut().entry(header::IF_MATCH).or_insert(HeaderValue::from_static("*"));
+                let exchange = over_network(http, url, token, request).await;
+                exchange.with_context(|| format!("{url} did not answer"))
+            }
+        }
     }
 
     pub(super) async fn close(self) {
@@ -117,6 +131,19 @@ impl Transport {
             environments.close().await;
         }
     }
+}
+
+/// A key for a creation that nobody guesses: a UUID, as a request's id is.
+pub(super) fn fresh_key() -> anyhow::Result<String> {
+    let Sources { time, entropy, .. } = Sources::system();
+    let mut random = [0; 10];
+    entropy.fill(&mut random)?;
+    Ok(RequestId::generate(time.wall(), random).to_string())
+}
+
+/// Whether a request may have reached the server, though there was no answer.
+fn may_have_come(error: &anyhow::Error) -> bool {
+    error.downcast_ref::<TransportError>().is_none_or(|error| !error.is_connect() && error.tls_fault().is_none())
 }
 
 async fn over_network(

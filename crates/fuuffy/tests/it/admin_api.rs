@@ -3,6 +3,7 @@
 mod bad_input;
 mod conditions;
 mod described;
+mod lost_answers;
 mod roles;
 
 use std::collections::HashMap;

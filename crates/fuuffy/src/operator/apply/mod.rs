@@ -16,6 +16,7 @@ use serde_json::{Value, json};
 
 use super::backup::private;
 use super::desk::{Desk, configuration};
+use super::transport::On;
 use super::{Common, InEnvironment, PER_PAGE, Why, environment_config, segment};
 use crate::config::{Config, EnvironmentConfig, Registered, Standing, read_register, write_register};
 use difference::{Difference, Step, differing, members};
@@ -220,6 +221,11 @@ struct Round<'a> {
 }
 
 impl Round<'_> {
+    /// As it was seen, and for the reason that was given.
+    fn on<'a>(&'a self, seen: Option<&'a str>) -> On<'a> {
+        On { why: self.why, seen, once: None }
+    }
+
     async fn take(&mut self, step: &Step, out: &mut dyn Write) -> anyhow::Result<()> {
         let path = of_client(self.environment, &step.client().client_id);
         match step {
@@ -228,10 +234,10 @@ impl Round<'_> {
                 body.remove("status");
                 body.insert("client_id".to_owned(), json!(client.client_id));
                 let all = format!("/admin/v1/{}/clients", self.environment);
-                let created = self.desk.call(Method::POST, &all, Some(&body.into()), (self.why, None)).await?;
+                let created = self.desk.call(Method::POST, &all, Some(&body.into()), self.on(None)).await?;
                 self.secrets.keep(&created.body["data"], out)?;
                 if client.status == Standing::Suspended {
-                    self.desk.call(Method::POST, &format!("{path}/suspend"), None, (self.why, None)).await?;
+                    self.desk.call(Method::POST, &format!("{path}/suspend"), None, self.on(None)).await?;
                 }
             }
             Step::Change { from, to } => {
@@ -239,18 +245,18 @@ impl Round<'_> {
                 let (_, mut patch) = differing(from, to);
                 let status = patch.remove("status");
                 if !patch.is_empty() {
-                    let (body, on) = (patch.into(), (self.why, seen.as_deref()));
+                    let (body, on) = (patch.into(), self.on(seen.as_deref()));
                     seen = self.desk.call(Method::PATCH, &path, Some(&body), on).await?.etag;
                 }
                 if status.is_some() {
                     let deed = if to.status == Standing::Active { "resume" } else { "suspend" };
                     let path = format!("{path}/{deed}");
-                    self.desk.call(Method::POST, &path, None, (self.why, seen.as_deref())).await?;
+                    self.desk.call(Method::POST, &path, None, self.on(seen.as_deref())).await?;
                 }
             }
             Step::Delete(client) => {
                 let seen = self.seen(&path, client).await?;
-                self.desk.call(Method::DELETE, &path, None, (self.why, seen.as_deref())).await?;
+                self.desk.call(Method::DELETE, &path, None, self.on(seen.as_deref())).await?;
             }
         }
         Ok(())
@@ -258,7 +264,7 @@ impl Round<'_> {
 
     /// The state in which a client is still as it was listed.
     async fn seen(&self, path: &str, listed: &Registered) -> anyhow::Result<Option<String>> {
-        let answer = self.desk.call(Method::GET, path, None, (None, None)).await?;
+        let answer = self.desk.call(Method::GET, path, None, On::default()).await?;
         if registered(answer.body["data"].clone())? != *listed {
             bail!("it was changed meanwhile; run the command once more");
         }
@@ -271,7 +277,7 @@ async fn known(desk: &Desk, environment: EnvironmentName) -> anyhow::Result<Vec<
     let mut known = Vec::new();
     for page in 1.. {
         let path = format!("/admin/v1/{environment}/clients?page={page}&per_page={PER_PAGE}");
-        let mut answer = desk.call(Method::GET, &path, None, (None, None)).await?;
+        let mut answer = desk.call(Method::GET, &path, None, On::default()).await?;
         for shown in answer.body["data"].as_array_mut().context("the list of clients is none")? {
             known.push(registered(shown.take())?);
         }
