@@ -58,8 +58,9 @@ pub(super) fn read(text: &str) -> (Option<Timestamp>, &str) {
 impl StateFile {
     pub(super) fn open(store: &Path, now: Timestamp) -> Result<(Self, Found), StoreError> {
         let path = &*path_of(store);
-        let existed = path.exists();
-        let has_store = std::fs::metadata(store).is_ok_and(|metadata| metadata.len() > 0);
+        // An empty one was made by a run that ended before there was a store.
+        let [existed, has_store] =
+            [path, store].map(|file| std::fs::metadata(file).is_ok_and(|metadata| metadata.len() > 0));
         if existed && !has_store {
             return Err(bad_file(
                 store,

@@ -92,6 +92,18 @@ async fn the_next_start_tells_how_the_last_run_ended() {
     assert_eq!(store.newest_record(), Some(later), "the clock starts no earlier than the last tick");
 }
 
+/// The first start may be killed between making one file and the other.
+#[tokio::test]
+async fn a_first_run_that_ended_before_there_was_a_store_stands_in_no_ones_way() {
+    let sqlite = Sqlite::fresh();
+    let state = sqlite.0.path().join("testing.sqlite3.state");
+    std::fs::write(&state, "").unwrap();
+    let (store, report) = sqlite.open_at(NOW);
+    assert_eq!(report.previous, PreviousRun::New);
+    store.close().await.unwrap();
+    assert!(std::fs::read_to_string(&state).unwrap().contains("clean"));
+}
+
 /// However many deeds are asked for at once, a bounded number waits; the others are told, and nothing is lost.
 #[tokio::test]
 async fn an_overload_is_said_and_passes() {
