@@ -45,8 +45,8 @@ impl OnceOnly {
         let who = match actor {
             Actor::Operator { client_id } => format!("operator {client_id}"),
             Actor::Client { client_id } => format!("client {client_id}"),
-            Actor::Socket { uid } => format!("socket {uid}"),
-            Actor::Local { uid } => format!("local {uid}"),
+            // The same user of the machine, whether the server runs or not.
+            Actor::Socket { uid } | Actor::Local { uid } => format!("user {uid}"),
             Actor::Server => "server".to_owned(),
         };
         let keys = environment.keyring.answer_keys(&who, said).collect();

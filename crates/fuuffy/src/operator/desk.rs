@@ -4,7 +4,7 @@
 use std::io::Write;
 use std::path::Path;
 
-use http::Method;
+use http::{Method, StatusCode};
 use serde_json::Value;
 use thiserror::Error;
 
@@ -21,8 +21,14 @@ pub(super) struct Desk {
 #[derive(Debug, Error)]
 #[error("{message}: {details}")]
 pub(super) struct Refused {
+    status: StatusCode,
     message: String,
     details: String,
+}
+
+/// The status with which the API said no, if that is what an error is.
+pub(super) fn refusal(error: &anyhow::Error) -> Option<StatusCode> {
+    error.downcast_ref::<Refused>().map(|refused| refused.status)
 }
 
 /// A configuration, or its mistakes told and the status that a command ends with.
@@ -52,7 +58,7 @@ impl Desk {
         let answer = self.transport.call(method, path, body, on).await?;
         if let Some(error) = answer.body.get("error") {
             let word = |member: &str| error[member].as_str().unwrap_or_default().to_owned();
-            return Err(Refused { message: word("message"), details: word("details") }.into());
+            return Err(Refused { status: answer.status, message: word("message"), details: word("details") }.into());
         }
         anyhow::ensure!(answer.status.is_success(), "the server answered {} without a reason", answer.status);
         Ok(answer)

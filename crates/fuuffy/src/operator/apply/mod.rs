@@ -2,24 +2,28 @@
 //! by the same deeds as every other change.
 
 mod difference;
+mod handing_out;
+mod round;
+mod secrets;
 
-use std::fs::File;
 use std::io::Write;
 use std::path::PathBuf;
 
-use anyhow::{Context as _, bail};
+use anyhow::Context as _;
 use clap::Args;
 use fuuffy_domain::{ClientId, EnvironmentName, Lifetime, PlanName, ScopeSet};
 use http::Method;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::backup::private;
 use super::desk::{Desk, configuration};
 use super::transport::On;
-use super::{Common, InEnvironment, PER_PAGE, Why, environment_config, segment};
+use super::{Common, InEnvironment, PER_PAGE, Why, environment_config};
 use crate::config::{Config, EnvironmentConfig, Registered, Standing, read_register, write_register};
-use difference::{Difference, Step, differing, members};
+use difference::{Difference, Step, members};
+use handing_out::HandingOut;
+use round::Round;
+use secrets::Secrets;
 
 /// `fuuffy export`
 #[derive(Debug, Args)]
@@ -116,19 +120,21 @@ pub async fn apply(args: ApplyArgs, out: &mut dyn Write, err: &mut dyn Write) ->
         }
     };
     let desk = Desk::open(&config).await?;
-    let outcome = make_true(&desk, &args, wanted, out, err).await;
+    let outcome = make_true((&config, &desk), &args, wanted, out, err).await;
     desk.close().await;
     outcome
 }
 
 async fn make_true(
-    desk: &Desk,
+    (config, desk): (&Config, &Desk),
     args: &ApplyArgs,
     wanted: Vec<Registered>,
     out: &mut dyn Write,
     err: &mut dyn Write,
 ) -> anyhow::Result<u8> {
     let environment = args.place.environment;
+    let open = if args.dry_run { HandingOut::look } else { HandingOut::hold };
+    let handing_out = open(&config.data_dir, environment)?;
     let difference = Difference::between(known(desk, environment).await?, wanted, args.prune);
     if !args.common.json {
         for step in &difference.steps {
@@ -139,17 +145,26 @@ async fn make_true(
         writeln!(err, "{kept} is not in the file and is left alone; --prune deletes it")?;
     }
     let is_same = difference.steps.is_empty();
-    if args.dry_run || is_same {
+    if args.dry_run {
+        for begun in handing_out.begun() {
+            writeln!(err, "a run broke off before it handed out the secret of {}; the next one does", begun.client_id)?;
+        }
+    }
+    if args.dry_run || is_same && handing_out.begun().is_empty() {
         return report(args, &difference, &[], out, err).map(|()| if args.exit_code && !is_same { DIFFERS } else { 0 });
     }
-    let mut round = Round { desk, environment, why: args.why.why.as_deref(), secrets: Secrets::open(args)? };
+    let why = args.why.why.as_deref();
+    let mut round = Round { desk, environment, why, secrets: Secrets::open(args)?, handing_out };
+    round.hand_out_what_was_begun(out, err).await?;
     for (done, step) in difference.steps.iter().enumerate() {
         let all = difference.steps.len();
         let stopped =
             || format!("stopped at {} after {done} of {all} changes, which stay done", step.client().client_id);
         round.take(step, out).await.with_context(stopped)?;
     }
-    report(args, &difference, &round.secrets.shown, out, err)?;
+    report(args, &difference, round.secrets.of_report(), out, err)?;
+    out.flush()?;
+    round.handing_out.end_all()?;
     Ok(0)
 }
 
@@ -182,96 +197,6 @@ fn report(
     Ok(())
 }
 
-/// Where the secrets of new clients go.
-struct Secrets {
-    file: Option<File>,
-    as_json: bool,
-    /// Those that the report will have.
-    shown: Vec<Value>,
-}
-
-impl Secrets {
-    /// The file is there before there is anything to lose.
-    fn open(args: &ApplyArgs) -> anyhow::Result<Self> {
-        let file = args.secrets_to.as_deref().map(private).transpose()?;
-        Ok(Self { file, as_json: args.common.json, shown: Vec::new() })
-    }
-
-    fn keep(&mut self, created: &Value, out: &mut dyn Write) -> anyhow::Result<()> {
-        if let Some(file) = &mut self.file {
-            writeln!(file, "{created}")?;
-            file.sync_all()
-                .context("the secret of a new client could not be kept; add another by fuuffy secrets add")?;
-        } else if self.as_json {
-            self.shown.push(created.clone());
-        } else {
-            let word = |member: &str| created[member].as_str().unwrap_or_default();
-            writeln!(out, "{} client_secret {}", word("client_id"), word("client_secret"))?;
-        }
-        Ok(())
-    }
-}
-
-/// The steps of one file on their way.
-struct Round<'a> {
-    desk: &'a Desk,
-    environment: EnvironmentName,
-    why: Option<&'a str>,
-    secrets: Secrets,
-}
-
-impl Round<'_> {
-    /// As it was seen, and for the reason that was given.
-    fn on<'a>(&'a self, seen: Option<&'a str>) -> On<'a> {
-        On { why: self.why, seen, once: None }
-    }
-
-    async fn take(&mut self, step: &Step, out: &mut dyn Write) -> anyhow::Result<()> {
-        let path = of_client(self.environment, &step.client().client_id);
-        match step {
-            Step::Create(client) => {
-                let mut body = members(client);
-                body.remove("status");
-                body.insert("client_id".to_owned(), json!(client.client_id));
-                let all = format!("/admin/v1/{}/clients", self.environment);
-                let created = self.desk.call(Method::POST, &all, Some(&body.into()), self.on(None)).await?;
-                self.secrets.keep(&created.body["data"], out)?;
-                if client.status == Standing::Suspended {
-                    self.desk.call(Method::POST, &format!("{path}/suspend"), None, self.on(None)).await?;
-                }
-            }
-            Step::Change { from, to } => {
-                let mut seen = self.seen(&path, from).await?;
-                let (_, mut patch) = differing(from, to);
-                let status = patch.remove("status");
-                if !patch.is_empty() {
-                    let (body, on) = (patch.into(), self.on(seen.as_deref()));
-                    seen = self.desk.call(Method::PATCH, &path, Some(&body), on).await?.etag;
-                }
-                if status.is_some() {
-                    let deed = if to.status == Standing::Active { "resume" } else { "suspend" };
-                    let path = format!("{path}/{deed}");
-                    self.desk.call(Method::POST, &path, None, self.on(seen.as_deref())).await?;
-                }
-            }
-            Step::Delete(client) => {
-                let seen = self.seen(&path, client).await?;
-                self.desk.call(Method::DELETE, &path, None, self.on(seen.as_deref())).await?;
-            }
-        }
-        Ok(())
-    }
-
-    /// The state in which a client is still as it was listed.
-    async fn seen(&self, path: &str, listed: &Registered) -> anyhow::Result<Option<String>> {
-        let answer = self.desk.call(Method::GET, path, None, On::default()).await?;
-        if registered(answer.body["data"].clone())? != *listed {
-            bail!("it was changed meanwhile; run the command once more");
-        }
-        Ok(answer.etag)
-    }
-}
-
 /// Everybody who is registered.
 async fn known(desk: &Desk, environment: EnvironmentName) -> anyhow::Result<Vec<Registered>> {
     let mut known = Vec::new();
@@ -299,10 +224,6 @@ fn registered(shown: Value) -> anyhow::Result<Registered> {
         may_rotate: shown.may_rotate,
         status: if shown.status == "suspended" { Standing::Suspended } else { Standing::Active },
     })
-}
-
-fn of_client(environment: EnvironmentName, client: &ClientId) -> String {
-    format!("/admin/v1/{environment}/clients/{}", segment(client.as_str()))
 }
 
 /// The configuration and its part for the environment, or the status to end with.
