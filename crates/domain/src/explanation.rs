@@ -104,6 +104,53 @@ pub enum Reason {
     },
     /// A drill that the client set.
     Drill,
+    /// The client had asked for the reasons of too many refusals.
+    AskedTooOften {
+        /// How many it may ask for within a minute.
+        most: u32,
+    },
+    /// What was to be answered could not be written down.
+    StoreFailed {
+        /// Why not.
+        problem: StoreProblem,
+    },
+}
+
+/// Why the store did not write. Nothing that a client is told.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StoreProblem {
+    /// There was no room on the disk.
+    Full,
+    /// A write failed, now or earlier.
+    Failed {
+        /// What the disk or the database said.
+        error: String,
+    },
+    /// The server was stopping.
+    Closed,
+    /// More waited than would have been written soon.
+    Overloaded,
+}
+
+impl StoreProblem {
+    fn happened(&self) -> String {
+        match self {
+            Self::Full => "The disk of the store was full".to_owned(),
+            Self::Failed { error } => format!("The store could not write: {error}"),
+            Self::Closed => "The store was closed, for the server was stopping".to_owned(),
+            Self::Overloaded => "More was waiting to be written than the store could write soon".to_owned(),
+        }
+    }
+
+    const fn advice(&self) -> &'static str {
+        match self {
+            Self::Full => "Make room on the disk; the server goes on by itself within seconds",
+            Self::Failed { .. } => "Look at the server's log and at the disk, and restart the server when it is mended",
+            Self::Closed => "Nothing is wrong; the caller asks again when the server runs",
+            Self::Overloaded => "Look at how fast the disk is, and at who asks for so much at once",
+        }
+    }
 }
 
 /// How an upstream failed.
@@ -284,6 +331,13 @@ impl Refused {
                 format!("It asked for a scope that the client may not have; it may have {may:?}")
             }
             Reason::Drill => "The client had set a drill, which this request met".to_owned(),
+            Reason::AskedTooOften { most } => {
+                format!("The client had asked for the reasons of more than {most} refusals within a minute")
+            }
+            Reason::StoreFailed { problem } => match to {
+                Audience::Operator => problem.happened(),
+                Audience::Client => "The token service could not write".to_owned(),
+            },
         }
     }
 
@@ -318,6 +372,13 @@ impl Refused {
             Reason::Throttled { .. } => "Wait a minute, and look for a program that goes on with an old secret",
             Reason::MayNotRotate => "An operator allows it: fuuffy clients update --allow-rotation",
             Reason::Drill => "Drills end by themselves; fuuffy drill shows and ends them",
+            Reason::AskedTooOften { .. } => {
+                "Wait for as long as Retry-After says, and ask for one refusal of each kind"
+            }
+            Reason::StoreFailed { .. } if to == Audience::Client => {
+                "Nothing was wrong with the request; try again after the seconds that Retry-After names"
+            }
+            Reason::StoreFailed { problem } => problem.advice(),
         };
         text.to_owned()
     }

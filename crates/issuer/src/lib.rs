@@ -2,6 +2,7 @@
 //! request's head and its bounded body, and gives the whole answer but for the fields that every
 //! response bears.
 
+mod look_ups;
 mod reason;
 mod secrets;
 mod throttle;

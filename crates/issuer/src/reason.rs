@@ -1,14 +1,43 @@
 //! Why a token request was refused, looked into once it is. Whoever presents a secret that was once right is told
 //! of it; nobody is told of anybody else's.
 
-use fuuffy_domain::{Client, ClientId, KeyId, Reason, Refused, RequestContext, Secret, SecretDigest};
+use fuuffy_domain::{Client, ClientId, KeyId, Reason, Refused, RequestContext, Secret, SecretDigest, StoreProblem};
 use fuuffy_protocol::{Credentials, Refusal, SecretKind};
+use fuuffy_store::StoreError;
 use http::request::Parts;
 
 use crate::Issuer;
+use crate::token::refusal_of;
 
 /// So many of a client's newest secrets are compared with the one that was presented.
 const COMPARED: usize = 8;
+
+/// A refusal, and its reason where that is known by then.
+pub(crate) struct Refusing {
+    pub(crate) refusal: Refusal,
+    pub(crate) reason: Option<Reason>,
+}
+
+impl From<Refusal> for Refusing {
+    fn from(refusal: Refusal) -> Self {
+        Self { refusal, reason: None }
+    }
+}
+
+impl From<StoreError> for Refusing {
+    fn from(error: StoreError) -> Self {
+        let refusal = refusal_of(&error);
+        let problem = match error {
+            StoreError::Full => StoreProblem::Full,
+            StoreError::Closed => StoreProblem::Closed,
+            StoreError::Overloaded => StoreProblem::Overloaded,
+            StoreError::Unwritable(error) => StoreProblem::Failed { error },
+            StoreError::InUse(_) | StoreError::BadFile { .. } => StoreProblem::Failed { error: error.to_string() },
+            StoreError::Superseded | StoreError::TooManyScopes => return Self { refusal, reason: None },
+        };
+        Self { refusal, reason: Some(Reason::StoreFailed { problem }) }
+    }
+}
 
 impl Issuer {
     /// Keeps the reason of a refusal.

@@ -6,7 +6,7 @@
 
 use bytes::Bytes;
 use fuuffy_domain::{
-    Actor, AuthenticatedClient, Cause, ClientId, ClientStatus, Lifetime, NoEntropy, RequestContext, Secret,
+    Actor, AuthenticatedClient, Cause, ClientId, ClientStatus, Lifetime, NoEntropy, Reason, RequestContext, Secret,
     SecretStatus, Timestamp,
 };
 use fuuffy_protocol::{BodyShape, Credentials, Refusal};
@@ -18,7 +18,7 @@ use serde::Serialize;
 use zeroize::Zeroizing;
 
 use crate::Issuer;
-use crate::token::refusal_of;
+use crate::reason::Refusing;
 
 /// What is asked for, by the path of the request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -74,10 +74,10 @@ impl Issuer {
     ) -> Response<Bytes> {
         let answered = match body {
             Ok(_) => self.do_secret_deed(context, parts, deed).await,
-            Err(refusal) => Err(refusal),
+            Err(refusal) => Err(refusal.into()),
         };
-        answered.unwrap_or_else(|refusal| {
-            self.note_refused(context, parts, &refusal);
+        answered.unwrap_or_else(|Refusing { refusal, reason }| {
+            self.note_refused_for(context, parts, &refusal, reason);
             tracing::debug!(request_id = %context.id, code = refusal.code(), "A request about secrets was refused");
             refusal.to_response(BodyShape::Guide)
         })
@@ -85,9 +85,17 @@ impl Issuer {
 
     /// Counts a refusal of a request that bears a secret by Basic, and keeps its reason.
     pub fn note_refused(&self, context: &RequestContext, parts: &Parts, refusal: &Refusal) {
+        self.note_refused_for(context, parts, refusal, None);
+    }
+
+    /// The same, for a reason that is known already, if one is.
+    fn note_refused_for(&self, context: &RequestContext, parts: &Parts, refusal: &Refusal, known: Option<Reason>) {
         self.refusals().note(refusal);
         let claimed = Credentials::parse_basic(&parts.headers).ok();
-        let reason = claimed.map(|claimed| self.reason(context, &claimed, refusal));
+        let reason = claimed.map(|claimed| {
+            let (client, reason) = self.reason(context, &claimed, refusal);
+            (client, known.unwrap_or(reason))
+        });
         self.explain(context, parts, refusal, reason);
     }
 
@@ -96,7 +104,7 @@ impl Issuer {
         context: &RequestContext,
         parts: &Parts,
         deed: SecretDeed,
-    ) -> Result<Response<Bytes>, Refusal> {
+    ) -> Result<Response<Bytes>, Refusing> {
         match (deed, &parts.method) {
             (SecretDeed::ListOrAdd, &Method::GET) => {
                 let client = self.presented(context, parts)?;
@@ -112,8 +120,8 @@ impl Issuer {
                 let client = self.rotator(context, parts)?;
                 Ok(answer(StatusCode::OK, &self.confirm_secret(context, &client).await?))
             }
-            (SecretDeed::ListOrAdd, _) => Err(Refusal::MethodNotAllowed("GET, POST")),
-            (SecretDeed::Confirm, _) => Err(Refusal::MethodNotAllowed("POST")),
+            (SecretDeed::ListOrAdd, _) => Err(Refusal::MethodNotAllowed("GET, POST").into()),
+            (SecretDeed::Confirm, _) => Err(Refusal::MethodNotAllowed("POST").into()),
         }
     }
 
@@ -143,7 +151,7 @@ impl Issuer {
         Ok(client)
     }
 
-    async fn add_secret(&self, context: &RequestContext, known: &AuthenticatedClient) -> Result<Added, Refusal> {
+    async fn add_secret(&self, context: &RequestContext, known: &AuthenticatedClient) -> Result<Added, Refusing> {
         let made = self.keyring.new_secret(self.stage.name(), &*self.entropy);
         let (clear, id, digest) = made.map_err(|NoEntropy| Refusal::ServiceUnavailable(1))?;
         // A secret that was given a life hands it on.
@@ -152,15 +160,15 @@ impl Issuer {
         let new = NewSecret { id: id.clone(), digest, created_at: context.now, expires_at, is_pending: true };
         let client = known.client().id.clone();
         let added = self.store.add_secret(cause(context, known), client, new, Conditions::default()).await;
-        match added.map_err(|error| refusal_of(&error))? {
+        match added? {
             Creation::Done(client) => {
                 tracing::info!(client_id = %client.id, secret_id = %id, "A client made itself a secret");
                 let client_secret = Zeroizing::new(clear.reveal().to_owned());
                 Ok(Added { secret_id: id.to_string(), client_secret, expires_at })
             }
-            Creation::TooMany => Err(Refusal::TooManySecrets),
+            Creation::TooMany => Err(Refusal::TooManySecrets.into()),
             Creation::Stale | Creation::Before(_) | Creation::Taken | Creation::NoClient => {
-                Err(refusal_of(&StoreError::Superseded))
+                Err(StoreError::Superseded.into())
             }
         }
     }
@@ -170,13 +178,13 @@ impl Issuer {
         &self,
         context: &RequestContext,
         known: &AuthenticatedClient,
-    ) -> Result<Confirmed, Refusal> {
+    ) -> Result<Confirmed, Refusing> {
         let unused_for = self.quiet_of(known);
         let of = (known.client().id.clone(), known.secret().clone());
         let change = SecretChange::Confirm(unused_for.duration());
         let changed = self.store.change_secret(cause(context, known), of, None, change).await;
-        let Changed::Done(client) = changed.map_err(|error| refusal_of(&error))? else {
-            return Err(refusal_of(&StoreError::Superseded));
+        let Changed::Done(client) = changed? else {
+            return Err(StoreError::Superseded.into());
         };
         tracing::info!(client_id = %client.id, secret_id = %known.secret(), "A client confirmed its secret");
         let retiring = client.secrets.iter().filter(|secret| secret.status(context.now) == SecretStatus::Retiring);

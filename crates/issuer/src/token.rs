@@ -18,6 +18,8 @@ use http::request::Parts;
 use http::{Method, Response};
 use zeroize::Zeroizing;
 
+use crate::look_ups::{self, LookUps};
+use crate::reason::Refusing;
 use crate::throttle::{Standing, Throttle};
 
 /// Seconds that a caller is told to wait when the store cannot write.
@@ -52,6 +54,7 @@ pub struct Issuer {
     /// How long nobody must have used a secret before one that is to go does.
     pub retire_unused_after: Lifetime,
     pub(crate) throttle: Throttle,
+    look_ups: LookUps,
     issued: AtomicU64,
     refused: AtomicU64,
     refusals: RefusalCounts,
@@ -98,6 +101,7 @@ impl Issuer {
             token_bytes: 16,
             retire_unused_after: Lifetime::DAY,
             throttle: Throttle::default(),
+            look_ups: LookUps::default(),
             issued: AtomicU64::new(0),
             refused: AtomicU64::new(0),
             refusals: RefusalCounts::default(),
@@ -180,9 +184,10 @@ impl Issuer {
             found.reason = Some((Some(known.id.clone()), Reason::Drill));
             return Err(Refusal::ServiceUnavailable(DRILL_RETRY));
         }
-        self.issue(context, &parts.headers, grant)
-            .await
-            .inspect_err(|_| found.reason = Some((Some(known.id.clone()), Reason::Told)))
+        self.issue(context, &parts.headers, grant).await.map_err(|Refusing { refusal, reason }| {
+            found.reason = Some((Some(known.id.clone()), reason.unwrap_or(Reason::Told)));
+            refusal
+        })
     }
 
     /// Wrong credentials are limited before any hashing; but a well-formed secret is always checked,
@@ -228,6 +233,16 @@ impl Issuer {
         })
     }
 
+    /// Lets a client look one refusal up, if it has not looked up too many within the minute.
+    ///
+    /// # Errors
+    /// It has; and why that was refused.
+    pub fn take_look_up(&self, client: &ClientId, now: Timestamp) -> Result<(), (Refusal, Reason)> {
+        let most = look_ups::MOST;
+        let refused = |wait| (Refusal::RateLimitExceeded(wait), Reason::AskedTooOften { most });
+        self.look_ups.take(client, now).map_err(refused)
+    }
+
     fn find(&self, claimed: &Credentials) -> Option<Arc<Client>> {
         let id = ClientId::parse(&claimed.client_id).ok()?;
         self.store.directory().find(&id)
@@ -239,7 +254,7 @@ impl Issuer {
         context: &RequestContext,
         headers: &HeaderMap,
         grant: ApprovedGrant,
-    ) -> Result<TokenResponse, Refusal> {
+    ) -> Result<TokenResponse, Refusing> {
         let mut random = Zeroizing::new([0_u8; 32]);
         let random = &mut random[..self.token_bytes];
         self.entropy.fill(random).map_err(|_| Refusal::ServiceUnavailable(UNWRITABLE_RETRY))?;
@@ -249,7 +264,7 @@ impl Issuer {
         let (key, digest) = self.keyring.token_digest(&access_token);
         let (issued_at, from, agent) = (self.clock.now(), Some(context.peer), agent(headers));
         let deed = self.store.issue_token(NewToken { grant, key, digest, issued_at, from, agent });
-        deed.await.map_err(|error| refusal_of(&error))?;
+        deed.await?;
         Ok(TokenResponse { access_token, expires_in, scope })
     }
 

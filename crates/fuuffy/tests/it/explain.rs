@@ -51,7 +51,7 @@ fn happened(place: &Place, reply: &Reply) -> String {
     explanation["happened"].as_str().unwrap().to_owned()
 }
 
-fn by_secret(address: SocketAddr, client: &Registered, of: &Reply) -> Reply {
+pub(crate) fn by_secret(address: SocketAddr, client: &Registered, of: &Reply) -> Reply {
     let basic = base64::engine::general_purpose::STANDARD.encode(format!("{}:{}", client.id, client.secret));
     let path = format!("/v1/auth/explanations/{}", id(of));
     request(address, "GET", &path, &[("authorization", &format!("Basic {basic}"))], "")

@@ -4,11 +4,13 @@
 use std::io::Write as _;
 use std::process::{Command, Stdio};
 
+use base64::Engine as _;
 use rusqlite::Connection;
 
 use crate::app::{BINARY, Place, Registered, Server, ask_for_token, config, get, token};
+use crate::explain::by_secret;
 use crate::faults::Shim;
-use crate::http1::request;
+use crate::http1::{Reply, request};
 use crate::upstream::Upstream;
 
 const RESERVED: u64 = 4 << 20;
@@ -48,6 +50,23 @@ fn is_valid(server: &Server, token: &str) -> bool {
 
 fn reserved(place: &Place) -> u64 {
     std::fs::metadata(place.path("data/testing.reserve")).unwrap().len()
+}
+
+/// A client's request for another secret.
+fn ask_for_secret(server: &Server, client: &Registered) -> Reply {
+    let basic = base64::engine::general_purpose::STANDARD.encode(format!("{}:{}", client.id, client.secret));
+    request(server.testing, "POST", "/v1/auth/secrets", &[("authorization", &format!("Basic {basic}"))], "")
+}
+
+/// Why the store did not write, as the operator is told, and as the client is not.
+fn told(place: &Place, server: &Server, refused: &Reply, client: &Registered) -> String {
+    assert_eq!((refused.status, refused.code().as_str()), (503, "service_unavailable"));
+    let own = by_secret(server.testing, client, refused);
+    assert_eq!(own.json()["data"]["happened"], "The token service could not write");
+    assert!(!own.text().contains("disk"), "{}", own.text());
+    let explanation = place.done(&["explain", refused.field("x-request-id").unwrap()]);
+    assert_eq!(explanation["client_id"], client.id);
+    explanation["happened"].as_str().unwrap().to_owned()
 }
 
 /// Clients, and a token of each.
@@ -131,7 +150,8 @@ fn it_goes_on_by_itself_when_there_is_room() {
     let server = shim.serve(&place);
     let cast = Cast::meet(&place, &server);
     fill(&place, 0);
-    assert_eq!(ask_for_token(server.testing, &cast.good.0).status, 503);
+    let refused = ask_for_token(server.testing, &cast.good.0);
+    assert_eq!(told(&place, &server, &refused, &cast.good.0), "The disk of the store was full");
     assert_eq!(reserved(&place), RESERVED, "it is not for tokens");
     done(&place, &["clients", "suspend", &cast.suspended.0.id]);
     assert_eq!(reserved(&place), 0);
@@ -154,6 +174,7 @@ fn without_its_record_no_deed_is_done_and_tokens_are_still_validated() {
     let place = Place::new(&config(Upstream::friendly().address));
     let server = place.serve();
     let client = place.client("testing");
+    let rotating = place.client_with("testing", &["--allow-rotation"]);
     let earlier = token(server.testing, &client);
     let beside = Connection::open(place.path("data/testing.sqlite3")).unwrap();
     let refuse = "CREATE TRIGGER no BEFORE INSERT ON audit BEGIN SELECT RAISE(ABORT, 'no audit today'); END";
@@ -163,6 +184,9 @@ fn without_its_record_no_deed_is_done_and_tokens_are_still_validated() {
     let words = String::from_utf8_lossy(&refused.stderr).into_owned();
     assert!(words.starts_with("Nothing was changed: the store cannot write: no audit today"), "{words}");
     assert!(is_valid(&server, &earlier), "it was not suspended");
+    let why = "The store could not write: an earlier write failed";
+    assert_eq!(told(&place, &server, &ask_for_token(server.testing, &client), &client), why);
+    assert_eq!(told(&place, &server, &ask_for_secret(&server, &rotating), &rotating), why);
     server.kill();
     beside.execute_batch("DROP TRIGGER no").unwrap();
     drop(beside);

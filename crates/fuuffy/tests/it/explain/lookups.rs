@@ -49,7 +49,7 @@ fn refused_look_ups_are_counted() {
 }
 
 #[test]
-fn look_ups_by_wrong_credentials_are_limited_and_right_ones_never() {
+fn look_ups_by_wrong_credentials_are_limited_and_right_ones_not_by_them() {
     let (place, server) = served();
     let client = place.client_with("testing", &["--scope", "orders:read"]);
     let bearer = token(server.testing, &client);
@@ -70,4 +70,31 @@ fn look_ups_by_wrong_credentials_are_limited_and_right_ones_never() {
         assert_eq!(right.status, 200);
     }
     assert_eq!(get(server.testing, "/v1/orders", UNKNOWN).status, 401, "the API is not limited by it");
+}
+
+/// Each reads the disk, so a client that asks on and on is told to wait: by its token and by its secret together, for
+/// its own refusals and for any other, and no other client with it.
+#[test]
+fn look_ups_of_one_client_are_limited() {
+    let timed = Timed::start("");
+    let (bearer, other) = (timed.token(), timed.register());
+    let own = get(timed.testing(), "/v1/nothing", &bearer);
+    let foreign = timed.get(UNKNOWN);
+    for _ in 0..20 {
+        assert_eq!(by_token(timed.testing(), &bearer, &own).status, 200);
+        assert_eq!(by_secret(timed.testing(), &timed.client, &own).status, 200);
+        assert_eq!(by_token(timed.testing(), &bearer, &foreign).status, 404);
+    }
+    for limited in [by_token(timed.testing(), &bearer, &own), by_secret(timed.testing(), &timed.client, &own)] {
+        assert_eq!((limited.status, limited.code().as_str()), (429, "rate_limit_exceeded"));
+        assert_eq!(limited.field("retry-after"), Some("60"));
+        let id = limited.field("x-request-id").unwrap();
+        let explanation = &timed.shown(&format!("/admin/v1/testing/explanations/{id}"))["data"];
+        let happened = "The client had asked for the reasons of more than 60 refusals within a minute";
+        assert_eq!((&explanation["client_id"], &explanation["happened"]), (&json!(timed.client.id), &json!(happened)));
+    }
+    assert_eq!(by_secret(timed.testing(), &other, &foreign).status, 404);
+    assert_eq!(timed.get(&bearer).status, 200, "the API is not limited by it");
+    timed.time.pass(std::time::Duration::from_secs(60));
+    assert_eq!(by_token(timed.testing(), &bearer, &own).status, 200);
 }

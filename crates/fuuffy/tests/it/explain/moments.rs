@@ -52,8 +52,9 @@ fn a_store_that_cannot_write_is_told_to_its_client_too() {
     beside.execute_batch(refuse).unwrap();
     let refused = ask_for_token(server.testing, &client);
     assert_eq!(refused.status, 503);
-    assert_eq!(happened(&place, &refused), "The service cannot take the request now");
-    assert_eq!(by_secret(server.testing, &client, &refused).status, 200);
+    assert_eq!(happened(&place, &refused), "The store could not write: no tokens today");
+    let own = by_secret(server.testing, &client, &refused).json()["data"]["happened"].clone();
+    assert_eq!(own, "The token service could not write", "why, is no client's business");
 }
 
 #[test]
