@@ -92,6 +92,10 @@ pub async fn request(args: RequestArgs, out: &mut dyn Write, err: &mut dyn Write
     if args.common.json {
         let shown = outcome.read(response).await?;
         writeln!(out, "{shown}")?;
+        if !outcome.is_success {
+            let said = Refused::parse(shown["body"].to_string().as_bytes()).unwrap_or_default();
+            outcome.tell_hints(&said.code, err)?;
+        }
     } else if response.status().is_success() {
         copy(response, out).await?;
     } else {
@@ -107,6 +111,8 @@ struct Outcome {
     status: http::StatusCode,
     request_id: Option<String>,
     hint: Option<String>,
+    /// The code by the field that tells it, for an answer to HEAD has no body.
+    code: String,
 }
 
 impl Outcome {
@@ -118,7 +124,10 @@ impl Outcome {
         let hint = is_doubled
             .then(|| format!("paths are below {}: try {}", client.base_url(), args.path.replacen(base_path, "", 1)));
         let what = format!("{} {}", args.method, args.path);
-        Self { what, is_success: status.is_success(), status, request_id: response.request_id(), hint }
+        let challenges = response.headers().get_all(header::WWW_AUTHENTICATE).iter();
+        let code = challenges.filter_map(|field| tell::code_of_challenge(field.to_str().ok()?)).next();
+        let (is_success, request_id) = (status.is_success(), response.request_id());
+        Self { what, is_success, status, request_id, hint, code: code.unwrap_or_default().to_owned() }
     }
 
     fn exit_status(&self) -> u8 {
@@ -159,7 +168,13 @@ impl Outcome {
         let said = if words.is_empty() { String::new() } else { format!(": {}", words.join(". ")) };
         let id = self.request_id.as_ref().map(|id| format!(" (request {id})")).unwrap_or_default();
         writeln!(err, "fuuffy: {} was answered with {}{said}{id}", self.what, self.status)?;
-        let way = tell::way_to_reason(&code, self.request_id.as_deref());
+        self.tell_hints(&code, err)
+    }
+
+    /// What to do next. `code` is the body's, if it has one.
+    fn tell_hints(&self, code: &str, err: &mut dyn Write) -> anyhow::Result<()> {
+        let code = if code.is_empty() { &self.code } else { code };
+        let way = tell::way_to_reason(code, self.request_id.as_deref());
         for hint in [&self.hint, &way].into_iter().flatten() {
             writeln!(err, "fuuffy: {hint}")?;
         }

@@ -79,7 +79,14 @@ pub(super) fn way_to_reason(code: &str, request: Option<&str>) -> Option<String>
     })
 }
 
-/// The same on standard error, for a command whose findings are its output.
+/// The `error` of a challenge (RFC 6750 §3): the code of a refusal, where there is no body to read it from.
+pub(super) fn code_of_challenge(field: &str) -> Option<&str> {
+    let (before, after) = field.split_once("error=\"")?;
+    let (code, _) = after.split_once('"')?;
+    before.ends_with([' ', ',']).then_some(code)
+}
+
+/// The way to the reason on standard error, for a command whose findings are its output.
 pub(super) fn tell_way_to_reason(code: Option<&str>, request: Option<&str>) {
     if let Some(way) = code.and_then(|code| way_to_reason(code, request)) {
         // Nobody may be reading any more.

@@ -42,6 +42,16 @@ fn after_a_refusal_the_commands_name_the_one_that_tells_why() {
     let told = |id: &str| desk.run(&["explain", id]).out;
     let refused = desk.run(&["request", "POST", "/orders", "-d", "{}", "--scope", "orders:read"]);
     assert!(told(&way(&refused)).contains("needs the scope \"orders:write\""), "{refused:?}");
+    // Another program reads standard output, and a HEAD has nothing to read; a person is told all the same.
+    let as_json = desk.run(&["request", "POST", "/orders", "-d", "{}", "--scope", "orders:read", "--json"]);
+    assert!(told(&way(&as_json)).contains("needs the scope \"orders:write\"") && as_json.status == 1, "{as_json:?}");
+    assert_eq!(as_json.json()["body"]["error"]["code"], "insufficient_scope");
+    for more in [&[][..], &["--json"]] {
+        let head = desk.run(&[&["request", "HEAD", "/orders", "--scope", "orders:write"], more].concat());
+        assert!(told(&way(&head)).contains("needs the scope \"orders:read\"") && head.status == 1, "{head:?}");
+    }
+    let lost = desk.run(&["request", "GET", "/v1/orders", "--json"]);
+    assert!(told(&way(&lost)).contains("There is no such route") && lost.err.contains("try /orders"), "{lost:?}");
     let nowhere = desk.run(&["doctor", "--path", "/nowhere"]);
     assert!(told(&way(&nowhere)).contains("There is no such route") && !nowhere.out.contains("explain"), "{nowhere:?}");
     let secrets = |words: &[&str]| {
@@ -71,7 +81,7 @@ fn what_the_api_itself_refuses_is_not_the_gateways_to_explain() {
         let head = "HTTP/1.1 409 Conflict\r\ncontent-type: application/json\r\n";
         Act::Answer(format!("{head}content-length: {}\r\n\r\n{body}", body.len()).into_bytes())
     }));
-    for command in [&["request", "GET", "/orders"][..], &["doctor"]] {
+    for command in [&["request", "GET", "/orders"][..], &["request", "GET", "/orders", "--json"], &["doctor"]] {
         let ran = desk.run(command);
         assert!(ran.status == 1 && !ran.err.contains("explain"), "{ran:?}");
     }
