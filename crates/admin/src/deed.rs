@@ -7,7 +7,7 @@ use fuuffy_domain::{
     Actor, Cause, ClientId, Clock, Entropy, EnvironmentName, Keyring, Lifetime, NoEntropy, PlanName, RequestId,
 };
 use fuuffy_protocol::ClientSecret;
-use fuuffy_store::{Explanations, NewSecret, Store, StoreError};
+use fuuffy_store::{Explanations, NewSecret, Store, StoreError, UsageBook};
 use thiserror::Error;
 
 use crate::configuration::Configured;
@@ -22,6 +22,8 @@ pub struct Environment {
     pub store: Arc<dyn Store>,
     /// Why requests were refused.
     pub explanations: Arc<Explanations>,
+    /// What clients used.
+    pub usage: Arc<UsageBook>,
     /// The keys of the digests.
     pub keyring: Arc<Keyring>,
     /// Whether the configuration has a plan of this name.

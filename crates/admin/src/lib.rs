@@ -14,6 +14,7 @@ mod reminders;
 mod roles;
 mod secrets;
 mod tokens;
+mod usage;
 
 pub use api::{Caller, Stranger, openapi, router};
 pub use configuration::Configured;
@@ -23,3 +24,4 @@ pub use refusals::{Refusals, note_refusals};
 pub use reminders::{Reminder, due_reminders, reminded};
 pub use roles::{DEEDS, Deed, Kind, SCOPES};
 pub use secrets::retire_unused;
+pub use usage::{ShownUsage, UsageWanted, own_usage};

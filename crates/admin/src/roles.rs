@@ -15,7 +15,7 @@ const PREFIX: &str = "admin:";
 pub(crate) const OPERATORS: &str = "admin:operators:write";
 
 /// All scopes that an operator can have.
-pub const SCOPES: [&str; 10] = [
+pub const SCOPES: [&str; 11] = [
     "admin:audit:read",
     "admin:clients:read",
     "admin:clients:write",
@@ -26,6 +26,7 @@ pub const SCOPES: [&str; 10] = [
     "admin:secrets:write",
     "admin:tokens:read",
     "admin:tokens:write",
+    "admin:usage:read",
 ];
 
 /// What a deed is, and so what besides a scope it asks for.
@@ -61,7 +62,7 @@ const fn deed(method: Method, path: &'static str, scope: &'static str, kind: Kin
 }
 
 /// The table. What is not in it is not done, whoever asks.
-pub static DEEDS: [Deed; 23] = [
+pub static DEEDS: [Deed; 24] = [
     deed(Method::GET, "/audit", "admin:audit:read", Kind::Read),
     deed(Method::POST, "/audit/checkpoint", "admin:audit:read", Kind::Read),
     deed(Method::GET, "/clients", "admin:clients:read", Kind::Read),
@@ -85,6 +86,7 @@ pub static DEEDS: [Deed; 23] = [
     deed(Method::GET, "/plans", "admin:routes:read", Kind::Read),
     deed(Method::GET, "/routes", "admin:routes:read", Kind::Read),
     deed(Method::GET, "/scopes", "admin:routes:read", Kind::Read),
+    deed(Method::GET, "/usage", "admin:usage:read", Kind::Read),
 ];
 
 /// What somebody may do.

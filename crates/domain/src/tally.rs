@@ -176,18 +176,18 @@ impl RouteBytes {
 
 impl Mover {
     /// Bytes went to the API.
-    pub fn to_api(&self, bytes: usize) {
+    pub fn to_api(&self, bytes: u64) {
         self.moved(&self.bytes.to_api, bytes);
     }
 
     /// Bytes went to the client.
-    pub fn to_client(&self, bytes: usize) {
+    pub fn to_client(&self, bytes: u64) {
         self.moved(&self.bytes.to_client, bytes);
     }
 
-    fn moved(&self, place: &AtomicU64, bytes: usize) {
+    fn moved(&self, place: &AtomicU64, bytes: u64) {
         // Whoever is first after they were taken says that there are some.
-        if bytes > 0 && place.fetch_add(bytes as u64, Ordering::AcqRel) == 0 {
+        if bytes > 0 && place.fetch_add(bytes, Ordering::AcqRel) == 0 {
             let mut counts = self.tally.counts.lock();
             self.tally.wait(&mut counts);
         }

@@ -12,7 +12,7 @@ use crate::demo::{self, DemoArgs};
 use crate::integrator::{self, DoctorArgs, DrillArgs, RequestArgs, RotateArgs, TokenArgs};
 use crate::operator::{
     self, ApplyArgs, AuditArgs, BackupArgs, ClientsArgs, ExplainArgs, ExportArgs, KeysArgs, MigrateArgs, OperatorsArgs,
-    RestoreArgs, SecretsArgs, TokensArgs,
+    RestoreArgs, SecretsArgs, TokensArgs, UsageArgs,
 };
 use crate::serve::{self, CheckArgs, ServeArgs};
 use crate::telemetry;
@@ -60,6 +60,8 @@ enum Command {
     Migrate(MigrateArgs),
     /// Tell why a request was refused.
     Explain(ExplainArgs),
+    /// Tell who used how much.
+    Usage(UsageArgs),
     /// Print an access token, fetched or cached.
     Token(TokenArgs),
     /// Send a request to the API, with a token.
@@ -165,6 +167,10 @@ async fn run(command: Command, out: &mut dyn Write, err: &mut dyn Write) -> anyh
         Command::Explain(args) => {
             telemetry::start_at(OF_INTEGRATORS);
             operator::explain(args, out, err).await
+        }
+        Command::Usage(args) => {
+            telemetry::start_at(OF_INTEGRATORS);
+            operator::usage(args, out, err).await
         }
         Command::Token(args) => {
             telemetry::start_at(OF_INTEGRATORS);

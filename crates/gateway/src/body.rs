@@ -10,6 +10,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
+use fuuffy_domain::Mover;
 use fuuffy_protocol::{Refusal, RequestFault};
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
@@ -67,6 +68,7 @@ struct Streaming {
     left: u64,
     patience: Patience,
     fate: BodyFate,
+    mover: Mover,
 }
 
 /// Shared with the request's own task, which must learn whose fault a failure was, and whether the body
@@ -108,9 +110,9 @@ impl CallerBody {
         Self(None)
     }
 
-    pub(crate) fn streaming(body: Incoming, max: u64, patience: Duration) -> (Self, BodyFate) {
+    pub(crate) fn streaming(body: Incoming, max: u64, patience: Duration, mover: Mover) -> (Self, BodyFate) {
         let fate = BodyFate::default();
-        let streaming = Streaming { body, left: max, patience: Patience::new(patience), fate: fate.clone() };
+        let streaming = Streaming { body, left: max, patience: Patience::new(patience), fate: fate.clone(), mover };
         (Self(Some(Box::new(streaming))), fate)
     }
 }
@@ -135,6 +137,7 @@ impl Body for CallerBody {
                 match streaming.left.checked_sub(length) {
                     Some(left) => {
                         streaming.left = left;
+                        streaming.mover.to_api(length);
                         Ok(frame)
                     }
                     None => Err(Broken::TooLarge),
@@ -174,15 +177,16 @@ pub struct Streamed {
     body: Incoming,
     patience: Patience,
     lease: Option<Lease>,
+    mover: Mover,
 }
 
 impl ResponseBody {
-    pub(crate) fn streamed(body: Incoming, patience: Duration, lease: Lease) -> Self {
+    pub(crate) fn streamed(body: Incoming, patience: Duration, lease: Lease, mover: Mover) -> Self {
         if body.is_end_stream() {
             lease.give_back();
             return Self::Whole(None);
         }
-        Self::Streamed(Box::new(Streamed { body, patience: Patience::new(patience), lease: Some(lease) }))
+        Self::Streamed(Box::new(Streamed { body, patience: Patience::new(patience), lease: Some(lease), mover }))
     }
 }
 
@@ -204,6 +208,7 @@ impl Body for ResponseBody {
         let outcome = match Pin::new(&mut streamed.body).poll_frame(cx) {
             Poll::Ready(Some(Ok(frame))) => {
                 streamed.patience.moved();
+                streamed.mover.to_client(frame.data_ref().map_or(0, Bytes::len) as u64);
                 Some(Ok(frame))
             }
             Poll::Ready(None) => None,

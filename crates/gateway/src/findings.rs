@@ -1,8 +1,9 @@
-//! What is found out about a request on its way, and told in its answer however it ends.
+//! What is found out about a request on its way, and told in its answer, or counted, however it ends.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use fuuffy_domain::{ClientId, MetDrill, Reason, Timestamp, Verdict};
+use fuuffy_domain::{ClientId, ClientTally, Ended, MetDrill, Reason, RouteMatch, Timestamp, Verdict};
 use fuuffy_protocol::Refusal;
 use http::Method;
 use http::header::{HeaderMap, HeaderValue};
@@ -15,8 +16,16 @@ pub(crate) struct Findings<'a> {
     /// How the client stands in its plan.
     pub(crate) standing: Option<(Verdict, Option<&'a HeaderValue>)>,
     drill: Option<MetDrill>,
+    /// Whose usage it is, once that is known.
+    user: Option<User>,
     /// What is known of a refusal besides its answer; boxed, for few requests have one.
     pub(crate) noted: Option<Box<Noted>>,
+}
+
+/// Whose usage a request is, and of what route: none where there is none.
+struct User {
+    tally: Arc<ClientTally>,
+    route: Option<RouteMatch>,
 }
 
 /// A refused request, and why it was.
@@ -32,6 +41,18 @@ impl Findings<'_> {
     pub(crate) fn note(&mut self, client: Option<&ClientId>, (method, path): (&Method, &str), reason: Reason) {
         let (client, method, path) = (client.cloned(), method.clone(), path.to_owned());
         self.noted = Some(Box::new(Noted { client, method, path, reason }));
+    }
+
+    /// Notes whose usage the request is.
+    pub(crate) fn used_by(&mut self, tally: &Arc<ClientTally>, route: Option<&RouteMatch>) {
+        self.user = Some(User { tally: Arc::clone(tally), route: route.cloned() });
+    }
+
+    /// Counts the request, for the client that it is known to be of.
+    pub(crate) fn count(&self, at: Timestamp, ended: Ended) {
+        if let Some(User { tally, route }) = &self.user {
+            tally.note(at, route.as_ref().map_or("", RouteMatch::prefix), ended);
+        }
     }
 
     /// Notes the drill that the request met, if it met one.

@@ -16,7 +16,6 @@ mod upstream;
 
 pub use body::{CallerBody, ResponseBody};
 pub use fields::{CallerFields, remove_hop_by_hop, takes_trailers};
-pub use meter::Meters;
 pub use proxy::Gateway;
 pub use record::{Outcome, Traffic};
 pub use snapshot::{RouteSettings, Snapshot, SnapshotFault, Upstream, UpstreamProtocol};

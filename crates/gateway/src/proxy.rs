@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use fuuffy_domain::{
-    ClientId, Keyring, MatchedPath, Permit, Reason, RefusalCounts, RequestContext, RouteMatch, Stage, UpstreamProblem,
-    VerifiedToken,
+    ClientId, Ended, Keyring, MatchedPath, Mover, Permit, Reason, RefusalCounts, RequestContext, RouteMatch, Stage,
+    Tally, UpstreamProblem, VerifiedToken,
 };
 use fuuffy_protocol::{Bearer, BodyShape, Refusal, RequestFault};
 use fuuffy_store::{Explanations, Store, verify};
@@ -17,6 +17,7 @@ use http::{Method, Request, Response, StatusCode, Uri, Version};
 use http_body::Body;
 use hyper::body::Incoming;
 use hyper::upgrade::OnUpgrade;
+use tokio::time::Instant;
 
 use crate::body::{BodyFate, CallerBody, ResponseBody};
 use crate::fields::{self, Assertion, CallerFields};
@@ -47,6 +48,8 @@ struct UpstreamRequest {
     /// The caller's head once more, where the request may be sent a second time.
     again: Option<Box<CallerHead>>,
     upgrade: Option<OnUpgrade>,
+    /// Counts the bytes of both bodies.
+    mover: Mover,
 }
 
 /// What is kept of the caller's head: all but the fields of one hop.
@@ -110,9 +113,9 @@ impl Gateway {
         &self.refusals
     }
 
-    /// What was counted by client.
-    pub const fn meters(&self) -> &Meters {
-        &self.meters
+    /// What clients used.
+    pub const fn tally(&self) -> &Arc<Tally> {
+        &self.meters.tally
     }
 
     /// Serves one request. `pools` are those of the calling thread.
@@ -123,7 +126,7 @@ impl Gateway {
         pools: &Pools,
         request: Request<Incoming>,
     ) -> Response<ResponseBody> {
-        let snapshot = self.snapshot.load_full();
+        let (began, snapshot) = (Instant::now(), self.snapshot.load_full());
         let mut findings = Findings::default();
         let result = match self.admit(context, caller, &snapshot, request, &mut findings) {
             Ok(admitted) => match findings.delay() {
@@ -147,6 +150,9 @@ impl Gateway {
         });
         findings.tell(response.headers_mut(), context.now);
         self.traffic.record(outcome);
+        let status = response.status().as_u16();
+        let (was_limited, has_failed) = (outcome == Outcome::Limited, outcome == Outcome::UpstreamFailed);
+        findings.count(context.now, Ended { status, was_limited, has_failed, took: began.elapsed() });
         response
     }
 
@@ -163,7 +169,8 @@ impl Gateway {
         let permit = self.permit(context, snapshot, request.method(), request.uri(), request.headers());
         let permit = permit.inspect_err(|refusal| self.look_into(context, &request, refusal, findings))?;
         let plan = snapshot.plan(&permit.client().plan);
-        let meter = self.meters.of(&permit);
+        let meter = self.meters.of(permit.client());
+        findings.used_by(&meter.tally, Some(permit.route()));
         let verdict = meter.take(&plan.plan, context.now);
         let wait = verdict.wait;
         findings.standing = Some((verdict, plan.policy.as_ref()));
@@ -248,6 +255,7 @@ fn prepare(
     if body.size_hint().exact().is_some_and(|length| length > settings.max_body) {
         return refused(&parts, Refusal::PayloadTooLarge);
     }
+    let mover = assertion.meter.tally.mover(assertion.permit.route().prefix());
     let takes_trailers = fields::takes_trailers(&parts.headers);
     fields::remove_hop_by_hop(&mut parts.headers);
     fields::join_cookies(&mut parts.headers);
@@ -257,7 +265,7 @@ fn prepare(
     let (body, fate) = if body.is_end_stream() {
         (CallerBody::empty(), BodyFate::default())
     } else {
-        CallerBody::streaming(body, settings.max_body, settings.body_timeout)
+        CallerBody::streaming(body, settings.max_body, settings.body_timeout, mover.clone())
     };
     let has_length = head.headers.contains_key(header::CONTENT_LENGTH);
     let mut request = head.assert(assertion, body);
@@ -268,7 +276,7 @@ fn prepare(
     if upgrade.is_some() {
         tunnel::announce(request.headers_mut());
     }
-    Ok(UpstreamRequest { request, fate, again, upgrade })
+    Ok(UpstreamRequest { request, fate, again, upgrade, mover })
 }
 
 impl CallerHead {
@@ -337,7 +345,7 @@ async fn forward(
         let mut failure = match answer {
             Ok(Ok(response)) => {
                 pool.note_success();
-                return respond(Answer { response, lease }, settings, prepared.upgrade)
+                return respond(Answer { response, lease }, settings, prepared.upgrade, prepared.mover)
                     .inspect_err(|_| note(reason::upstream(&pool.authority, UpstreamProblem::Unreadable)));
             }
             Ok(Err(failure)) => failure,
@@ -415,6 +423,7 @@ fn respond(
     answer: Answer,
     settings: &RouteSettings,
     upgrade: Option<OnUpgrade>,
+    mover: Mover,
 ) -> Result<Response<ResponseBody>, Refusal> {
     let Answer { mut response, lease } = answer;
     *response.version_mut() = Version::HTTP_11;
@@ -425,13 +434,13 @@ fn respond(
     }
     fields::remove_hop_by_hop(headers);
     if response.status() != StatusCode::SWITCHING_PROTOCOLS {
-        return Ok(response.map(|body| ResponseBody::streamed(body, settings.body_timeout, lease)));
+        return Ok(response.map(|body| ResponseBody::streamed(body, settings.body_timeout, lease, mover)));
     }
     // An upstream that changes the protocol though nobody asked is broken.
     let caller = upgrade.ok_or(Refusal::BadGateway)?;
     let upstream = hyper::upgrade::on(&mut response);
     tunnel::announce(response.headers_mut());
-    response.extensions_mut().insert(Tunnel { caller, upstream });
+    response.extensions_mut().insert(Tunnel { caller, upstream, mover });
     Ok(response.map(|_| ResponseBody::Whole(None)))
 }
 

@@ -21,6 +21,11 @@ impl Gateway {
         findings: &mut Findings<'_>,
     ) {
         let (client, reason) = self.reason(context, request.headers(), refusal);
+        // A token that expired or was revoked may be anybody's by now.
+        let uses = !matches!(refusal, Refusal::InvalidToken(_));
+        if let Some(client) = client.as_ref().filter(|_| uses).and_then(|id| self.store.directory().find(id)) {
+            findings.used_by(&self.tally().of(client.slot), None);
+        }
         findings.note(client.as_ref(), (request.method(), request.uri().path()), reason);
     }
 

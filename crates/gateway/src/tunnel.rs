@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use fuuffy_domain::Mover;
 use http::header::{self, HeaderMap, HeaderValue};
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
@@ -36,6 +37,7 @@ pub(crate) fn announce(headers: &mut HeaderMap) {
 pub struct Tunnel {
     pub(crate) caller: OnUpgrade,
     pub(crate) upstream: OnUpgrade,
+    pub(crate) mover: Mover,
 }
 
 impl Tunnel {
@@ -45,7 +47,7 @@ impl Tunnel {
             return;
         };
         let moves = AtomicU64::new(0);
-        let mut caller = Watched { inner: TokioIo::new(caller), moves: &moves };
+        let mut caller = Watched { inner: TokioIo::new(caller), moves: &moves, mover: &self.mover };
         let mut upstream = TokioIo::new(upstream);
         let mut copying = pin!(copy_bidirectional(&mut caller, &mut upstream));
         loop {
@@ -62,10 +64,11 @@ impl Tunnel {
     }
 }
 
-/// Counts what moves through one end: whatever moves at all moves through both.
+/// Counts what moves through the caller's end: whatever moves at all moves through both.
 struct Watched<'a, IO> {
     inner: IO,
     moves: &'a AtomicU64,
+    mover: &'a Mover,
 }
 
 impl<IO> Watched<'_, IO> {
@@ -79,7 +82,9 @@ impl<IO> Watched<'_, IO> {
 
 impl<IO: AsyncRead + Unpin> AsyncRead for Watched<'_, IO> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let before = buf.filled().len();
         let outcome = Pin::new(&mut self.inner).poll_read(cx, buf);
+        self.mover.to_api((buf.filled().len() - before) as u64);
         self.note(outcome)
     }
 }
@@ -87,6 +92,9 @@ impl<IO: AsyncRead + Unpin> AsyncRead for Watched<'_, IO> {
 impl<IO: AsyncWrite + Unpin> AsyncWrite for Watched<'_, IO> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, data: &[u8]) -> Poll<io::Result<usize>> {
         let outcome = Pin::new(&mut self.inner).poll_write(cx, data);
+        if let Poll::Ready(Ok(written)) = &outcome {
+            self.mover.to_client(*written as u64);
+        }
         self.note(outcome)
     }
 

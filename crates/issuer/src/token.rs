@@ -6,8 +6,8 @@ use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use fuuffy_domain::{
-    Actor, ApprovedGrant, AuthenticatedClient, Cause, Client, ClientId, Clock, DrillKind, Entropy, GrantRefusal,
-    Keyring, Lifetime, Reason, RefusalCounts, RequestContext, Stage, Timestamp,
+    Actor, ApprovedGrant, AuthenticatedClient, Cause, Client, ClientId, ClientSlot, Clock, DrillKind, Ended, Entropy,
+    GrantRefusal, Keyring, Lifetime, Reason, RefusalCounts, RequestContext, Stage, Tally, Timestamp,
 };
 use fuuffy_protocol::{
     AccessToken, BodyShape, Credentials, QueryCredentials, Refusal, RequestFault, TokenRequest, TokenResponse,
@@ -58,11 +58,14 @@ pub struct Issuer {
     issued: AtomicU64,
     refused: AtomicU64,
     refusals: RefusalCounts,
+    tally: Arc<Tally>,
 }
 
 /// What is found out on the way and told in the answer, however it ends.
 #[derive(Default)]
 struct Found {
+    /// Whose request it is, once that is proven.
+    client: Option<ClientSlot>,
     drill: Option<DrillKind>,
     /// When the secret that was presented expires, if that is soon.
     secret_expires: Option<Timestamp>,
@@ -105,6 +108,7 @@ impl Issuer {
             issued: AtomicU64::new(0),
             refused: AtomicU64::new(0),
             refusals: RefusalCounts::default(),
+            tally: Arc::default(),
         }
     }
 
@@ -132,7 +136,18 @@ impl Issuer {
             }
         };
         found.tell(response.headers_mut());
+        if let Some(client) = found.client {
+            let (status, took) = (response.status().as_u16(), self.clock.now().since(context.now));
+            let ended = Ended { status, was_limited: false, has_failed: false, took };
+            self.tally.of(client).note(context.now, parts.uri.path(), ended);
+        }
         response
+    }
+
+    /// What clients used of the token endpoints.
+    #[must_use]
+    pub const fn tally(&self) -> &Arc<Tally> {
+        &self.tally
     }
 
     /// How often callers were refused, by class.
@@ -169,6 +184,7 @@ impl Issuer {
         })?;
         let known = Arc::clone(client.client());
         let slot = client.client().slot;
+        found.client = Some(slot);
         found.secret_expires = expires_soon(&client, context.now);
         let grant = client.approve(request.scope, self.token_lifetime).map_err(|refused| {
             let reason = match refused {

@@ -94,6 +94,8 @@ pub enum RequestFault {
     DrillRequests,
     /// A delay that is too long, or of a drill that has none.
     DrillDelay,
+    /// A question after usage that is none.
+    UsageQuery,
 }
 
 /// What is wrong with a presented token.
@@ -354,6 +356,10 @@ impl RequestFault {
             }
             Self::DrillRequests => ("So many requests cannot meet a drill", "Send requests from 1 to 1000"),
             Self::DrillDelay => ("The drill cannot have that delay", "Send delay_ms up to 30000, and for slow alone"),
+            Self::UsageQuery => (
+                "The question after usage is not understood",
+                "Send by (client, route, minute, hour or day), since and until (24h, 7d or a time), page and per_page",
+            ),
         }
     }
 }

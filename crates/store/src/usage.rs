@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{self, Sender};
 
-use fuuffy_domain::{Counted, EnvironmentName, Timestamp};
+use fuuffy_domain::{Counted, EnvironmentName, Tally, Timestamp};
 use tokio::sync::oneshot;
 
 use crate::{StoreError, side_file};
@@ -28,6 +28,8 @@ pub struct UsageBook {
     queue: Sender<Command>,
     path: PathBuf,
     lost: Arc<AtomicU64>,
+    /// Where it is counted.
+    tallies: Vec<Arc<Tally>>,
 }
 
 enum Command {
@@ -40,10 +42,10 @@ enum Command {
 }
 
 impl UsageBook {
-    /// Opens the file at `path`, or makes one. One that is damaged is put aside. Where there is none to write to,
+    /// Opens the file at `path`, or makes one, for what `tallies` count. One that is damaged is put aside. Where there is none to write to,
     /// nothing is kept until the next start, and the server goes on without.
     #[must_use]
-    pub fn open(path: PathBuf, environment: EnvironmentName) -> Self {
+    pub fn open(path: PathBuf, environment: EnvironmentName, tallies: Vec<Arc<Tally>>) -> Self {
         let (queue, received) = mpsc::channel();
         let lost = Arc::new(AtomicU64::new(0));
         let counted = Arc::clone(&lost);
@@ -56,19 +58,24 @@ impl UsageBook {
         if let Err(error) = begun {
             tracing::error!(%environment, file = %path.display(), error, "Usage is not kept until the next start, for its file cannot be opened; requests are served as before");
         }
-        Self { queue, path, lost }
+        Self { queue, path, lost, tallies }
     }
 
-    /// Keeps what was counted. It is in the file when this returns, or in mind until there is room.
-    pub async fn add(&self, counted: Vec<Counted>, now: Timestamp) {
+    /// Keeps what was counted since the last time. It is in the file when this returns, or in mind until there is room.
+    pub async fn keep(&self, now: Timestamp) {
+        self.add(self.tallies.iter().flat_map(|tally| tally.take(now)).collect(), now).await;
+    }
+
+    async fn add(&self, counted: Vec<Counted>, now: Timestamp) {
         let requests: u64 = counted.iter().map(|counted| counted.usage.requests).sum();
         if !self.done(|done| Command::Add(counted, now, done)).await {
             self.lost.fetch_add(requests, Ordering::Relaxed);
         }
     }
 
-    /// Folds what is in the journal, and lets go of the file.
+    /// Keeps the last of it, and lets go of the file.
     pub async fn close(&self, now: Timestamp) {
+        self.keep(now).await;
         self.done(|done| Command::Close(now, done)).await;
     }
 
@@ -83,6 +90,7 @@ impl UsageBook {
     /// # Errors
     /// The file cannot be read.
     pub async fn read(&self, query: UsageQuery, now: Timestamp) -> Result<Vec<UsageRow>, StoreError> {
+        self.keep(now).await;
         self.done(|done| Command::Fold(now, done)).await;
         let path = self.path.clone();
         let rows = tokio::task::spawn_blocking(move || read::read(&path, &query)).await;

@@ -74,6 +74,7 @@ fn deeds() -> OpenApiRouter<Arc<Environment>> {
         .routes(routes!(records::list_routes))
         .routes(routes!(records::list_plans))
         .routes(routes!(records::list_scopes))
+        .routes(routes!(records::list_usage))
 }
 
 /// The ids in a path; what is no text is nobody's.

@@ -9,6 +9,7 @@ use super::{Answer, Here, InPath, InQuery};
 use crate::audit;
 use crate::configuration::{self, ShownPlan, ShownRoute, ShownScope};
 use crate::explanations::{Explanation, Reader, explain};
+use crate::usage::{self, ShownUsage, UsageWanted};
 
 /// Lists the records of the audit log, the newest first.
 #[utoipa::path(get, path = "/audit", tag = "audit", params(audit::Wanted),
@@ -32,6 +33,19 @@ pub(super) async fn sign_audit(State(here): Here) -> Answer {
 pub(super) async fn show_explanation(State(here): Here, request: InPath<String>) -> Answer {
     let request = request.map(|Path(id)| id).map_err(|_| Failure::NotFound("explanation"))?;
     Ok(data(StatusCode::OK, &explain(&here, &request, &Reader::Operator).await?))
+}
+
+/// Tells what clients used, those with the most requests first; by time, the oldest first.
+#[utoipa::path(get, path = "/usage", tag = "usage", params(UsageWanted),
+    responses((status = 200, body = Listed<ShownUsage>)))]
+pub(super) async fn list_usage(State(here): Here, query: InQuery<UsageWanted>) -> Answer {
+    let Query(wanted) = query.map_err(|_| {
+        Failure::Invalid(
+            "expected client_id, by (client, route, minute, hour or day), since, until, page and per_page".to_owned(),
+        )
+    })?;
+    let page = Page::of(wanted.page, wanted.per_page)?;
+    Ok(page.answer(usage::list(&here, &wanted, page.part()).await?))
 }
 
 /// Lists the routes of the configuration that is in force.

@@ -99,6 +99,7 @@ fn place(refusal: &Refusal) -> usize {
             F::UnknownDrill => 12,
             F::DrillRequests => 13,
             F::DrillDelay => 14,
+            F::UsageQuery => 15,
         },
         Refusal::UnsupportedGrantType => 15,
         Refusal::InvalidScope => 16,
@@ -144,6 +145,7 @@ fn every_refusal_is_explained_in_words() {
         F::UnknownDrill,
         F::DrillRequests,
         F::DrillDelay,
+        F::UsageQuery,
     ];
     let others = [
         Refusal::UnsupportedGrantType,

@@ -13,8 +13,10 @@ mod token;
 mod upload;
 
 use std::path::PathBuf;
+use std::pin::pin;
 
 use clap::Args;
+use futures_util::TryStreamExt as _;
 use fuuffy_client::{Client, ClientBuilder, Environment, Error, Token, Variables};
 use fuuffy_domain::EnvironmentName;
 use serde_json::Value;
@@ -68,11 +70,28 @@ pub(crate) async fn token_in(environment: Environment) -> Result<Token, Error> {
 /// # Errors
 /// The client's secret does not do, or there is no answer.
 pub(crate) async fn explanation(environment: Option<EnvironmentName>, request: &str) -> Result<Option<Value>, Error> {
-    let environment = environment.map(|environment| match environment {
+    Common::uncached(environment.map(of_domain)).settings()?.builder(None)?.build()?.explanation(request).await
+}
+
+/// What the integrator's own client used, by a query.
+///
+/// # Errors
+/// There is no token, or no answer.
+pub(crate) async fn usage(environment: Option<EnvironmentName>, query: &str) -> Result<Vec<Value>, Error> {
+    let client = Common::uncached(environment.map(of_domain)).settings()?.builder(None)?.build()?;
+    let mut rows = Vec::new();
+    let mut pages = pin!(client.get(&format!("/auth/usage?{query}&per_page=100")).pages::<Value>());
+    while let Some(page) = pages.try_next().await? {
+        rows.extend(page.items);
+    }
+    Ok(rows)
+}
+
+const fn of_domain(environment: EnvironmentName) -> Environment {
+    match environment {
         EnvironmentName::Testing => Environment::Testing,
         EnvironmentName::Production => Environment::Production,
-    });
-    Common::uncached(environment).settings()?.builder(None)?.build()?.explanation(request).await
+    }
 }
 
 /// Flags, variables and profile, put together.

@@ -12,6 +12,7 @@ mod operators;
 mod secrets;
 mod tokens;
 mod transport;
+mod usage;
 
 pub use apply::{ApplyArgs, ExportArgs, apply, export};
 pub use audit::{AuditArgs, audit};
@@ -23,6 +24,7 @@ pub use migrate::{MigrateArgs, migrate};
 pub use operators::{OperatorsArgs, operators};
 pub use secrets::{SecretsArgs, secrets};
 pub use tokens::{TokensArgs, tokens};
+pub use usage::{UsageArgs, usage};
 
 use std::io::Write;
 use std::path::PathBuf;

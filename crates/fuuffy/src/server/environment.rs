@@ -17,7 +17,7 @@ use fuuffy_gateway::{Gateway, RouteSettings, Snapshot};
 use fuuffy_issuer::Issuer;
 use fuuffy_store::embedded::{AuditOptions, EmbeddedStore, OpenOptions, PreviousRun};
 use fuuffy_store::pepper::MasterKeys;
-use fuuffy_store::{Explanations, Store};
+use fuuffy_store::{Explanations, Store, UsageBook};
 use serde::Serialize;
 use tokio::sync::watch;
 
@@ -44,6 +44,8 @@ pub struct Environment {
     pub store: Arc<EmbeddedStore>,
     /// Why its requests were refused.
     pub explanations: Arc<Explanations>,
+    /// What its clients used.
+    pub usage: Arc<UsageBook>,
     /// Its clock.
     pub clock: Arc<EnvironmentClock>,
     /// How long a shutdown waits for what is in flight.
@@ -119,6 +121,8 @@ impl Environment {
         let snapshot = snapshot(settings, &config.plans)?;
         let seen = Arc::clone(&explanations);
         let gateway = Gateway::new(Arc::clone(&stage), as_store, Arc::clone(&keyring), seen, snapshot);
+        let tallies = vec![Arc::clone(gateway.tally()), Arc::clone(issuer.tally())];
+        let usage = Arc::new(UsageBook::open(path.with_extension("usage.sqlite3"), name, tallies));
         let plans = Arc::new(ArcSwap::from_pointee(config.plans.clone()));
         Ok(Self {
             name,
@@ -128,6 +132,7 @@ impl Environment {
             gateway,
             store,
             explanations,
+            usage,
             clock,
             grace: config.shutdown_grace,
             webhook,
@@ -146,6 +151,7 @@ impl Environment {
             name: self.name,
             store: Arc::<EmbeddedStore>::clone(&self.store),
             explanations: Arc::clone(&self.explanations),
+            usage: Arc::clone(&self.usage),
             keyring: Arc::clone(&self.keyring),
             plans: Arc::new(move |plan: &PlanName| plans.load().contains_key(plan)),
             longest_lifetime: self.settings.token_lifetime,
@@ -169,6 +175,11 @@ impl Environment {
                 return;
             }
         }
+    }
+
+    /// Keeps the last of what clients used, and lets go of its file.
+    pub(super) async fn close_usage(&self) {
+        self.usage.close(self.clock.now()).await;
     }
 
     /// How often callers were refused, by class, since the last time: into the audit log, so that a flood of
@@ -288,6 +299,7 @@ pub(super) async fn keep_house(environments: Environments, mut stopped: watch::R
             _ = seconds.tick() => {
                 for environment in environments.iter() {
                     environment.store.tick(environment.clock.now());
+                    environment.usage.keep(environment.clock.now()).await;
                     fuuffy_admin::note_refusals(&environment.for_admin()).await;
                 }
             }

@@ -24,6 +24,7 @@ pub(super) fn text(environments: &Environments) -> Result<String, fmt::Error> {
     let tokens = Family::<Labels, Gauge>::default();
     let bytes = Family::<Labels, Gauge>::default();
     let dropped = Family::<Labels, Counter>::default();
+    let lost = Family::<Labels, Counter>::default();
     let writable = Family::<Labels, Gauge>::default();
     let skew = Family::<Labels, Gauge>::default();
     registry.register("requests", "Requests to the gateway by outcome", requests.clone());
@@ -31,6 +32,7 @@ pub(super) fn text(environments: &Environments) -> Result<String, fmt::Error> {
     registry.register("tokens", "Tokens in the index, those that expired lately included", tokens.clone());
     registry.register("token_index_bytes", "Bytes that the tokens take in the index", bytes.clone());
     registry.register("explanations_dropped", "Reasons of refusals that could not be kept", dropped.clone());
+    registry.register("usage_lost", "Requests whose usage could not be kept", lost.clone());
     registry.register("store_writable", "Whether the store can write", writable.clone());
     registry.register(
         "clock_ahead_milliseconds",
@@ -49,6 +51,7 @@ pub(super) fn text(environments: &Environments) -> Result<String, fmt::Error> {
         tokens.get_or_create(&vec![name]).set(gauge(index.len()));
         bytes.get_or_create(&vec![name]).set(gauge(index.memory_bytes()));
         dropped.get_or_create(&vec![name]).inc_by(environment.explanations.dropped());
+        lost.get_or_create(&vec![name]).inc_by(environment.usage.lost());
         writable.get_or_create(&vec![name]).set(i64::from(environment.store.is_writable()));
         skew.get_or_create(&vec![name]).set(environment.clock.wall_ahead_millis());
     }

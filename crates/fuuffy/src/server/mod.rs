@@ -4,12 +4,12 @@ mod admin;
 mod busy;
 mod connection;
 mod environment;
-mod explain;
 mod framing;
 mod guard;
 mod keys;
 mod listener;
 mod metrics;
+mod own;
 mod request_line;
 mod service;
 mod system;
@@ -155,6 +155,7 @@ impl Environments {
     pub async fn close(&self) {
         for environment in self.iter() {
             environment.write_refusals_down().await;
+            environment.close_usage().await;
             environment.explanations.close().await;
             if let Err(error) = environment.store.close().await {
                 tracing::error!(environment = %environment.name, %error, "The store did not close cleanly");

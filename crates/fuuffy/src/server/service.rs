@@ -20,7 +20,7 @@ use tokio::time::{Instant, timeout_at};
 use super::Environment;
 use super::busy::Busy;
 use super::connection::Caller;
-use super::explain;
+use super::own;
 use crate::config::EnvironmentConfig;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -33,8 +33,8 @@ enum Endpoint<'a> {
     Token(BodyShape),
     /// A client's own secrets.
     Secrets(SecretDeed),
-    /// Why a client's own request was refused.
-    Explanation,
+    /// What a client asks about itself.
+    Own,
     /// A client's drills, where there are any.
     Drills(&'a Drills),
     /// The API behind the gateway.
@@ -66,7 +66,7 @@ pub(super) async fn answer(
         // Boxed, so that a proxied request does not carry room for a token request.
         (Ok(()), Endpoint::Token(shape)) => Box::pin(token(environment, &context, shape, request)).await,
         (Ok(()), Endpoint::Secrets(deed)) => Box::pin(secrets(environment, &context, deed, request)).await,
-        (Ok(()), Endpoint::Explanation) => Box::pin(explanation(environment, &context, request)).await,
+        (Ok(()), Endpoint::Own) => Box::pin(own(environment, &context, request)).await,
         (Ok(()), Endpoint::Drills(drills)) => Box::pin(drill(environment, drills, &context, request)).await,
         (Ok(()), Endpoint::Api) => environment.gateway.respond(&context, fields, &caller.worker.pools, request).await,
     };
@@ -104,14 +104,14 @@ async fn secrets(
     environment.issuer.secrets(context, &parts, body, deed).await.map(ResponseBody::from)
 }
 
-/// A request of a client for the reason of a refusal.
-async fn explanation(
+/// A request of a client about itself.
+async fn own(
     environment: &Environment,
     context: &RequestContext,
     request: Request<Incoming>,
 ) -> Response<ResponseBody> {
     let (parts, _) = request.into_parts();
-    explain::answer(environment, context, &parts).await.map(ResponseBody::from)
+    own::answer(environment, context, &parts).await.map(ResponseBody::from)
 }
 
 /// A request for a client's drills.
@@ -132,7 +132,8 @@ fn endpoint<'a>(stage: &'a Stage, path: &str) -> Endpoint<'a> {
         ("/oauth/token", _) => Endpoint::Token(BodyShape::Standard),
         ("/v1/auth/secrets", _) => Endpoint::Secrets(SecretDeed::ListOrAdd),
         ("/v1/auth/secrets/confirm", _) => Endpoint::Secrets(SecretDeed::Confirm),
-        (path, _) if path.starts_with(explain::PREFIX) => Endpoint::Explanation,
+        (own::USAGE, _) => Endpoint::Own,
+        (path, _) if path.starts_with(own::EXPLANATIONS) => Endpoint::Own,
         ("/v1/auth/drills", Stage::Testing(drills)) => Endpoint::Drills(drills),
         _ => Endpoint::Api,
     }

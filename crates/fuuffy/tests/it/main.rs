@@ -43,3 +43,4 @@ mod timed;
 mod tls;
 mod tokens;
 mod upstream;
+mod usage;

@@ -51,6 +51,9 @@ pub struct UsageRow {
 
 /// Rows, those with the most requests first; by time, the oldest first.
 pub(super) fn read(path: &Path, query: &UsageQuery) -> Result<Vec<UsageRow>, StoreError> {
+    if query.time.is_empty() {
+        return Ok(Vec::new());
+    }
     let failed = |error: rusqlite::Error| bad_file(path, format!("cannot be read ({error})"));
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags).map_err(failed)?;

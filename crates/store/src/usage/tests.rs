@@ -25,7 +25,7 @@ impl Kept {
     }
 
     fn open(&self) -> UsageBook {
-        UsageBook::open(self.path(), EnvironmentName::Testing)
+        UsageBook::open(self.path(), EnvironmentName::Testing, Vec::new())
     }
 }
 
