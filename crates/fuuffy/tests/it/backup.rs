@@ -273,6 +273,26 @@ impl Worlds {
     }
 }
 
+/// `/proc` is one everywhere, and nothing can be made in it: it is refused before anything is tried.
+#[test]
+fn a_mount_point_is_refused_with_a_way_out() {
+    let place = unlimited();
+    place.client("testing");
+    back_up(&place, &place.path("kept"), &[]);
+    let text_of = std::fs::read_to_string(place.config_file()).unwrap();
+    let data_dir = |path: &Path| place.write_config(&text_of.replace("\"data\"", &format!("{:?}", text(path))));
+    let link = place.path("link");
+    std::os::unix::fs::symlink("/proc", &link).unwrap();
+    for path in [Path::new("/proc"), &link] {
+        data_dir(path);
+        let said = refused(&place, &["restore", "--replace", "--from", text(&place.path("kept"))]);
+        assert!(said.contains("/proc is a mount point") && said.contains("as /proc/data"), "{said}");
+    }
+    // Below one it goes.
+    data_dir(&place.path("data"));
+    restore(&place, &place.path("kept"), &["--replace"]);
+}
+
 #[test]
 fn a_restore_that_is_killed_leaves_the_old_directory_or_the_new_one_whole() {
     let worlds = Worlds::new();

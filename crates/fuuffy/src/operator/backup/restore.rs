@@ -10,7 +10,7 @@ use clap::Args;
 use fuuffy_domain::{Actor, AuditEvent, Cause, Client, ClientChange, KeyId, Timestamp};
 use fuuffy_store::embedded::DirectoryLock;
 use fuuffy_store::{Changed, Deed, Store as _, embedded, pepper};
-use rustix::fs::{CWD, RenameFlags, renameat_with};
+use rustix::fs::{AtFlags, CWD, RenameFlags, StatxAttributes, StatxFlags, renameat_with, statx};
 use serde_json::json;
 
 use super::manifest::{AUDIT_KEY_FILE, KEY_FILE, KeyMark, Manifest, marks};
@@ -54,6 +54,7 @@ pub async fn restore(args: RestoreArgs, out: &mut dyn Write, err: &mut dyn Write
     };
     let manifest = shelf::manifest(&args.from)?;
     refuse_unserved(&config, &manifest)?;
+    refuse_mount_point(&config.data_dir)?;
     let lock = DirectoryLock::acquire(&config.data_dir)?;
     // Where a link leads, so that the link stays.
     let data_dir = config.data_dir.canonicalize()?;
@@ -100,6 +101,24 @@ fn refuse_unserved(config: &Config, manifest: &Manifest) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// What something is mounted on cannot be exchanged for another directory, and entry by entry it would not be one step.
+fn refuse_mount_point(data_dir: &Path) -> anyhow::Result<()> {
+    // One that is not there yet is made, and so is none.
+    let Ok(data_dir) = data_dir.canonicalize() else {
+        return Ok(());
+    };
+    let found =
+        statx(CWD, &data_dir, AtFlags::empty(), StatxFlags::empty()).with_context(|| data_dir.display().to_string())?;
+    if found.stx_attributes.contains(StatxAttributes::MOUNT_ROOT) {
+        let shown = data_dir.display();
+        bail!(
+            "{shown} is a mount point, and a restore exchanges the whole directory for another, which a mount point cannot be: name a directory below it as data_dir, as {}, move what is in it there, and restore once more",
+            data_dir.join("data").display()
+        );
+    }
+    Ok(())
+}
+
 /// Answers whether there are stores.
 fn refuse_occupied(data_dir: &Path, replace: bool) -> anyhow::Result<bool> {
     let mut has_stores = false;
@@ -137,7 +156,12 @@ impl Staging {
         }
         let mut builder = std::fs::DirBuilder::new();
         std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-        builder.create(&path).with_context(|| format!("{} cannot be made", path.display()))?;
+        builder.create(&path).with_context(|| {
+            format!(
+                "{} cannot be made; the next data directory is made ready beside the one that is there, so whoever restores must be able to write there",
+                path.display()
+            )
+        })?;
         private(&path.join(UNFINISHED))?.sync_all()?;
         Ok(Self { path })
     }
@@ -258,7 +282,7 @@ impl Staging {
         sync(&self.path)?;
         renameat_with(CWD, &self.path, CWD, data_dir, RenameFlags::EXCHANGE).with_context(|| {
             format!(
-                "{} cannot be exchanged; it must be no mount point, and its file system must know how",
+                "{} cannot be exchanged for another directory, which its file system must know how to do",
                 data_dir.display()
             )
         })?;
