@@ -1,6 +1,6 @@
 //! Creations that are done once, however often they are asked for
 //! (draft-ietf-httpapi-idempotency-key-header). What was answered is kept for a day; it may have a secret in
-//! it, so it is sealed with a key that cannot be made without the idempotency key, which is kept nowhere.
+//! it, so it is sealed with a key that cannot be made without the idempotency key, which the server keeps nowhere.
 
 use chacha20poly1305::aead::{Aead as _, KeyInit as _, Payload};
 use chacha20poly1305::{XChaCha20Poly1305, XNonce};

@@ -93,3 +93,6 @@ pub(super) fn tell_way_to_reason(code: Option<&str>, request: Option<&str>) {
         let _ = writeln!(std::io::stderr(), "fuuffy: {way}");
     }
 }
+
+#[cfg(test)]
+mod tests;
