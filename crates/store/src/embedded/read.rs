@@ -83,13 +83,14 @@ pub(super) fn audit(connection: &Connection, wanted: &AuditQuery) -> rusqlite::R
     Ok(Part { items, total: usize::try_from(total).unwrap_or(0) })
 }
 
-/// Rows between two, those of a client's live tokens, newest first.
-pub(super) const LIVE_TOKENS: &str = "SELECT tokens.seq, tokens.issued_at, tokens.expires_at, scopes.scope
-     FROM tokens JOIN scopes ON scopes.id = tokens.scope
-     WHERE tokens.seq BETWEEN ?1 AND ?2 AND tokens.client = ?3 AND tokens.generation = ?4 AND tokens.expires_at > ?5
+/// Rows between two: the numbers of a client's live tokens, newest first.
+pub(super) const LIVE_TOKENS: &str = "SELECT seq FROM tokens
+     WHERE seq BETWEEN ?1 AND ?2 AND client = ?3 AND generation = ?4 AND expires_at > ?5
        AND NOT EXISTS (SELECT 1 FROM revoked_tokens AS gone
                        WHERE gone.expires_at = tokens.expires_at AND gone.digest = tokens.digest)
-     ORDER BY tokens.seq DESC";
+     ORDER BY seq DESC";
+const TOKEN: &str = "SELECT tokens.issued_at, tokens.expires_at, coalesce(scopes.scope, '')
+     FROM tokens LEFT JOIN scopes ON scopes.id = tokens.scope WHERE tokens.seq = ?1";
 /// Looking for a row costs about as much as reading so many that lie one after the other.
 const LOOK: i64 = 8;
 
@@ -108,12 +109,14 @@ pub(super) fn tokens(
     let stretches = if are_most { vec![(oldest, newest)] } else { rows.iter().map(|row| (*row, *row)).collect() };
     let (mut items, mut total) = (Vec::new(), 0);
     let at_one_moment = connection.unchecked_transaction()?;
-    let mut statement = at_one_moment.prepare_cached(LIVE_TOKENS)?;
+    let mut live = at_one_moment.prepare_cached(LIVE_TOKENS)?;
+    let mut whole = at_one_moment.prepare_cached(TOKEN)?;
     for (from, to) in stretches {
-        let mut found = statement.query((from, to, client.0, generation, now.unix_millis()))?;
+        let mut found = live.query((from, to, client.0, generation, now.unix_millis()))?;
         while let Some(row) = found.next()? {
             if (part.skip..part.skip.saturating_add(part.take)).contains(&total) {
-                items.push(listed(client, row)?);
+                let number = row.get(0)?;
+                items.push(whole.query_row([number], |row| listed(client, number, row))?);
             }
             total += 1;
         }
@@ -121,13 +124,13 @@ pub(super) fn tokens(
     Ok(Part { items, total })
 }
 
-fn listed(client: ClientSlot, row: &Row<'_>) -> rusqlite::Result<ListedToken> {
+fn listed(client: ClientSlot, number: i64, row: &Row<'_>) -> rusqlite::Result<ListedToken> {
     Ok(ListedToken {
-        number: row.get(0)?,
+        number,
         client,
-        issued_at: Some(Timestamp::from_unix_millis(row.get(1)?)),
-        expires_at: Timestamp::from_unix_millis(row.get(2)?),
-        scope: Arc::new(ScopeSet::parse(row.get_ref(3)?.as_str()?).unwrap_or_default()),
+        issued_at: Some(Timestamp::from_unix_millis(row.get(0)?)),
+        expires_at: Timestamp::from_unix_millis(row.get(1)?),
+        scope: Arc::new(ScopeSet::parse(row.get_ref(2)?.as_str()?).unwrap_or_default()),
     })
 }
 
