@@ -206,3 +206,17 @@ fn every_request_of_a_storm_is_counted_once() {
     assert!(server.stop().success());
     assert_eq!(usage(&place, &[]).iter().map(|row| row["requests"].as_u64().unwrap()).sum::<u64>(), calls.into_inner());
 }
+
+#[test]
+fn a_backup_has_it_and_a_restore_brings_it_back() {
+    let (place, server) = served("");
+    let client = place.client("testing");
+    assert_eq!(get(server.testing, "/v1/orders", &token(server.testing, &client)).status, 200);
+    let before = usage(&place, &["--by", "route"]);
+    let backup = place.path("backup.tar");
+    place.done(&["backup", "--to", backup.to_str().unwrap()]);
+    assert_eq!(get(server.testing, "/v1/orders", &token(server.testing, &client)).status, 200);
+    assert!(server.stop().success());
+    place.done(&["restore", "--from", backup.to_str().unwrap(), "--replace"]);
+    assert_eq!(usage(&place, &["--by", "route"]), before);
+}

@@ -22,7 +22,14 @@ pub(super) const KEY_FILE: &str = "pepper.key";
 /// The audit key file's name in a backup.
 pub(super) const AUDIT_KEY_FILE: &str = "audit.key";
 /// Everything that a backup may have besides stores.
-const OTHERS: [&str; 4] = [KEY_FILE, AUDIT_KEY_FILE, "testing.audit-checkpoints", "production.audit-checkpoints"];
+const OTHERS: [&str; 6] = [
+    KEY_FILE,
+    AUDIT_KEY_FILE,
+    "testing.audit-checkpoints",
+    "production.audit-checkpoints",
+    "testing.usage.sqlite3",
+    "production.usage.sqlite3",
+];
 
 /// A backup, by its own word.
 #[derive(Debug, Serialize, Deserialize)]

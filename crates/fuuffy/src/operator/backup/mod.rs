@@ -40,6 +40,8 @@ pub struct BackupArgs {
 
 /// Files that are put in as they are, where they exist.
 const BESIDE_STORES: [&str; 2] = ["testing.audit-checkpoints", "production.audit-checkpoints"];
+/// Databases beside the stores, where they exist: as they are at one moment.
+const SIDE_FILES: [&str; 2] = ["testing.usage.sqlite3", "production.usage.sqlite3"];
 
 /// Makes a backup.
 ///
@@ -116,6 +118,10 @@ fn fill(config: &Config, folder: &Path, with_keys: bool) -> anyhow::Result<Manif
     ensure!(!files.is_empty(), "{}: there is no store to back up; name another data_dir", config.data_dir.display());
     for name in BESIDE_STORES.into_iter().filter(|name| config.data_dir.join(name).exists()) {
         copy_private(&config.data_dir.join(name), &folder.join(name))?;
+        files.push(FileMark::of(folder, name, None)?);
+    }
+    for name in SIDE_FILES.into_iter().filter(|name| config.data_dir.join(name).exists()) {
+        embedded::copy(&config.data_dir.join(name), &folder.join(name), |_, _| {})?;
         files.push(FileMark::of(folder, name, None)?);
     }
     // Keys come before what is kept under them and go after it, so they are read last.
