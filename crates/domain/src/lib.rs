@@ -25,6 +25,7 @@ mod stage;
 mod tally;
 mod tampering;
 mod time;
+mod unusual;
 mod usage;
 
 pub use audit::{AUDIT_START, Actor, AuditEvent, AuditHash, Cause, MemberChange, audit_hash, audit_record};
@@ -52,4 +53,8 @@ pub use stage::{Drills, Stage, TooManyDrills};
 pub use tally::{ClientTally, Counted, Minute, Mover, Tally};
 pub use tampering::Tampering;
 pub use time::{Clock, Lifetime, LifetimeFault, ManualTime, SteadyClock, TimeSource, Timestamp};
+pub use unusual::{
+    Alert, AlertKind, Change, Direction, ForeignBytes, History, Measure, Networks, Sample, Scan, Severity, Silence,
+    TokenUse, old_secret, secret_near_its_end,
+};
 pub use usage::{Ended, Latency, Usage};
