@@ -11,6 +11,9 @@ use fuuffy_domain::Entropy;
 use crate::StoreError;
 use crate::pepper::{self, MasterKeys, bad, create};
 
+/// Keys that an audit key file has at most: as many as fit in a key file. They cost nothing but the reading of it.
+const MAX_KEYS: usize = 200;
+
 /// Reads the audit key file, or makes one with a first key where there is none and nothing was signed yet.
 ///
 /// # Errors
@@ -47,6 +50,14 @@ pub fn prepare(path: &Path, entropy: &dyn Entropy) -> Result<MasterKeys, StoreEr
     let prepared = keys.iter().position(|(id, _)| id.0 > current);
     let place = match prepared {
         Some(place) => place,
+        None if keys.len() >= MAX_KEYS => {
+            return Err(bad(
+                path,
+                format!(
+                    "there are {MAX_KEYS} keys in it already, and what each signed is checked by it; take out the oldest ones, if neither a log nor a backup nor an export that they signed is kept any more"
+                ),
+            ));
+        }
         None => {
             let next = pepper::next_key(path, &keys, entropy)?;
             keys.push(next);

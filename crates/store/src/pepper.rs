@@ -12,7 +12,7 @@ use zeroize::Zeroizing;
 
 use crate::StoreError;
 
-/// The largest key file that is read, in bytes: some hundred keys.
+/// The largest key file that is read, in bytes: some two hundred keys.
 const MAX_BYTES: u64 = 16 * 1024;
 /// Keys that a key file has at most: each costs every check of a token and a secret.
 const MAX_KEYS: usize = 16;
@@ -54,21 +54,21 @@ pub fn load(path: &Path) -> Result<MasterKeys, StoreError> {
 /// [`StoreError::BadFile`]
 pub fn add_key(path: &Path, entropy: &dyn Entropy) -> Result<MasterKeys, StoreError> {
     let mut keys = load(path)?;
+    if keys.len() >= MAX_KEYS {
+        return Err(bad(path, format!("there are {MAX_KEYS} keys in it already; take out those that nothing needs")));
+    }
     let next = next_key(path, &keys, entropy)?;
     keys.insert(0, next);
     write(path, &keys)?;
     Ok(keys)
 }
 
-/// A key that the file has not, and has room for.
+/// A key that the file has not.
 pub(crate) fn next_key(
     path: &Path,
     keys: &MasterKeys,
     entropy: &dyn Entropy,
 ) -> Result<(KeyId, Zeroizing<[u8; 32]>), StoreError> {
-    if keys.len() >= MAX_KEYS {
-        return Err(bad(path, format!("there are {MAX_KEYS} keys in it already; take out those that nothing needs")));
-    }
     let newest = keys.iter().map(|(id, _)| id.0).max().unwrap_or(0);
     let id = newest.checked_add(1).ok_or_else(|| bad(path, "there is no number left for another key"))?;
     Ok((KeyId(id), new_key(path, entropy)?))

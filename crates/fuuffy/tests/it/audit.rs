@@ -3,6 +3,7 @@
 
 mod exported;
 mod handed_over;
+mod handover_refused;
 mod kept;
 mod tampered;
 
