@@ -220,7 +220,13 @@ impl AuditChain {
         if self.missing_up_to > self.last {
             return Err(Tampering::CutFromEnd { row: self.last + 1, up_to: self.missing_up_to });
         }
-        if let Some(checkpoint) = self.unsigned.first() {
+        // What stood before the beginning is compared with nothing, whoever signed it.
+        let before = match self.beginning {
+            Some(Beginning::Removed { up_to, .. }) => up_to,
+            Some(Beginning::Part { after }) => after,
+            Some(Beginning::Whole) | None => -1,
+        };
+        if let Some(checkpoint) = self.unsigned.iter().find(|checkpoint| checkpoint.state.sequence > before) {
             return Err(Tampering::BadSignature(checkpoint.state.sequence));
         }
         if let Some((up_to, _)) = self.kept.last().filter(|(sequence, _)| *sequence > self.last) {

@@ -157,9 +157,13 @@ impl AuditKeys {
     /// Signs a state of the chain with the current key.
     #[must_use]
     pub fn sign(&self, state: ChainState) -> Checkpoint {
-        let (key, signing) = &self.keys[0];
-        let signature = signing.sign(state.signed_text(*key).as_bytes()).to_bytes();
-        Checkpoint { state, key: *key, signature }
+        sign(&self.keys[0], state)
+    }
+
+    /// Signs a state of the chain with one of the keys. `None`: that is none of them.
+    #[must_use]
+    pub fn sign_with(&self, id: KeyId, state: ChainState) -> Option<Checkpoint> {
+        self.keys.iter().find(|(known, _)| *known == id).map(|key| sign(key, state))
     }
 
     /// What new checkpoints are checked by.
@@ -175,6 +179,11 @@ impl AuditKeys {
         let public = |(id, key): &(KeyId, SigningKey)| AuditPublicKey { id: Some(*id), key: key.verifying_key() };
         self.keys.iter().map(public).collect()
     }
+}
+
+fn sign((key, signing): &(KeyId, SigningKey), state: ChainState) -> Checkpoint {
+    let signature = signing.sign(state.signed_text(*key).as_bytes()).to_bytes();
+    Checkpoint { state, key: *key, signature }
 }
 
 impl std::fmt::Debug for AuditKeys {

@@ -112,6 +112,27 @@ fn what_was_kept_elsewhere_shows_the_end_that_was_cut() {
     assert_eq!(cut, Tampering::CutFromEnd { row: 13, up_to: 17 });
 }
 
+/// A log that begins after a removal is proven by the key that signed the removal, whoever signed what was kept of
+/// the rows before.
+#[test]
+fn what_was_kept_of_rows_before_the_beginning_needs_no_key() {
+    let rows = rows(20);
+    let others = AuditKeys::derive(EnvironmentName::Testing, &[(KeyId(2), Zeroizing::new([8; 32]))]).unwrap();
+    let by_others = |row: &Row| others.sign(sign(row).state);
+    let proven = |kept: &Checkpoint| {
+        let kept = std::slice::from_ref(kept);
+        let mut chain = AuditChain::start(EnvironmentName::Testing, keys().public(), kept, true).unwrap();
+        chain.checkpoint(&sign(&rows[9])).unwrap();
+        for Row(stands, record, hash) in &rows[10..] {
+            chain.record(*stands, record, hash).unwrap();
+        }
+        chain.checkpoint(&sign(&rows[19])).unwrap();
+        chain.end().map(|proof| proof.last)
+    };
+    assert_eq!(proven(&by_others(&rows[9])), Ok(20));
+    assert_eq!(proven(&by_others(&rows[10])), Err(Tampering::BadSignature(11)));
+}
+
 #[test]
 fn a_checkpoint_before_all_rows_is_no_beginning() {
     let rows = rows(20);

@@ -2,6 +2,7 @@
 //! nothing that somebody does to it goes unseen that can be seen.
 
 mod exported;
+mod first_key;
 mod handed_over;
 mod handover_refused;
 mod kept;

@@ -118,8 +118,10 @@ impl Batch<'_> {
 
     /// Signs the chain as it stands.
     pub(super) fn sign(&mut self, now: Timestamp) -> rusqlite::Result<Checkpoint> {
-        let AuditHead { sequence, hash, at, .. } = self.standing.audit;
-        self.keep_checkpoint(sequence, hash, (now.max(at), None))
+        let (AuditHead { sequence, hash, at, .. }, environment) = (self.standing.audit, self.standing.environment);
+        let state = ChainState { environment, sequence, hash, at: now.max(at), removed_by: None };
+        let signed = self.audit_keys().sign(state);
+        self.keep_checkpoint(signed)
     }
 
     /// Lets another key sign after this. The one before signs the record that names it.
@@ -131,14 +133,8 @@ impl Batch<'_> {
         Ok(())
     }
 
-    fn keep_checkpoint(
-        &mut self,
-        sequence: i64,
-        hash: AuditHash,
-        (at, removed_by): (Timestamp, Option<String>),
-    ) -> rusqlite::Result<Checkpoint> {
-        let environment = self.standing.environment;
-        let signed = self.audit_keys().sign(ChainState { environment, sequence, hash, at, removed_by });
+    fn keep_checkpoint(&mut self, signed: Checkpoint) -> rusqlite::Result<Checkpoint> {
+        let ChainState { sequence, at, .. } = signed.state;
         self.connection
             .prepare_cached(
                 // The one by which a key hands on to the next stays: it is what the next is trusted for.
@@ -151,7 +147,7 @@ impl Batch<'_> {
             .execute(params![
                 sequence,
                 at.unix_millis(),
-                hash,
+                signed.state.hash,
                 signed.key.0,
                 signed.signature,
                 signed.state.removed_by
@@ -182,13 +178,20 @@ impl Batch<'_> {
             return Ok(());
         };
         let up_to = last.state.sequence;
-        if last.state.hash != hash || !last.is_signed_by(&self.audit_keys().public()) {
+        let keys = self.audit_keys().public();
+        let follows = self.what_follows(up_to)?;
+        let are_right = last.is_signed_by(&keys) && follows.iter().all(|follows| follows.is_signed_by(&keys));
+        let key = follows.map_or(self.audit_keys().current().0, |follows| follows.key);
+        let (at, removed_by) = (now.max(self.standing.audit.at), Some(rule.to_owned()));
+        let signed =
+            self.audit_keys().sign_with(key, ChainState { environment, sequence: up_to, hash, at, removed_by });
+        let Some(signed) = signed.filter(|_| are_right && last.state.hash == hash) else {
             tracing::error!(%environment, row = up_to, "Old records stay in the audit log, for their checkpoint is not right; run fuuffy audit verify");
             return Ok(());
-        }
+        };
         self.connection.prepare_cached("DELETE FROM audit WHERE seq <= ?1")?.execute([up_to])?;
         self.connection.prepare_cached("DELETE FROM audit_checkpoints WHERE seq < ?1")?.execute([up_to])?;
-        self.keep_checkpoint(up_to, hash, (now.max(self.standing.audit.at), Some(rule.to_owned())))?;
+        self.keep_checkpoint(signed)?;
         let mut random = [0; 10];
         random.copy_from_slice(&hash[..10]);
         let request = RequestId::generate(now, random);
@@ -196,5 +199,15 @@ impl Batch<'_> {
         self.audit(&cause, &AuditEvent::Removed { rule: rule.to_owned(), up_to })?;
         self.removed_a_piece = up_to - first + 1 > PIECE - CHECKPOINT_EVERY;
         Ok(())
+    }
+
+    /// The checkpoint after the one of a record. Whoever trusts its key trusts all after it, so a log that begins
+    /// between the two begins under that key.
+    fn what_follows(&self, record: i64) -> rusqlite::Result<Option<Checkpoint>> {
+        let environment = self.standing.environment;
+        let mut statement = self.connection.prepare_cached(
+            "SELECT seq, at, hash, key, signature, removed_by FROM audit_checkpoints WHERE seq > ?1 ORDER BY seq LIMIT 1",
+        )?;
+        statement.query_row([record], |row| checkpoint(row, 0, environment)).optional()
     }
 }

@@ -124,8 +124,11 @@ impl AuditLog {
             LogStart::Row(row) => first_of("seq >= ?1", row)?,
             LogStart::Time(time) => first_of("at >= ?1", time.unix_millis())?,
         };
+        // A key that hands on signs nothing after it: what begins there would need two keys.
+        let hands_on = "EXISTS (SELECT 1 FROM audit AS a WHERE a.seq = audit_checkpoints.seq
+             AND instr(a.record, '\"deed\":\"audit_key.rotated\"'))";
         match (first, start) {
-            (Some(first), _) => self.newest_checkpoint("seq < ?1", first),
+            (Some(first), _) => self.newest_checkpoint(&format!("seq < ?1 AND NOT {hands_on}"), first),
             // There are no rows at all; the checkpoints that there are tell of what is gone.
             (None, LogStart::Beginning) => Ok(None),
             (None, _) => self.newest_checkpoint("seq <= ?1", i64::MAX),
