@@ -42,6 +42,7 @@ pub struct Checkpoint {
 }
 
 /// The audit keys of one environment, the current one first.
+#[derive(Clone)]
 pub struct AuditKeys {
     environment: EnvironmentName,
     keys: Vec<(KeyId, SigningKey)>,
@@ -164,6 +165,15 @@ impl AuditKeys {
     #[must_use]
     pub fn sign_with(&self, id: KeyId, state: ChainState) -> Option<Checkpoint> {
         self.keys.iter().find(|(known, _)| *known == id).map(|key| sign(key, state))
+    }
+
+    /// The same keys, where another one is the current one. `None`: it is none of them.
+    #[must_use]
+    pub fn with_current(&self, id: KeyId) -> Option<Self> {
+        let place = self.keys.iter().position(|(known, _)| *known == id)?;
+        let mut keys = self.keys.clone();
+        keys[..=place].rotate_right(1);
+        Some(Self { environment: self.environment, keys })
     }
 
     /// What new checkpoints are checked by.

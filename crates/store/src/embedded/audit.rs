@@ -3,12 +3,13 @@
 use std::time::Duration;
 
 use fuuffy_domain::{
-    Actor, AuditEvent, AuditHash, AuditKeys, CHECKPOINT_EVERY, Cause, ChainState, Checkpoint, ClientId, KeyId,
-    RequestId, Timestamp, audit_hash, audit_record,
+    AuditEvent, AuditHash, AuditKeys, CHECKPOINT_EVERY, Cause, ChainState, Checkpoint, ClientId, KeyId, Timestamp,
+    audit_hash, audit_record,
 };
 use rusqlite::{OptionalExtension as _, Row, params};
 
 use super::batch::Batch;
+use super::handover::server;
 
 /// Records that leave in one transaction at most.
 const PIECE: i64 = 5000;
@@ -124,15 +125,6 @@ impl Batch<'_> {
         self.keep_checkpoint(signed)
     }
 
-    /// Lets another key sign after this. The one before signs the record that names it.
-    pub(super) fn rotate_audit_key(&mut self, cause: &Cause, keys: AuditKeys) -> rusqlite::Result<()> {
-        let (key, public_key) = keys.current();
-        self.audit(cause, &AuditEvent::AuditKeyRotated { key, public_key: public_key.to_hex() })?;
-        self.sign(cause.at)?;
-        self.new_keys = Some(keys);
-        Ok(())
-    }
-
     fn keep_checkpoint(&mut self, signed: Checkpoint) -> rusqlite::Result<Checkpoint> {
         let ChainState { sequence, at, .. } = signed.state;
         self.connection
@@ -192,11 +184,7 @@ impl Batch<'_> {
         self.connection.prepare_cached("DELETE FROM audit WHERE seq <= ?1")?.execute([up_to])?;
         self.connection.prepare_cached("DELETE FROM audit_checkpoints WHERE seq < ?1")?.execute([up_to])?;
         self.keep_checkpoint(signed)?;
-        let mut random = [0; 10];
-        random.copy_from_slice(&hash[..10]);
-        let request = RequestId::generate(now, random);
-        let cause = Cause { actor: Actor::Server, from: None, request, at: now, why: None };
-        self.audit(&cause, &AuditEvent::Removed { rule: rule.to_owned(), up_to })?;
+        self.audit(&server(now, &hash), &AuditEvent::Removed { rule: rule.to_owned(), up_to })?;
         self.removed_a_piece = up_to - first + 1 > PIECE - CHECKPOINT_EVERY;
         Ok(())
     }

@@ -1,5 +1,5 @@
 //! What a key is still needed for, and how it is closed before it goes: a key that is out of the file opens
-//! nothing any more. And how another key comes to sign the audit log.
+//! nothing any more. And how the audit log is given other keys.
 
 use std::collections::BTreeMap;
 

@@ -5,6 +5,7 @@ mod backup;
 mod batch;
 mod chains;
 mod checkpoints;
+mod handover;
 mod job;
 mod keys;
 mod lifecycle;
@@ -43,6 +44,7 @@ use crate::{
 use batch::{Batch, Fault};
 use chains::Chains;
 use checkpoints::CheckpointFile;
+use handover::Signing;
 use job::Waited;
 use read::Reader;
 use reserve::Reserve;
@@ -127,7 +129,8 @@ impl EmbeddedStore {
             .map_err(|error| schema::unreadable(&options.path, &error))?;
         let beside = Beside { state, checkpoints, reserve };
         let AuditOptions { keys, retention } = options.audit;
-        let commands = Writer::new(connection, Arc::clone(&memory), beside, loaded, (keys, retention, options.now))
+        let signing = Signing::of(&connection, keys).map_err(|error| schema::unreadable(&options.path, &error))?;
+        let commands = Writer::new(connection, Arc::clone(&memory), beside, loaded, (signing, retention, options.now))
             .spawn()
             .map_err(|error| StoreError::Unwritable(format!("the writer thread cannot start: {error}")))?;
         Ok((Self { memory, waiting: Arc::new(()), commands, newest, reader: Reader::new(options.path) }, report))

@@ -16,6 +16,7 @@ use tokio::sync::oneshot;
 use super::audit::{AuditHead, Retention};
 use super::batch::{Batch, Changes, Standing};
 use super::checkpoints::CheckpointFile;
+use super::handover::Signing;
 use super::job::{Chore, Job};
 use super::load::Loaded;
 use super::reserve::Reserve;
@@ -75,6 +76,8 @@ pub(super) struct Writer {
     state: StateFile,
     environment: EnvironmentName,
     keys: AuditKeys,
+    /// What is to sign the audit log instead, once it says so.
+    due_keys: Option<AuditKeys>,
     /// Keys that nothing new is kept under.
     closed_keys: Vec<KeyId>,
     audit: AuditHead,
@@ -119,8 +122,9 @@ impl Writer {
         memory: Arc<Memory>,
         beside: Beside,
         loaded: Loaded,
-        (keys, retention, now): (AuditKeys, Option<Duration>, Timestamp),
+        (signing, retention, now): (Signing, Option<Duration>, Timestamp),
     ) -> Self {
+        let Signing { keys, due: due_keys } = signing;
         let Beside { state, checkpoints, reserve } = beside;
         let Loaded { next_seq, swept, scopes, marks, audit, .. } = loaded;
         let (environment, retention) = (keys.environment(), retention.map(Retention::new));
@@ -132,6 +136,7 @@ impl Writer {
             state,
             environment,
             keys,
+            due_keys,
             closed_keys,
             audit,
             retention,
@@ -155,6 +160,9 @@ impl Writer {
 
     fn run(mut self, commands: &mpsc::Receiver<Command>) {
         let _told = TellsOfPanic(Arc::clone(&self.memory));
+        if let Some(handover) = self.due_handover() {
+            self.write(vec![handover], None);
+        }
         while let Ok(first) = commands.recv() {
             let (mut jobs, mut ticked, mut closing) = (Vec::<Box<dyn Job>>::new(), false, None);
             let mut next = Some(first);
@@ -200,6 +208,7 @@ impl Writer {
         }
         self.checkpoints.write();
         let now = self.now;
+        jobs.extend(self.due_handover());
         if now.since(self.cleaned_at) >= CLEAN {
             self.cleaned_at = now;
             jobs.push(forget(now));
@@ -210,6 +219,15 @@ impl Writer {
         if self.audit.is_due(now) {
             jobs.push(Box::new(Chore(move |batch: &mut Batch<'_>| batch.sign(now).map(drop))));
         }
+    }
+
+    /// What the key that signed last has yet to do. It signs on until that is done, however full the disk is.
+    fn due_handover(&self) -> Option<Box<dyn Job>> {
+        let (now, mut keys) = (self.now, Some(self.due_keys.clone()?));
+        Some(Box::new(Chore(move |batch: &mut Batch<'_>| match keys.take() {
+            Some(keys) => batch.make_up_handover(now, keys),
+            None => Ok(()),
+        })))
     }
 
     fn has_room_again(&self) -> bool {
@@ -307,6 +325,9 @@ impl Writer {
         transaction.commit()?;
         self.audit = changes.audit;
         if let Some(keys) = changes.new_keys.take() {
+            if self.due_keys.take().is_some() {
+                tracing::info!(environment = %self.environment, key = keys.current().0.0, "The audit log goes on under the current audit key, which it was not handed on to before");
+            }
             self.keys = keys;
         }
         if let Some(retention) = self.retention.as_mut().filter(|_| changes.removed_a_piece) {
