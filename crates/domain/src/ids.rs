@@ -82,6 +82,11 @@ text_id!(
     "sec_"
 );
 text_id!(
+    /// One message to whoever takes alerts, the same for each attempt to deliver it.
+    MessageId,
+    "msg_"
+);
+text_id!(
     /// The name of a plan in the configuration.
     PlanName,
     "plan_"

@@ -41,7 +41,7 @@ pub use environment::EnvironmentName;
 pub use explanation::{Audience, Reason, Refused, StoreProblem, UpstreamProblem};
 pub use fuuffy_protocol::ScopeSet;
 pub use grant::{ApprovedGrant, GrantRefusal};
-pub use ids::{ClientId, ClientSlot, IdFault, KeyId, PlanName, RequestId, SecretId};
+pub use ids::{ClientId, ClientSlot, IdFault, KeyId, MessageId, PlanName, RequestId, SecretId};
 pub use keyring::{AnswerKey, Keyring, KeyringFault, SecretDigest, TokenDigest, key_fingerprint};
 pub use limit::{Limit, LimitFault, LimitState, Plan, Standing, Verdict};
 pub use permit::{InvalidToken, Permit, PermitRefusal, TokenEntry, VerifiedToken};

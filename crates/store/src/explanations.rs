@@ -15,7 +15,7 @@ use fuuffy_domain::{EnvironmentName, Refused, RequestId, Timestamp};
 use rusqlite::Connection;
 use tokio::sync::oneshot;
 
-use crate::{StoreError, side_file};
+use crate::StoreError;
 
 mod file;
 mod rooms;
@@ -54,11 +54,10 @@ impl Explanations {
         let (queue, received) = mpsc::sync_channel(WAITING);
         let dropped = Arc::new(AtomicU64::new(0));
         let counted = Arc::clone(&dropped);
-        let begun =
-            side_file::open_or_replace(&path, file::TABLE).map_err(|error| error.to_string()).and_then(|connection| {
-                let thread = std::thread::Builder::new().name(format!("explain-{environment}"));
-                thread.spawn(move || write(connection, &received, &counted)).map_err(|error| error.to_string())
-            });
+        let begun = file::open_or_replace(&path).map_err(|error| error.to_string()).and_then(|connection| {
+            let thread = std::thread::Builder::new().name(format!("explain-{environment}"));
+            thread.spawn(move || write(connection, &received, &counted)).map_err(|error| error.to_string())
+        });
         if let Err(error) = begun {
             tracing::error!(%environment, file = %path.display(), error, "Reasons of refusals are not kept until the next start, for their file cannot be opened; requests are served as before");
         }

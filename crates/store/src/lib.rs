@@ -13,6 +13,7 @@ mod directory;
 pub mod embedded;
 mod explanations;
 mod index;
+mod outbox;
 pub mod pepper;
 mod side_file;
 mod usage;
@@ -25,5 +26,6 @@ pub use deeds::{
 pub use directory::Directory;
 pub use explanations::Explanations;
 pub use index::{IndexedToken, TokenIndex};
+pub use outbox::{Alert, AlertState, Failed, NewAlert, Outbox, OutboxError, Standing};
 pub use usage::{Grouping, Step, UsageBook, UsageQuery, UsageRow};
 pub use verify::verify;

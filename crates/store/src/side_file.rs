@@ -1,4 +1,4 @@
-//! A SQLite file beside the store, that nothing else rests on: one that is damaged is put aside and another made.
+//! A SQLite file beside the store: damage of it is put aside, and stops nothing. Knows nothing of what is in it.
 
 use std::fs::OpenOptions;
 use std::os::unix::fs::OpenOptionsExt as _;
@@ -6,6 +6,17 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 use thiserror::Error;
+
+/// How a file is opened.
+pub(crate) struct SideFile<'a> {
+    pub(crate) path: &'a Path,
+    /// What is in it, for the log.
+    pub(crate) what: &'static str,
+    /// Makes what is not there yet.
+    pub(crate) schema: &'static str,
+    /// How much a commit waits for the disk.
+    pub(crate) synchronous: &'static str,
+}
 
 /// Why a file was not opened.
 #[derive(Debug, Error)]
@@ -33,43 +44,45 @@ impl From<std::io::Error> for Unopened {
     }
 }
 
-/// Opens a file with these tables, for its one writer. A kill loses nothing of it; a power cut may lose the last moments.
-pub(crate) fn open_or_replace(path: &Path, tables: &str) -> Result<Connection, Unopened> {
-    match open(path, tables) {
-        Err(Unopened::Damaged(error)) => {
-            let aside = put_aside(path)?;
-            for ending in ["-wal", "-shm"] {
-                let mut name = path.as_os_str().to_owned();
-                name.push(ending);
-                // It belongs to the file that is gone.
-                let _ = std::fs::remove_file(name);
+impl SideFile<'_> {
+    /// Opens the file. One that is damaged is put aside, and another made.
+    pub(crate) fn open_or_replace(&self) -> Result<Connection, Unopened> {
+        match self.open() {
+            Err(Unopened::Damaged(error)) => {
+                let aside = self.put_aside()?;
+                for ending in ["-wal", "-shm"] {
+                    let mut name = self.path.as_os_str().to_owned();
+                    name.push(ending);
+                    // It belongs to the file that is gone.
+                    let _ = std::fs::remove_file(name);
+                }
+                tracing::error!(file = %aside.display(), error, "{} were damaged and were put aside; new ones are kept", self.what);
+                self.open()
             }
-            tracing::error!(file = %aside.display(), error, "A file beside the store was damaged and was put aside; a new one was made in its place");
-            open(path, tables)
+            opened => opened,
         }
-        opened => opened,
     }
-}
 
-fn open(path: &Path, tables: &str) -> Result<Connection, Unopened> {
-    OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(path)?;
-    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = Connection::open_with_flags(path, flags)?;
-    connection.pragma_update(None, "journal_mode", "WAL")?;
-    connection.pragma_update(None, "synchronous", "NORMAL")?;
-    connection.execute_batch(tables)?;
-    let verdict = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get::<_, String>(0))?;
-    if verdict == "ok" { Ok(connection) } else { Err(Unopened::Damaged(verdict)) }
-}
+    fn open(&self) -> Result<Connection, Unopened> {
+        OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(self.path)?;
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let connection = Connection::open_with_flags(self.path, flags)?;
+        connection.pragma_update(None, "journal_mode", "WAL")?;
+        connection.pragma_update(None, "synchronous", self.synchronous)?;
+        connection.execute_batch(self.schema)?;
+        let verdict = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get::<_, String>(0))?;
+        if verdict == "ok" { Ok(connection) } else { Err(Unopened::Damaged(verdict)) }
+    }
 
-/// Puts a file aside under a name that is free.
-fn put_aside(path: &Path) -> std::io::Result<PathBuf> {
-    let name = |number: u32| {
-        let mut name = path.as_os_str().to_owned();
-        name.push(format!(".damaged-{number}"));
-        PathBuf::from(name)
-    };
-    let aside = (1..1000).map(name).find(|path| !path.exists()).unwrap_or_else(|| name(0));
-    std::fs::rename(path, &aside)?;
-    Ok(aside)
+    /// Puts the file aside under a name that is free.
+    fn put_aside(&self) -> std::io::Result<PathBuf> {
+        let name = |number: u32| {
+            let mut name = self.path.as_os_str().to_owned();
+            name.push(format!(".damaged-{number}"));
+            PathBuf::from(name)
+        };
+        let aside = (1..1000).map(name).find(|path| !path.exists()).unwrap_or_else(|| name(0));
+        std::fs::rename(self.path, &aside)?;
+        Ok(aside)
+    }
 }

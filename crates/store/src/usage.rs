@@ -18,7 +18,8 @@ use std::sync::mpsc::{self, Sender};
 use fuuffy_domain::{Counted, EnvironmentName, Tally, Timestamp};
 use tokio::sync::oneshot;
 
-use crate::{StoreError, side_file};
+use crate::StoreError;
+use crate::side_file::SideFile;
 
 use book::Book;
 pub use read::{Grouping, Step, UsageQuery, UsageRow};
@@ -49,7 +50,9 @@ impl UsageBook {
         let (queue, received) = mpsc::channel();
         let lost = Arc::new(AtomicU64::new(0));
         let counted = Arc::clone(&lost);
-        let opened = side_file::open_or_replace(&path, tables::TABLES).map_err(|error| error.to_string());
+        let (what, schema) = ("The counts of usage", tables::TABLES);
+        let file = SideFile { path: &path, what, schema, synchronous: "NORMAL" };
+        let opened = file.open_or_replace().map_err(|error| error.to_string());
         let begun = opened.and_then(|connection| Book::open(connection, counted).map_err(|error| error.to_string()));
         let begun = begun.and_then(|book| {
             let thread = std::thread::Builder::new().name(format!("usage-{environment}"));

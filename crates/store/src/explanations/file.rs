@@ -7,8 +7,9 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension as _, Row, params};
 
 use crate::StoreError;
 use crate::embedded::bad_file;
+use crate::side_file::{SideFile, Unopened};
 
-pub(super) const TABLE: &str = "
+const TABLE: &str = "
     CREATE TABLE IF NOT EXISTS refusals (
         id BLOB PRIMARY KEY,
         at INTEGER NOT NULL,
@@ -24,6 +25,12 @@ pub(super) const TABLE: &str = "
     ) STRICT, WITHOUT ROWID;
     CREATE INDEX IF NOT EXISTS refusals_of_client ON refusals (client_id, id);
 ";
+
+/// Opens the file. One that is damaged is put aside, and another made. The last moments before a power cut may be
+/// lost; nothing rests on them.
+pub(super) fn open_or_replace(path: &Path) -> Result<Connection, Unopened> {
+    SideFile { path, what: "The explanations of refusals", schema: TABLE, synchronous: "NORMAL" }.open_or_replace()
+}
 
 /// Writes a refusal down. False: there is one of that request already, which stays.
 pub(super) fn insert(connection: &Connection, refused: &Refused) -> rusqlite::Result<bool> {

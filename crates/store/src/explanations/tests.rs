@@ -100,7 +100,7 @@ async fn a_flood_of_one_pushes_out_nobody_else() {
 #[test]
 fn where_all_room_is_taken_whoever_has_most_loses_the_oldest() {
     let kept = Kept::new();
-    let mut connection = side_file::open_or_replace(&kept.path(), file::TABLE).unwrap();
+    let mut connection = file::open_or_replace(&kept.path()).unwrap();
     let mut rooms = Rooms::count(&connection).unwrap();
     let most = Most { each: 100, all: 300 };
     let of = |client: &str, count: usize| -> Vec<Refused> {
@@ -135,7 +135,7 @@ fn where_all_room_is_taken_whoever_has_most_loses_the_oldest() {
 #[test]
 fn a_batch_leaves_no_more_than_there_is_room_for() {
     let kept = Kept::new();
-    let mut connection = side_file::open_or_replace(&kept.path(), file::TABLE).unwrap();
+    let mut connection = file::open_or_replace(&kept.path()).unwrap();
     let mut rooms = Rooms::count(&connection).unwrap();
     let most = Most { each: 600, all: 700 };
     let rows = |connection: &Connection| -> i64 {

@@ -17,7 +17,7 @@ fn a_damaged_file_is_put_aside_at_the_start() {
     bytes[100..].fill(0x5a);
     std::fs::write(&file, &bytes).unwrap();
     let server = place.serve();
-    assert!(place.log().contains("was damaged and was put aside"), "{}", place.log());
+    assert!(place.log().contains("were damaged and were put aside"), "{}", place.log());
     assert_eq!(std::fs::read(place.path("data/testing.explain.sqlite3.damaged-1")).unwrap(), bytes);
     assert_eq!(place.command(&["explain", id(&before)]).status.code(), Some(1), "it is lost");
     assert!(happened(&place, &get(server.testing, "/v1/orders", UNKNOWN)).starts_with("Nobody knows the token"));

@@ -1,0 +1,175 @@
+//! What is kept until it is told, for how long, and what leaves where there is no room.
+
+use rusqlite::Connection;
+
+use super::*;
+
+const NOW: Timestamp = Timestamp::from_unix_millis(1_800_000_000_000);
+const MINUTE: Duration = Duration::from_secs(60);
+const HOUR: Duration = Duration::from_secs(3600);
+
+struct Kept(tempfile::TempDir);
+
+impl Kept {
+    fn new() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+
+    fn path(&self) -> PathBuf {
+        self.0.path().join("testing.outbox.sqlite3")
+    }
+
+    fn open(&self) -> Outbox {
+        Outbox::open(self.path(), EnvironmentName::Testing)
+    }
+
+    fn file(&self, most: Most) -> File {
+        File::open(&self.path(), most, watch::channel(Standing::default()).0).unwrap()
+    }
+}
+
+fn new(number: u32) -> NewAlert {
+    NewAlert {
+        id: id(number),
+        name: format!("secret.expires of {number}"),
+        kind: "secret.expires".to_owned(),
+        body: format!("{{\"number\":{number}}}"),
+    }
+}
+
+fn id(number: u32) -> MessageId {
+    MessageId::parse(&format!("msg_{number}")).unwrap()
+}
+
+fn ids(alerts: &[Alert]) -> Vec<&str> {
+    alerts.iter().map(|alert| alert.id.as_str()).collect()
+}
+
+const ALL: PartOf = PartOf { skip: 0, take: 1000 };
+
+#[tokio::test]
+async fn an_alert_waits_until_it_is_told_and_is_told_once() {
+    let kept = Kept::new();
+    let outbox = kept.open();
+    assert!(outbox.enqueue(new(1), NOW).await.unwrap());
+    assert!(!outbox.enqueue(NewAlert { id: id(2), ..new(1) }, NOW).await.unwrap(), "there is one of that name");
+    drop(outbox);
+    let outbox = kept.open();
+    let due = outbox.due(NOW, 10).await.unwrap();
+    assert_eq!((ids(&due), due[0].body.as_str(), due[0].attempts), (vec!["msg_1"], "{\"number\":1}", 0));
+    let expected = Standing { waiting: 1, dead: 0, next_due: Some(NOW) };
+    assert_eq!(*outbox.standing().borrow(), expected);
+    outbox.delivered(id(1), NOW).await.unwrap();
+    assert_eq!(*outbox.standing().borrow(), Standing::default());
+    outbox.close().await;
+    let outbox = kept.open();
+    assert!(!outbox.enqueue(new(1), NOW.after(KEPT)).await.unwrap(), "it was told");
+    assert!(outbox.enqueue(new(1), NOW.after(KEPT + MINUTE)).await.unwrap(), "that is forgotten after a month");
+}
+
+#[tokio::test]
+async fn it_is_tried_for_a_day_at_growing_distances_and_then_dead() {
+    let kept = Kept::new();
+    let outbox = kept.open();
+    outbox.enqueue(new(1), NOW).await.unwrap();
+    let (mut now, mut waits) = (NOW, Vec::new());
+    loop {
+        let why = format!("failure {}", waits.len());
+        match outbox.failed(id(1), why, now, waits.len() as u64).await.unwrap() {
+            Failed::Again(next) => {
+                assert!(outbox.due(next.after(Duration::ZERO), 1).await.unwrap().len() == 1);
+                let before = Timestamp::from_unix_millis(next.unix_millis() - 1);
+                assert!(outbox.due(before, 1).await.unwrap().is_empty());
+                waits.push(next.since(now));
+                now = next;
+            }
+            Failed::Dead => break,
+            Failed::Gone => panic!("it is there"),
+        }
+    }
+    assert_eq!(now, NOW.after(PATIENCE), "the last attempt is when the day is over");
+    for (number, wait) in waits[..waits.len() - 1].iter().enumerate() {
+        let least = MINUTE * 2_u32.pow(u32::try_from(number).unwrap());
+        assert!((least..=least * 2).contains(wait), "{number}: {wait:?}");
+    }
+    assert!((9..=12).contains(&waits.len()), "{waits:?}");
+    let listed = outbox.list(Some(AlertState::Dead), ALL, now).await.unwrap();
+    let dead = &listed.items[0];
+    assert_eq!((listed.total, dead.next_at, dead.state), (1, None, AlertState::Dead));
+    assert_eq!(dead.error, Some(format!("failure {}", waits.len())));
+    assert_eq!(outbox.list(Some(AlertState::Waiting), ALL, now).await.unwrap().total, 0);
+    assert_eq!(outbox.failed(id(1), String::new(), now, 0).await.unwrap(), Failed::Gone, "dead is dead");
+    // And once more, for another day.
+    assert_eq!(outbox.redeliver(Some(id(1)), now).await.unwrap(), 1);
+    assert_eq!(ids(&outbox.due(now, 10).await.unwrap()), ["msg_1"]);
+    let again = outbox.failed(id(1), String::new(), now, 0).await.unwrap();
+    assert!(matches!(again, Failed::Again(next) if next.since(now) <= 2 * MINUTE), "{again:?}");
+    assert_eq!(outbox.redeliver(Some(id(2)), now).await.unwrap(), 0);
+}
+
+#[tokio::test]
+async fn a_dead_letter_is_kept_for_a_month_and_all_are_sent_once_more() {
+    let kept = Kept::new();
+    let outbox = kept.open();
+    for number in 1..=3 {
+        outbox.enqueue(new(number), NOW).await.unwrap();
+    }
+    let day = NOW.after(PATIENCE);
+    for number in 1..=2 {
+        assert_eq!(outbox.failed(id(number), String::new(), day, 0).await.unwrap(), Failed::Dead);
+    }
+    let listed = outbox.list(None, PartOf { skip: 1, take: 1 }, day).await.unwrap();
+    assert_eq!((listed.total, ids(&listed.items)), (3, vec!["msg_2"]));
+    assert_eq!(outbox.redeliver(None, day).await.unwrap(), 2);
+    let due = outbox.due(day, 10).await.unwrap();
+    assert_eq!(ids(&due), ["msg_3", "msg_1", "msg_2"], "in the order in which they are due");
+    let later = day.after(PATIENCE);
+    assert_eq!(outbox.failed(id(2), String::new(), later, 0).await.unwrap(), Failed::Dead);
+    let last = later.after(KEPT);
+    assert_eq!(outbox.list(Some(AlertState::Dead), ALL, last).await.unwrap().total, 1);
+    outbox.tidy(last.after(Duration::from_millis(1))).await.unwrap();
+    assert_eq!(outbox.standing().borrow().dead, 0);
+    assert_eq!(outbox.standing().borrow().waiting, 2, "those that wait stay");
+}
+
+#[test]
+fn where_there_is_no_room_the_oldest_dead_letter_leaves_and_else_nothing_comes() {
+    let kept = Kept::new();
+    let mut file = kept.file(Most { all: 4, dead: 2, told: 2 });
+    for number in 1..=4 {
+        assert!(file.enqueue(&new(number), NOW).unwrap());
+    }
+    assert!(matches!(file.enqueue(&new(5), NOW), Err(OutboxError::Full)));
+    let (day, hour) = (NOW.after(PATIENCE), NOW.after(PATIENCE + HOUR));
+    file.failed(&id(2), "", day, 0).unwrap();
+    file.failed(&id(1), "", hour, 0).unwrap();
+    assert!(file.enqueue(&new(5), hour).unwrap());
+    let left = file.list(None, ALL, hour).unwrap();
+    assert_eq!(ids(&left.items), ["msg_1", "msg_3", "msg_4", "msg_5"], "the one that died first is gone");
+    file.failed(&id(3), "", hour, 0).unwrap();
+    file.failed(&id(4), "", hour.after(MINUTE), 0).unwrap();
+    let dead = file.list(Some(AlertState::Dead), ALL, hour).unwrap();
+    assert_eq!(ids(&dead.items), ["msg_3", "msg_4"], "two at most");
+    let large = NewAlert { body: "x".repeat(LARGEST + 1), ..new(6) };
+    assert!(matches!(file.enqueue(&large, NOW), Err(OutboxError::TooLarge)));
+    for number in 10..=13 {
+        file.enqueue(&new(number), hour).unwrap();
+        file.delivered(&id(number), hour.after(HOUR * number)).unwrap();
+    }
+    let told: i64 =
+        Connection::open(kept.path()).unwrap().query_row("SELECT count(*) FROM told", [], |row| row.get(0)).unwrap();
+    assert_eq!(told, 2);
+    assert!(!file.enqueue(&new(13), hour).unwrap());
+}
+
+#[tokio::test]
+async fn a_damaged_file_is_put_aside_and_one_that_cannot_be_opened_stops_nothing() {
+    let kept = Kept::new();
+    std::fs::write(kept.path(), vec![0x5a; 9000]).unwrap();
+    let outbox = kept.open();
+    assert!(outbox.enqueue(new(1), NOW).await.unwrap());
+    assert!(kept.0.path().join("testing.outbox.sqlite3.damaged-1").exists());
+    let nowhere = Outbox::open(kept.0.path().join("nowhere/x.sqlite3"), EnvironmentName::Testing);
+    assert!(matches!(nowhere.enqueue(new(1), NOW).await, Err(OutboxError::Closed)));
+    nowhere.close().await;
+}
