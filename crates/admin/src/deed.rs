@@ -7,9 +7,10 @@ use fuuffy_domain::{
     Actor, Cause, ClientId, Clock, Entropy, EnvironmentName, Keyring, Lifetime, NoEntropy, PlanName, RequestId,
 };
 use fuuffy_protocol::ClientSecret;
-use fuuffy_store::{Explanations, NewSecret, Store, StoreError, UsageBook};
+use fuuffy_store::{Explanations, NewSecret, Outbox, OutboxError, Store, StoreError, UsageBook};
 use thiserror::Error;
 
+use crate::alerts::{TestAlert, Untold};
 use crate::configuration::Configured;
 use crate::refusals::Refusals;
 
@@ -24,6 +25,10 @@ pub struct Environment {
     pub explanations: Arc<Explanations>,
     /// What clients used.
     pub usage: Arc<UsageBook>,
+    /// Alerts that nobody has taken yet.
+    pub outbox: Arc<Outbox>,
+    /// What tries the way of alerts out.
+    pub test_alert: TestAlert,
     /// The keys of the digests.
     pub keyring: Arc<Keyring>,
     /// Whether the configuration has a plan of this name.
@@ -72,6 +77,12 @@ pub enum DeedError {
     /// The system's random generator failed.
     #[error(transparent)]
     Entropy(#[from] NoEntropy),
+    /// A test alert was not told.
+    #[error(transparent)]
+    Untold(#[from] Untold),
+    /// The outbox could not be read or written.
+    #[error(transparent)]
+    Outbox(OutboxError),
     /// The store could not keep it.
     #[error(transparent)]
     Store(#[from] StoreError),

@@ -1,6 +1,7 @@
-//! What operators do, written once: clients, their secrets and tokens, and the audit log. [`router`] shows it as a
+//! What operators do, written once: clients, their secrets and tokens, alerts, and the audit log. [`router`] shows it as a
 //! JSON API, which tells operators by their tokens, and allows what the table of deeds allows. Knows no listener.
 
+mod alerts;
 mod api;
 mod audit;
 mod clients;
@@ -16,6 +17,7 @@ mod secrets;
 mod tokens;
 mod usage;
 
+pub use alerts::{TestAlert, Untold};
 pub use api::{Caller, Stranger, openapi, router};
 pub use configuration::Configured;
 pub use deed::{DeedError, Environment};

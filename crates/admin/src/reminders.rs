@@ -9,7 +9,8 @@ use crate::deed::{DeedError, Environment};
 /// A secret that expires soon.
 #[derive(Debug, Clone, Serialize)]
 pub struct Reminder {
-    /// Where.
+    /// Where, which an alert says already.
+    #[serde(skip)]
     pub environment: EnvironmentName,
     /// Whose.
     pub client_id: ClientId,
@@ -21,6 +22,15 @@ pub struct Reminder {
     pub expires_at: Timestamp,
     /// How many days before that this reminder is for.
     pub days: u32,
+}
+
+impl Reminder {
+    /// What there is one alert of.
+    #[must_use]
+    pub fn name(&self) -> String {
+        let Self { client_id, secret_id, expires_at, days, .. } = self;
+        format!("secret.expires {client_id} {secret_id} {expires_at} {days}")
+    }
 }
 
 /// The reminders that are due and were not given yet.

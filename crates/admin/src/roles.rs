@@ -15,7 +15,9 @@ const PREFIX: &str = "admin:";
 pub(crate) const OPERATORS: &str = "admin:operators:write";
 
 /// All scopes that an operator can have.
-pub const SCOPES: [&str; 11] = [
+pub const SCOPES: [&str; 13] = [
+    "admin:alerts:read",
+    "admin:alerts:write",
     "admin:audit:read",
     "admin:clients:read",
     "admin:clients:write",
@@ -42,6 +44,8 @@ pub enum Kind {
     Change,
     /// Takes a token away, whatever the state of its client.
     Revocation,
+    /// Is about no client.
+    Errand,
 }
 
 /// One line of the table.
@@ -62,7 +66,11 @@ const fn deed(method: Method, path: &'static str, scope: &'static str, kind: Kin
 }
 
 /// The table. What is not in it is not done, whoever asks.
-pub static DEEDS: [Deed; 24] = [
+pub static DEEDS: [Deed; 28] = [
+    deed(Method::GET, "/alerts", "admin:alerts:read", Kind::Read),
+    deed(Method::POST, "/alerts/redeliver", "admin:alerts:write", Kind::Errand),
+    deed(Method::POST, "/alerts/test", "admin:alerts:write", Kind::Errand),
+    deed(Method::POST, "/alerts/{message}/redeliver", "admin:alerts:write", Kind::Errand),
     deed(Method::GET, "/audit", "admin:audit:read", Kind::Read),
     deed(Method::POST, "/audit/checkpoint", "admin:audit:read", Kind::Read),
     deed(Method::GET, "/clients", "admin:clients:read", Kind::Read),

@@ -8,7 +8,7 @@ use std::net::IpAddr;
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
-use crate::{ClientId, EnvironmentName, KeyId, PlanName, RequestId, SecretId, Timestamp};
+use crate::{ClientId, EnvironmentName, KeyId, MessageId, PlanName, RequestId, SecretId, Timestamp};
 
 /// What a link's hash begins with, so that it is a hash of nothing else.
 const LABEL: &[u8] = b"fuuffy audit 1\n";
@@ -194,6 +194,20 @@ pub enum AuditEvent {
         /// Whether all tokens were revoked with it.
         tokens_revoked: bool,
     },
+    /// Alerts are sent once more.
+    #[serde(rename = "alerts.redelivered")]
+    AlertsRedelivered {
+        /// Which one, or every dead letter.
+        message_id: Option<MessageId>,
+        /// How many they were.
+        alerts: u64,
+    },
+    /// A test alert was sent.
+    #[serde(rename = "alerts.tested")]
+    AlertTested {
+        /// Whether it was taken.
+        taken: bool,
+    },
     /// Somebody was refused a deed.
     #[serde(rename = "refused")]
     Refused {
@@ -280,6 +294,8 @@ impl AuditEvent {
             | Self::AuditKeyRotated { .. }
             | Self::KeyRetired { .. }
             | Self::StoreRestored { .. }
+            | Self::AlertsRedelivered { .. }
+            | Self::AlertTested { .. }
             | Self::Refused { .. }
             | Self::Removed { .. } => None,
         }

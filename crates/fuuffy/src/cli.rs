@@ -11,8 +11,8 @@ use crate::causes;
 use crate::demo::{self, DemoArgs};
 use crate::integrator::{self, DoctorArgs, DrillArgs, RequestArgs, RotateArgs, TokenArgs};
 use crate::operator::{
-    self, ApplyArgs, AuditArgs, BackupArgs, ClientsArgs, ExplainArgs, ExportArgs, KeysArgs, MigrateArgs, OperatorsArgs,
-    RestoreArgs, SecretsArgs, TokensArgs, UsageArgs,
+    self, AlertsArgs, ApplyArgs, AuditArgs, BackupArgs, ClientsArgs, ExplainArgs, ExportArgs, KeysArgs, MigrateArgs,
+    OperatorsArgs, RestoreArgs, SecretsArgs, TokensArgs, UsageArgs,
 };
 use crate::serve::{self, CheckArgs, ServeArgs};
 use crate::telemetry;
@@ -44,6 +44,8 @@ enum Command {
     Tokens(TokensArgs),
     /// Register and list operators: clients whose programs do what these commands do.
     Operators(OperatorsArgs),
+    /// List alerts that nobody has taken yet, send them once more, and try their way out.
+    Alerts(AlertsArgs),
     /// Read, prove, export and sign the audit log.
     Audit(AuditArgs),
     /// List, rotate and retire the keys that secrets and tokens are kept under.
@@ -135,6 +137,10 @@ async fn run(command: Command, out: &mut dyn Write, err: &mut dyn Write) -> anyh
         Command::Operators(args) => {
             telemetry::start_at("warn");
             operator::operators(args, out, err).await
+        }
+        Command::Alerts(args) => {
+            telemetry::start_at("warn");
+            operator::alerts(args, out, err).await
         }
         Command::Audit(args) => {
             telemetry::start_at("warn");

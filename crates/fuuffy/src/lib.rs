@@ -8,6 +8,7 @@ pub mod config;
 pub mod demo;
 pub mod integrator;
 pub mod operator;
+mod reach;
 pub mod serve;
 pub mod server;
 pub mod settings;

@@ -203,6 +203,14 @@ impl Outbox {
         self.ask(move |file| file.list(state, part, now)).await
     }
 
+    /// How many alerts [`Self::redeliver`] would find.
+    ///
+    /// # Errors
+    /// They could not be read.
+    pub async fn count(&self, which: Option<MessageId>) -> Result<usize, OutboxError> {
+        self.ask(move |file| file.count(which.as_ref())).await
+    }
+
     /// Makes an alert due now, for another day: this one, or every dead letter. Answers how many there were.
     ///
     /// # Errors

@@ -8,6 +8,7 @@ use fuuffy_store::StoreError;
 use serde_json::json;
 
 use super::answer::json_response;
+use crate::alerts::Untold;
 use crate::deed::DeedError;
 
 /// The `code` of an answer that is a refusal, among its extensions.
@@ -30,6 +31,9 @@ pub(super) enum Failure {
     Taken,
     KeyReused,
     TooManySecrets,
+    NoWebhook,
+    /// An alert was not taken, and why.
+    Undelivered(String),
     Unavailable(String),
 }
 
@@ -50,6 +54,9 @@ impl From<DeedError> for Failure {
             DeedError::Forbidden(scope) => Self::Refused(Refusal::InsufficientScope(scope.to_owned())),
             DeedError::KeyReused => Self::KeyReused,
             DeedError::Unreadable => Self::Unavailable(DeedError::Unreadable.to_string()),
+            DeedError::Untold(Untold::NoWebhook) => Self::NoWebhook,
+            DeedError::Untold(Untold::Refused(words)) => Self::Undelivered(words),
+            DeedError::Outbox(error) => Self::Unavailable(error.to_string()),
             DeedError::Entropy(error) => Self::Unavailable(error.to_string()),
             DeedError::Store(
                 error @ (StoreError::Unwritable(_)
@@ -134,6 +141,15 @@ impl IntoResponse for Failure {
                 "The client has three live secrets already".to_owned(),
                 "Retire one that is no longer used, then add another".to_owned(),
             ),
+            Self::NoWebhook => (
+                StatusCode::CONFLICT,
+                "no_webhook",
+                "The configuration names nobody to tell".to_owned(),
+                "Set webhook and webhook_key_file in the environment's reminders".to_owned(),
+            ),
+            Self::Undelivered(words) => {
+                (StatusCode::BAD_GATEWAY, "alert_undelivered", "The test alert was not taken".to_owned(), words)
+            }
             Self::Unavailable(words) => {
                 (StatusCode::SERVICE_UNAVAILABLE, "service_unavailable", "Nothing was changed".to_owned(), words)
             }

@@ -1,5 +1,6 @@
 //! The deeds as a JSON API: paths, and what each of them does.
 
+mod alerts;
 mod answer;
 mod asked;
 mod clients;
@@ -68,6 +69,10 @@ fn deeds() -> OpenApiRouter<Arc<Environment>> {
         .routes(routes!(tokens::revoke_token))
         .routes(routes!(operators::list_operators, operators::create_operator))
         .routes(routes!(operators::show_operator))
+        .routes(routes!(alerts::list_alerts))
+        .routes(routes!(alerts::redeliver_alerts))
+        .routes(routes!(alerts::redeliver_alert))
+        .routes(routes!(alerts::test_alert))
         .routes(routes!(records::list_audit))
         .routes(routes!(records::sign_audit))
         .routes(routes!(records::show_explanation))

@@ -13,7 +13,7 @@ const SERVER: &str = "/admin/v1/{environment}";
 
 /// The statuses of refusals: those that any request can meet, and all.
 const EVERYWHERE: [u16; 7] = [400, 401, 403, 404, 405, 413, 503];
-const REFUSALS: [u16; 11] = [400, 401, 403, 404, 405, 409, 412, 413, 422, 428, 503];
+const REFUSALS: [u16; 12] = [400, 401, 403, 404, 405, 409, 412, 413, 422, 428, 502, 503];
 
 pub(super) async fn show() -> Response {
     ([(header::CONTENT_TYPE, "application/json"), (header::CACHE_CONTROL, "no-store")], openapi()).into_response()
@@ -114,6 +114,9 @@ fn complete(operation: &mut Value, deed: &Deed) {
         ));
         refusals.extend([409, 422]);
     }
+    if deed.path == "/alerts/test" {
+        refusals.extend([409, 502]);
+    }
     if deed.kind != Kind::Read {
         parameters.push(header_parameter("Fuuffy-Why", false, "Why, for the audit log.", "^[ -~]{0,300}$"));
     }
@@ -124,7 +127,8 @@ fn complete(operation: &mut Value, deed: &Deed) {
     if deed.path.ends_with("/retire") {
         operation["requestBody"]["required"] = false.into();
     }
-    let tells_state = !matches!(deed.path, "/tokens/revoke") && (deed.kind != Kind::Read || deed.path.contains('{'));
+    let is_of_client = !matches!(deed.kind, Kind::Revocation | Kind::Errand);
+    let tells_state = is_of_client && (deed.kind != Kind::Read || deed.path.contains('{'));
     for (_, response) in operation["responses"].as_object_mut().into_iter().flatten() {
         response["description"] = "It is done, or shown.".into();
         response["headers"] = json!({"X-Request-Id": reference("X-Request-Id")});
@@ -186,11 +190,12 @@ const fn words(status: u16) -> (&'static str, Option<&'static str>) {
         403 => ("insufficient_scope: the token lacks the scope; browser_refused: a browser asks.", None),
         404 => ("not_found: there is none in this environment.", None),
         405 => ("method_not_allowed.", Some("Allow")),
-        409 => ("too_many_secrets: the client has three live ones.", None),
+        409 => ("too_many_secrets: the client has three live ones; no_webhook: there is nobody to tell.", None),
         412 => ("precondition_failed: the client was changed since it was seen.", None),
         413 => ("payload_too_large: the body is over 64 KiB.", None),
         422 => ("idempotency_key_reused: the key stands for another request.", None),
         428 => ("precondition_required: If-Match is missing.", None),
+        502 => ("alert_undelivered: the test alert was not taken.", None),
         _ => ("service_unavailable: nothing was changed.", Some("Retry-After")),
     }
 }

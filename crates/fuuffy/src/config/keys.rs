@@ -118,15 +118,21 @@ pub(super) static REMINDERS: Section = Section {
     keys: &[
         key(
             "webhook",
-            r#"an https:// URL, or an http:// one on loopback"#,
+            "an https:// URL without a query, or an http:// one of a private address with webhook_allow_private",
             "",
-            "Gets a POST with JSON, again every minute until it answers with 2xx.",
+            "Gets a POST with JSON, again at growing distances for a day until it answers with 2xx.",
         ),
         key(
             "webhook_key_file",
             "the path of a file of at least 32 bytes that nobody else can read",
             "",
             "The key of `X-Fuuffy-Signature`: HMAC-SHA-256 of the body, in hexadecimal digits.",
+        ),
+        key(
+            "webhook_allow_private",
+            "true or false",
+            "false",
+            "Whether the webhook may be on this machine or its own network: loopback, RFC 1918, `100.64.0.0/10` and `fc00::/7`. Where its name has any other address than it may have, nothing is sent.",
         ),
     ],
 };

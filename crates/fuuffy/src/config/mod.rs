@@ -92,6 +92,8 @@ pub struct WebhookConfig {
     pub url: String,
     /// The file with the key of its signatures.
     pub key_file: PathBuf,
+    /// Whether it may be at a private address.
+    pub allow_private: bool,
 }
 
 /// How an audit log is kept.

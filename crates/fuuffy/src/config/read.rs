@@ -15,6 +15,7 @@ use super::{
     AdminConfig, AuditConfig, Config, ConnectionLimits, EnvironmentConfig, EnvironmentConfigs, Mistake, RouteConfig,
     TlsMode, WebhookConfig, keys,
 };
+use crate::reach::{MayReach, address_in};
 
 /// Paths that the token service has.
 const RESERVED: [&str; 2] = ["/v1/auth", "/oauth"];
@@ -158,9 +159,21 @@ fn environment(name: EnvironmentName, table: &Table<'_>, folder: &Path) -> Optio
 }
 
 fn webhook(table: &Table<'_>, folder: &Path) -> Option<WebhookConfig> {
-    let url = table.required("webhook", base_url);
+    let allow_private = table.boolean("webhook_allow_private");
+    let url = table.required("webhook", |text| webhook_url(text, allow_private));
     let key_file = table.required("webhook_key_file", |path| (!path.is_empty()).then(|| folder.join(path)));
-    Some(WebhookConfig { url: url?, key_file: key_file? })
+    Some(WebhookConfig { url: url?, key_file: key_file?, allow_private })
+}
+
+/// What can be said of a webhook's URL before its name is looked up.
+fn webhook_url(text: &str, allow_private: bool) -> Option<String> {
+    let url = reqwest::Url::parse(text).ok()?;
+    let is_https = url.scheme() == "https";
+    let may_reach = MayReach { private: allow_private, public: is_https };
+    let is_bare = url.username().is_empty() && url.password().is_none() && url.query().is_none();
+    let is_meant = is_https || (url.scheme() == "http" && allow_private);
+    let is_reached = address_in(&url).is_none_or(|address| may_reach.check(address).is_ok());
+    (is_meant && is_reached && is_bare && url.fragment().is_none() && url.has_host()).then(|| text.to_owned())
 }
 
 fn tls(table: &Table<'_>, listen: Option<SocketAddr>) -> Option<TlsMode> {

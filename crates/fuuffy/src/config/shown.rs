@@ -54,6 +54,7 @@ struct Environment {
 struct Reminders {
     webhook: String,
     webhook_key_file: String,
+    webhook_allow_private: bool,
 }
 
 #[derive(Serialize)]
@@ -137,6 +138,7 @@ impl From<&EnvironmentConfig> for Environment {
             reminders: config.reminders.as_ref().map(|webhook| Reminders {
                 webhook: webhook.url.clone(),
                 webhook_key_file: webhook.key_file.display().to_string(),
+                webhook_allow_private: webhook.allow_private,
             }),
             tls,
             trusted_proxies,

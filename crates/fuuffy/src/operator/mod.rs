@@ -1,5 +1,6 @@
 //! What operators type, and what they get to read: a command is one call of the operators' API, or a few.
 
+mod alerts;
 mod apply;
 mod audit;
 mod backup;
@@ -14,6 +15,7 @@ mod tokens;
 mod transport;
 mod usage;
 
+pub use alerts::{AlertsArgs, alerts};
 pub use apply::{ApplyArgs, ExportArgs, apply, export};
 pub use audit::{AuditArgs, audit};
 pub use backup::{BackupArgs, RestoreArgs, backup, restore};

@@ -11,17 +11,16 @@ use arc_swap::ArcSwap;
 use fuuffy_admin::{Configured, Refusals, Reminder};
 use fuuffy_domain::{
     Actor, AuditEvent, AuditKeys, Cause, Clock as _, Entropy, EnvironmentName, Keyring, Plan, PlanName, RequestId,
-    Stage, SteadyClock, TimeSource, Timestamp,
+    Stage, SteadyClock, TimeSource,
 };
 use fuuffy_gateway::{Gateway, RouteSettings, Snapshot};
 use fuuffy_issuer::Issuer;
 use fuuffy_store::embedded::{AuditOptions, EmbeddedStore, OpenOptions, PreviousRun};
 use fuuffy_store::pepper::MasterKeys;
 use fuuffy_store::{Explanations, Store, UsageBook};
-use serde::Serialize;
 use tokio::sync::watch;
 
-use super::webhook::Webhook;
+use super::alerts::Alerts;
 use super::{Environments, Sources, told_to_stop};
 use crate::config::{self, Config, EnvironmentConfig};
 
@@ -46,11 +45,12 @@ pub struct Environment {
     pub explanations: Arc<Explanations>,
     /// What its clients used.
     pub usage: Arc<UsageBook>,
+    /// What its operators are told.
+    pub alerts: Arc<Alerts>,
     /// Its clock.
     pub clock: Arc<EnvironmentClock>,
     /// How long a shutdown waits for what is in flight.
     pub grace: Duration,
-    webhook: Option<Webhook>,
     keyring: Arc<Keyring>,
     entropy: Arc<dyn Entropy>,
     plans: Arc<ArcSwap<BTreeMap<PlanName, Plan>>>,
@@ -60,15 +60,6 @@ pub struct Environment {
 
 /// Reminders in one minute at most.
 const REMINDERS_AT_ONCE: usize = 100;
-
-/// What the webhook for reminders gets.
-#[derive(Serialize)]
-struct Message<'a> {
-    event: &'static str,
-    sent_at: Timestamp,
-    #[serde(flatten)]
-    reminder: &'a Reminder,
-}
 
 /// Where an environment's database is.
 pub(crate) fn store_path(config: &Config, name: EnvironmentName) -> PathBuf {
@@ -116,8 +107,9 @@ impl Environment {
         issuer.token_lifetime = settings.token_lifetime;
         issuer.token_bytes = settings.token_bytes;
         issuer.retire_unused_after = settings.retire_unused_after;
-        let webhook = settings.reminders.as_ref().map(Webhook::open).transpose();
-        let webhook = webhook.with_context(|| format!("environments.{name}.reminders"))?;
+        let outbox = (name, path.with_extension("outbox.sqlite3"));
+        let webhook = settings.reminders.as_ref();
+        let alerts = Alerts::open(outbox, webhook, &sources.names, Arc::clone(&clock), Arc::clone(&entropy))?;
         let snapshot = snapshot(settings, &config.plans)?;
         let seen = Arc::clone(&explanations);
         let gateway = Gateway::new(Arc::clone(&stage), as_store, Arc::clone(&keyring), seen, snapshot);
@@ -133,9 +125,9 @@ impl Environment {
             store,
             explanations,
             usage,
+            alerts: Arc::new(alerts),
             clock,
             grace: config.shutdown_grace,
-            webhook,
             keyring,
             entropy,
             plans,
@@ -152,6 +144,8 @@ impl Environment {
             store: Arc::<EmbeddedStore>::clone(&self.store),
             explanations: Arc::clone(&self.explanations),
             usage: Arc::clone(&self.usage),
+            outbox: Arc::clone(&self.alerts.outbox),
+            test_alert: self.alerts.tester(),
             keyring: Arc::clone(&self.keyring),
             plans: Arc::new(move |plan: &PlanName| plans.load().contains_key(plan)),
             longest_lifetime: self.settings.token_lifetime,
@@ -169,6 +163,7 @@ impl Environment {
         let environment = self.for_admin();
         self.write_refusals_down().await;
         fuuffy_admin::retire_unused(&environment).await;
+        self.alerts.tidy().await;
         for reminder in fuuffy_admin::due_reminders(&environment).iter().take(REMINDERS_AT_ONCE) {
             if let Err(error) = self.remind(&environment, reminder).await {
                 tracing::warn!(environment = %self.name, error = format!("{error:#}"), "Nobody could be reminded of a secret's end; it is tried again in a minute");
@@ -196,12 +191,9 @@ impl Environment {
         }
     }
 
-    /// A reminder is noted once it is told, so that it is told at least once.
+    /// A reminder is noted once it is in the outbox, so that it is told at least once.
     async fn remind(&self, environment: &fuuffy_admin::Environment, reminder: &Reminder) -> anyhow::Result<()> {
-        if let Some(webhook) = &self.webhook {
-            let message = Message { event: "secret.expires", sent_at: self.clock.now(), reminder };
-            webhook.post(&message).await.context("the webhook for reminders failed")?;
-        }
+        self.alerts.tell("secret.expires", reminder.name(), reminder).await?;
         fuuffy_admin::reminded(environment, reminder).await?;
         let Reminder { client_id, client_name, secret_id, expires_at, .. } = reminder;
         tracing::warn!(environment = %self.name, %client_id, client_name, %secret_id, %expires_at, "A secret expires soon; add another, and give it to whoever uses this one");

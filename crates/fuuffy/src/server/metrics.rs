@@ -27,12 +27,18 @@ pub(super) fn text(environments: &Environments) -> Result<String, fmt::Error> {
     let lost = Family::<Labels, Counter>::default();
     let writable = Family::<Labels, Gauge>::default();
     let skew = Family::<Labels, Gauge>::default();
+    let alerts = Family::<Labels, Counter>::default();
+    let waiting = Family::<Labels, Gauge>::default();
+    let dead = Family::<Labels, Gauge>::default();
     registry.register("requests", "Requests to the gateway by outcome", requests.clone());
     registry.register("token_requests", "Token requests by outcome", grants.clone());
     registry.register("tokens", "Tokens in the index, those that expired lately included", tokens.clone());
     registry.register("token_index_bytes", "Bytes that the tokens take in the index", bytes.clone());
     registry.register("explanations_dropped", "Reasons of refusals that could not be kept", dropped.clone());
     registry.register("usage_lost", "Requests whose usage could not be kept", lost.clone());
+    registry.register("alerts_delivered", "Attempts to deliver an alert by outcome", alerts.clone());
+    registry.register("alerts_waiting", "Alerts that will be tried", waiting.clone());
+    registry.register("alerts_dead", "Alerts that nobody took for a day", dead.clone());
     registry.register("store_writable", "Whether the store can write", writable.clone());
     registry.register(
         "clock_ahead_milliseconds",
@@ -52,6 +58,12 @@ pub(super) fn text(environments: &Environments) -> Result<String, fmt::Error> {
         bytes.get_or_create(&vec![name]).set(gauge(index.memory_bytes()));
         dropped.get_or_create(&vec![name]).inc_by(environment.explanations.dropped());
         lost.get_or_create(&vec![name]).inc_by(environment.usage.lost());
+        for (outcome, count) in environment.alerts.outcomes() {
+            alerts.get_or_create(&vec![name, ("outcome", outcome)]).inc_by(count);
+        }
+        let standing = *environment.alerts.outbox.standing().borrow();
+        waiting.get_or_create(&vec![name]).set(gauge(standing.waiting));
+        dead.get_or_create(&vec![name]).set(gauge(standing.dead));
         writable.get_or_create(&vec![name]).set(i64::from(environment.store.is_writable()));
         skew.get_or_create(&vec![name]).set(environment.clock.wall_ahead_millis());
     }

@@ -1,6 +1,7 @@
 //! A running server: environments, listeners, threads, and how they start, reload and stop.
 
 mod admin;
+mod alerts;
 mod busy;
 mod connection;
 mod environment;
@@ -38,6 +39,7 @@ pub(crate) use environment::store_path;
 pub use framing::{Framing, HeadLimits, Progress};
 pub use request_line::RequestLine;
 pub use system::{SystemEntropy, SystemTime};
+pub use webhook::Names;
 
 /// The audit key file in a data directory.
 pub(crate) const AUDIT_KEY: &str = "audit.key";
@@ -49,6 +51,8 @@ pub struct Sources {
     pub time: Arc<dyn TimeSource>,
     /// Randomness.
     pub entropy: Arc<dyn Entropy>,
+    /// Who knows the addresses of the names in the configuration.
+    pub names: Names,
     /// Where the key file is, if not in the data directory.
     pub pepper_file: Option<PathBuf>,
     /// Where the audit key file is, if not in the data directory.
@@ -64,6 +68,7 @@ impl Sources {
         Self {
             time: Arc::new(SystemTime),
             entropy: Arc::new(SystemEntropy),
+            names: Arc::new(system::addresses),
             pepper_file: crate::settings::pepper_file(),
             audit_key_file: crate::settings::audit_key_file(),
             store: |store| store,
@@ -157,6 +162,7 @@ impl Environments {
             environment.write_refusals_down().await;
             environment.close_usage().await;
             environment.explanations.close().await;
+            environment.alerts.outbox.close().await;
             if let Err(error) = environment.store.close().await {
                 tracing::error!(environment = %environment.name, %error, "The store did not close cleanly");
             }
@@ -215,6 +221,10 @@ impl Server {
             .with_context(|| format!("cannot bind the operators' socket {}", socket.display()))?;
         let workers =
             listener::spawn_workers(config.workers, bound, &sources, &stopped).context("cannot start a thread")?;
+        for environment in environments.iter() {
+            let (alerts, stopped) = (Arc::clone(&environment.alerts), stopped.clone());
+            control.spawn(async move { alerts.deliver(stopped).await });
+        }
         let housekeeping = environments.clone();
         control.spawn(environment::keep_house(housekeeping, stopped));
         ready.set(true);

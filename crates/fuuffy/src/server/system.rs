@@ -1,7 +1,11 @@
-//! The machine's clock and the operating system's random generator. The only place that asks them.
+//! The machine's clock, the operating system's random generator, and its resolver of names. The only place that asks
+//! them.
 
+use std::io;
+use std::net::IpAddr;
 use std::time::{Duration, UNIX_EPOCH};
 
+use fuuffy_client::BoxFuture;
 use fuuffy_domain::{Entropy, NoEntropy, TimeSource, Timestamp};
 use rustix::time::{ClockId, clock_gettime};
 
@@ -31,4 +35,12 @@ impl Entropy for SystemEntropy {
     fn fill(&self, bytes: &mut [u8]) -> Result<(), NoEntropy> {
         getrandom::fill(bytes).map_err(|_| NoEntropy)
     }
+}
+
+/// The addresses of a name, as this machine knows them.
+pub(super) fn addresses(name: String) -> BoxFuture<'static, io::Result<Vec<IpAddr>>> {
+    Box::pin(async move {
+        let found = tokio::net::lookup_host((name, 0)).await?;
+        Ok(found.map(|address| address.ip()).collect())
+    })
 }

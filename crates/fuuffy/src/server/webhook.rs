@@ -1,67 +1,151 @@
-//! A webhook: JSON that is posted with a signature, and counts as told when it is answered with 2xx.
+//! A webhook: JSON that is posted with a signature, and counts as told when it is answered with 2xx. One exchange costs
+//! ten seconds and 64 KiB at most, whatever is at the other end; it goes only where an alert may go, to an address
+//! that was looked at.
 
 use std::fs::File;
-use std::io::Read as _;
+use std::io::{self, Read as _};
+use std::net::{IpAddr, SocketAddr};
 use std::os::unix::fs::MetadataExt as _;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail, ensure};
-use fuuffy_client::{BaseUrl, Body, HttpClient as _, ReqwestClient};
+use fuuffy_client::BoxFuture;
+use fuuffy_domain::{Timestamp, to_hex};
 use hmac::{Hmac, KeyInit as _, Mac as _};
-use http::{HeaderName, Method, Request, Uri, header};
-use serde::Serialize;
+use http::{HeaderName, header};
+use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use reqwest::{Client, Response, Url};
 use sha2::Sha256;
+use tokio::time::{Instant, timeout_at};
 use zeroize::Zeroizing;
 
+use crate::causes;
 use crate::config::WebhookConfig;
+use crate::reach::{MayReach, address_in};
 
-/// The hexadecimal digits of HMAC-SHA-256 over the body.
+/// HMAC-SHA-256 over the body, in hexadecimal digits.
 const SIGNATURE: HeaderName = HeaderName::from_static("x-fuuffy-signature");
-/// The longest wait for an answer.
+/// When the attempt was made, in Unix seconds.
+const TIMESTAMP: HeaderName = HeaderName::from_static("x-fuuffy-timestamp");
+/// The same over the timestamp, a full stop and the body, so that an old message is known by its age.
+const TIMESTAMP_SIGNATURE: HeaderName = HeaderName::from_static("x-fuuffy-timestamp-signature");
+/// The longest wait for an answer, from the look-up of the name to the end of what is read.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// So much of an answer is read, so that whoever sent it gets rid of it.
+const MOST_READ: usize = 64 * 1024;
 /// Keys of fewer bytes are refused, and only so many are read.
 const KEY_BYTES: std::ops::RangeInclusive<usize> = 32..=4096;
 
+/// Who knows the addresses of a name.
+pub type Names = Arc<dyn Fn(String) -> BoxFuture<'static, io::Result<Vec<IpAddr>>> + Send + Sync>;
+
 /// A webhook that is ready to be called.
 pub(super) struct Webhook {
-    http: ReqwestClient,
-    uri: Uri,
+    client: Client,
+    url: Url,
+    may_reach: MayReach,
     key: Hmac<Sha256>,
 }
 
 impl Webhook {
-    pub(super) fn open(config: &WebhookConfig) -> anyhow::Result<Self> {
-        let place = config.key_file.display();
-        let mut file = File::open(&config.key_file).with_context(|| format!("{place} cannot be read"))?;
-        ensure!(file.metadata()?.mode() & 0o077 == 0, "{place} can be read by others; make it private with chmod 600");
-        let mut key = Zeroizing::new(Vec::new());
-        file.by_ref().take(*KEY_BYTES.end() as u64).read_to_end(&mut key)?;
-        let key = key.trim_ascii_end();
-        ensure!(KEY_BYTES.contains(&key.len()), "{place} is too short for a key; it must have at least 32 bytes");
-        let base_url = BaseUrl::parse(&config.url)?;
-        Ok(Self {
-            http: ReqwestClient::new(&base_url)?,
-            uri: config.url.parse()?,
-            key: Hmac::new_from_slice(key).context("the key is of no use")?,
-        })
+    pub(super) fn open(config: &WebhookConfig, names: &Names) -> anyhow::Result<Self> {
+        let url = Url::parse(&config.url).context("the webhook is no URL")?;
+        let is_https = url.scheme() == "https";
+        let may_reach = MayReach { private: config.allow_private, public: is_https };
+        // One connection for each attempt, so that each address is looked at; and no proxy, which would look names
+        // up by itself.
+        let client = Client::builder()
+            .no_proxy()
+            .redirect(reqwest::redirect::Policy::none())
+            .retry(reqwest::retry::never())
+            .referer(false)
+            .http1_only()
+            .pool_max_idle_per_host(0)
+            .https_only(is_https)
+            .dns_resolver(Arc::new(Looked { names: Arc::clone(names), may_reach }))
+            .user_agent(concat!("fuuffy/", env!("CARGO_PKG_VERSION")));
+        // In clear there is nobody to trust, so the machine need not have any authorities.
+        let client = if is_https { client } else { client.tls_certs_only([]) };
+        let client = client.build().context("no HTTP client; are ca-certificates installed?")?;
+        Ok(Self { client, url, may_reach, key: key(config)? })
     }
 
-    /// Posts a message.
-    pub(super) async fn post(&self, message: &impl Serialize) -> anyhow::Result<()> {
-        let body = serde_json::to_vec(message)?;
-        let signature = self.key.clone().chain_update(&body).finalize().into_bytes();
-        let signature: String = signature.iter().map(|byte| format!("{byte:02x}")).collect();
-        let request = Request::builder()
-            .method(Method::POST)
-            .uri(&self.uri)
-            .header(header::CONTENT_TYPE, "application/json")
-            .header(SIGNATURE, signature)
-            .body(Body::from(body))?;
-        let answer = tokio::time::timeout(PATIENCE, self.http.send(request)).await;
-        let status = answer.context("no answer within 10 s")??.status();
+    /// Posts a message, at `now`.
+    pub(super) async fn post(&self, body: &str, now: Timestamp) -> anyhow::Result<()> {
+        // An address in the URL itself is never looked up.
+        if let Some(address) = address_in(&self.url) {
+            self.may_reach.check(address)?;
+        }
+        let deadline = Instant::now() + PATIENCE;
+        let mut answer = match timeout_at(deadline, self.send(body, now)).await {
+            Ok(answer) => answer?,
+            Err(_) => bail!("no answer within {} s", PATIENCE.as_secs()),
+        };
+        let status = answer.status();
+        if status.is_redirection() {
+            bail!("answered with {status}, and no redirect is followed");
+        }
         if !status.is_success() {
             bail!("answered with {status}");
         }
+        // The status is the answer. What comes after it is read for its sender's sake, within bounds.
+        let mut read = 0;
+        while read < MOST_READ
+            && let Ok(Ok(Some(piece))) = timeout_at(deadline, answer.chunk()).await
+        {
+            read += piece.len();
+        }
         Ok(())
+    }
+
+    async fn send(&self, body: &str, now: Timestamp) -> anyhow::Result<Response> {
+        let seconds = now.unix_millis().div_euclid(1000).to_string();
+        let signature = |parts: &[&str]| {
+            let key = parts.iter().fold(self.key.clone(), |key, part| key.chain_update(part));
+            to_hex(&key.finalize().into_bytes())
+        };
+        let request = self
+            .client
+            .post(self.url.clone())
+            .header(header::CONTENT_TYPE, "application/json")
+            .header(SIGNATURE, signature(&[body]))
+            .header(TIMESTAMP_SIGNATURE, signature(&[&seconds, ".", body]))
+            .header(TIMESTAMP, seconds)
+            .body(body.to_owned());
+        request.send().await.map_err(|error| anyhow::anyhow!(causes::said(&error.without_url())))
+    }
+}
+
+fn key(config: &WebhookConfig) -> anyhow::Result<Hmac<Sha256>> {
+    let place = config.key_file.display();
+    let mut file = File::open(&config.key_file).with_context(|| format!("{place} cannot be read"))?;
+    ensure!(file.metadata()?.mode() & 0o077 == 0, "{place} can be read by others; make it private with chmod 600");
+    let mut key = Zeroizing::new(Vec::new());
+    file.by_ref().take(*KEY_BYTES.end() as u64).read_to_end(&mut key)?;
+    let key = key.trim_ascii_end();
+    ensure!(KEY_BYTES.contains(&key.len()), "{place} is too short for a key; it must have at least 32 bytes");
+    Hmac::new_from_slice(key).context("the key is of no use")
+}
+
+/// Looks names up, and lets through only those all of whose addresses may be reached. The connection goes to one of
+/// the addresses that were looked at, for nobody looks the name up again.
+struct Looked {
+    names: Names,
+    may_reach: MayReach,
+}
+
+impl Resolve for Looked {
+    fn resolve(&self, name: Name) -> Resolving {
+        let (found, may_reach) = ((self.names)(name.as_str().to_owned()), self.may_reach);
+        Box::pin(async move {
+            let found = found.await?;
+            for address in &found {
+                may_reach.check(*address)?;
+            }
+            // The URL has the port.
+            let addresses: Addrs = Box::new(found.into_iter().map(|address| SocketAddr::new(address, 0)));
+            Ok(addresses)
+        })
     }
 }

@@ -5,6 +5,7 @@
 
 mod admin_api;
 mod agent;
+mod alerts;
 mod app;
 mod apply;
 mod audit;

@@ -1,14 +1,10 @@
 //! What a client does about its own secrets: the server's half of a rotation by itself.
 
-use std::fs::Permissions;
 use std::net::SocketAddr;
-use std::os::unix::fs::PermissionsExt as _;
 use std::time::Duration;
 
 use base64::Engine as _;
-use hmac::{Hmac, KeyInit as _, Mac as _};
 use serde_json::{Value, json};
-use sha2::Sha256;
 
 use crate::app::{self, Place, Registered, Server, StopsAll, ask_for_token, config, get, token};
 use crate::hooks::Hooks;
@@ -172,46 +168,33 @@ fn a_token_answer_tells_that_its_secret_expires_soon() {
     assert_eq!(ask_for_token(timed.testing(), &dying).code(), "invalid_client");
 }
 
-/// A reminder goes out once for each of 14 days, 3 days and a day, signed, and again where it was not taken.
+/// A reminder goes out once for each of 14 days, 3 days and a day.
 #[test]
 fn operators_are_reminded_of_a_secret_that_expires() {
     let hooks = Hooks::start();
-    let folder = tempfile::tempdir().unwrap();
-    let key_file = folder.path().join("webhook.key");
-    std::fs::write(&key_file, "0123456789abcdef0123456789abcdef\n").unwrap();
-    std::fs::set_permissions(&key_file, Permissions::from_mode(0o600)).unwrap();
-    let of_environment = format!(
-        "[environments.testing.reminders]\nwebhook = \"http://{}/hook\"\nwebhook_key_file = {key_file:?}\n",
-        hooks.address
-    );
-    let timed = Timed::start(&of_environment);
+    let timed = Timed::start(&hooks.section());
     let (day, id) = (Duration::from_secs(86_400), timed.client.id.clone());
     let path = format!("/admin/v1/testing/clients/{id}/secrets");
     timed.operate(&path, &json!({"expires_at": crate::timed::START.after(20 * day).to_string()}).to_string());
     timed.pass_minute();
-    assert!(hooks.taken().is_empty(), "it is too early");
+    assert_eq!(timed.shown("/admin/v1/testing/alerts")["pagination"]["total"], 0, "it is too early");
     timed.time.pass(6 * day);
-    hooks.answer(500);
-    timed.pass_minute();
-    hooks.answer(204);
     timed.pass_minute();
     timed.pass_minute();
-    let taken = hooks.taken();
-    assert_eq!(taken.len(), 2, "refused once, taken once, and not told again");
-    let message: Value = serde_json::from_str(&taken[1].body).unwrap();
-    let said =
-        (message["event"].as_str().unwrap(), message["client_id"].as_str().unwrap(), message["days"].as_u64().unwrap());
-    assert_eq!(said, ("secret.expires", id.as_str(), 14));
-    let key = Hmac::<Sha256>::new_from_slice(b"0123456789abcdef0123456789abcdef").unwrap();
-    let expected = key.chain_update(&taken[1].body).finalize().into_bytes();
-    let expected: String = expected.iter().map(|byte| format!("{byte:02x}")).collect();
-    assert_eq!(taken[1].signature, expected);
+    let taken = hooks.wait_for(1);
+    let message = taken[0].json();
+    assert_eq!((&message["type"], &message["environment"]), (&json!("secret.expires"), &json!("testing")));
+    let data = &message["data"];
+    assert_eq!((&data["client_id"], &data["client_name"], &data["days"]), (&json!(id), &json!("Acme"), &json!(14)));
+    assert_eq!(data["expires_at"], crate::timed::START.after(20 * day).to_string());
     timed.time.pass(13 * day);
     timed.pass_minute();
-    assert!(hooks.taken()[2].body.contains("\"days\":1"), "the one for three days is past");
+    let taken = hooks.wait_for(2);
+    assert_eq!(taken[1].json()["data"]["days"], 1, "told once, and the one for three days is past");
     timed.time.pass(2 * day);
     timed.pass_minute();
-    assert_eq!(hooks.taken().len(), 3, "it has expired");
+    let left = timed.shown("/admin/v1/testing/alerts");
+    assert_eq!((&left["pagination"]["total"], hooks.taken().len()), (&json!(0), 2), "it has expired");
 }
 
 /// Every secret of a busy client is rotated, twice over, and no request is refused.

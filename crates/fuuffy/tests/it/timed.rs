@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use fuuffy::config;
-use fuuffy::server::{Server, Sources, SystemEntropy};
-use fuuffy_domain::{Actor, ManualTime, Timestamp};
+use fuuffy::server::{Names, Server, Sources, SystemEntropy};
+use fuuffy_domain::{Actor, ManualTime, TimeSource as _, Timestamp};
 use http::Method;
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
@@ -21,6 +21,7 @@ pub(crate) struct Timed {
     folder: TempDir,
     text: String,
     runtime: Runtime,
+    names: Names,
     pub(crate) time: Arc<ManualTime>,
     server: Option<Server>,
     pub(crate) client: Registered,
@@ -28,12 +29,18 @@ pub(crate) struct Timed {
 
 impl Timed {
     pub(crate) fn start(plans: &str) -> Self {
+        Self::start_with(plans, Sources::system().names)
+    }
+
+    /// The same, where names have other addresses.
+    pub(crate) fn start_with(plans: &str, names: Names) -> Self {
         let text = app::config(Upstream::friendly().address) + plans;
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         let mut timed = Self {
             folder: tempfile::tempdir().unwrap(),
             text,
             runtime,
+            names,
             time: Arc::new(ManualTime::starting_at(START)),
             server: None,
             client: Registered { id: String::new(), secret: String::new() },
@@ -47,7 +54,8 @@ impl Timed {
         self.stop();
         let config = config::parse(&self.text, self.folder.path()).unwrap();
         let time: Arc<dyn fuuffy_domain::TimeSource> = Arc::<ManualTime>::clone(&self.time);
-        let sources = Sources { time, entropy: Arc::new(SystemEntropy), ..Sources::system() };
+        let sources =
+            Sources { time, entropy: Arc::new(SystemEntropy), names: Arc::clone(&self.names), ..Sources::system() };
         self.server = Some(self.runtime.block_on(Server::start(config, sources)).unwrap());
     }
 
@@ -55,6 +63,11 @@ impl Timed {
         if let Some(server) = self.server.take() {
             self.runtime.block_on(server.shutdown());
         }
+    }
+
+    /// The server's time.
+    pub(crate) fn now(&self) -> Timestamp {
+        self.time.wall()
     }
 
     pub(crate) fn testing(&self) -> std::net::SocketAddr {

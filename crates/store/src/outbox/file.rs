@@ -149,6 +149,15 @@ impl File {
         Ok(Part { items, total })
     }
 
+    pub(super) fn count(&mut self, which: Option<&MessageId>) -> Result<usize, OutboxError> {
+        let Some(id) = which else {
+            return Ok(count(&self.connection, "died_at")?);
+        };
+        let mut known = self.connection.prepare_cached("SELECT EXISTS (SELECT 1 FROM alerts WHERE id = ?1)")?;
+        let is_known: bool = known.query_row([id.as_str()], |row| row.get(0))?;
+        Ok(usize::from(is_known))
+    }
+
     pub(super) fn redeliver(&mut self, which: Option<&MessageId>, now: Timestamp) -> Result<usize, OutboxError> {
         let anew = "UPDATE alerts SET since = ?1, attempts = 0, next_at = ?1, died_at = NULL WHERE";
         let now = now.unix_millis();

@@ -120,6 +120,8 @@ async fn a_dead_letter_is_kept_for_a_month_and_all_are_sent_once_more() {
     }
     let listed = outbox.list(None, PartOf { skip: 1, take: 1 }, day).await.unwrap();
     assert_eq!((listed.total, ids(&listed.items)), (3, vec!["msg_2"]));
+    assert_eq!(outbox.count(None).await.unwrap(), 2);
+    assert_eq!(outbox.count(Some(id(3))).await.unwrap() + outbox.count(Some(id(4))).await.unwrap(), 1);
     assert_eq!(outbox.redeliver(None, day).await.unwrap(), 2);
     let due = outbox.due(day, 10).await.unwrap();
     assert_eq!(ids(&due), ["msg_3", "msg_1", "msg_2"], "in the order in which they are due");

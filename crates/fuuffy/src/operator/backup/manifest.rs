@@ -22,13 +22,15 @@ pub(super) const KEY_FILE: &str = "pepper.key";
 /// The audit key file's name in a backup.
 pub(super) const AUDIT_KEY_FILE: &str = "audit.key";
 /// Everything that a backup may have besides stores.
-const OTHERS: [&str; 6] = [
+const OTHERS: [&str; 8] = [
     KEY_FILE,
     AUDIT_KEY_FILE,
     "testing.audit-checkpoints",
     "production.audit-checkpoints",
     "testing.usage.sqlite3",
     "production.usage.sqlite3",
+    "testing.outbox.sqlite3",
+    "production.outbox.sqlite3",
 ];
 
 /// A backup, by its own word.

@@ -41,7 +41,8 @@ pub struct BackupArgs {
 /// Files that are put in as they are, where they exist.
 const BESIDE_STORES: [&str; 2] = ["testing.audit-checkpoints", "production.audit-checkpoints"];
 /// Databases beside the stores, where they exist: as they are at one moment.
-const SIDE_FILES: [&str; 2] = ["testing.usage.sqlite3", "production.usage.sqlite3"];
+const SIDE_FILES: [&str; 4] =
+    ["testing.usage.sqlite3", "production.usage.sqlite3", "testing.outbox.sqlite3", "production.outbox.sqlite3"];
 
 /// Makes a backup.
 ///

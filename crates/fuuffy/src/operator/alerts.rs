@@ -1,0 +1,86 @@
+//! `fuuffy alerts`
+
+use std::io::Write;
+
+use clap::{Args, Subcommand, ValueEnum};
+
+use super::{Call, Common, InEnvironment, Shape, Why, run, segment};
+
+/// `fuuffy alerts`
+#[derive(Debug, Args)]
+pub struct AlertsArgs {
+    #[command(flatten)]
+    common: Common,
+    #[command(subcommand)]
+    command: AlertsCommand,
+}
+
+#[derive(Debug, Subcommand)]
+enum AlertsCommand {
+    /// List the alerts that nobody has taken yet: those that wait, and dead letters.
+    List {
+        #[command(flatten)]
+        place: InEnvironment,
+        /// Those of this state alone.
+        #[arg(long, value_name = "STATE")]
+        state: Option<State>,
+    },
+    /// Send an alert once more, now and for another day.
+    Redeliver {
+        #[command(flatten)]
+        place: InEnvironment,
+        #[command(flatten)]
+        which: Which,
+        #[command(flatten)]
+        why: Why,
+    },
+    /// Send a test to whoever takes alerts, and wait for its outcome.
+    Test {
+        #[command(flatten)]
+        place: InEnvironment,
+        #[command(flatten)]
+        why: Why,
+    },
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum State {
+    Waiting,
+    Dead,
+}
+
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+struct Which {
+    /// This one.
+    #[arg(value_name = "MESSAGE_ID")]
+    message: Option<String>,
+    /// Every dead letter.
+    #[arg(long)]
+    all: bool,
+}
+
+const ALERT_COLUMNS: &[&str] = &["message_id", "type", "state", "queued_at", "attempts", "next_attempt_at", "error"];
+
+/// Runs an `alerts` command.
+///
+/// # Errors
+/// The server or the data directory could not be reached, or writing failed.
+pub async fn alerts(args: AlertsArgs, out: &mut dyn Write, err: &mut dyn Write) -> anyhow::Result<u8> {
+    let (place, call) = match args.command {
+        AlertsCommand::List { place, state } => {
+            let query = match state {
+                None => "",
+                Some(State::Waiting) => "?state=waiting",
+                Some(State::Dead) => "?state=dead",
+            };
+            (place, Call::get(format!("alerts{query}"), Shape::Pages(ALERT_COLUMNS)))
+        }
+        AlertsCommand::Redeliver { place, which: Which { message: Some(id), .. }, why } => {
+            (place, Call::post(format!("alerts/{}/redeliver", segment(&id)), None, why))
+        }
+        AlertsCommand::Redeliver { place, why, .. } => (place, Call::post("alerts/redeliver".to_owned(), None, why)),
+        AlertsCommand::Test { place, why } => (place, Call::post("alerts/test".to_owned(), None, why)),
+    };
+    run(&args.common, place.environment, call, out, err).await
+}
