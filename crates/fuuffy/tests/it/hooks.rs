@@ -37,6 +37,8 @@ pub(crate) enum Answer {
     Hang,
     /// 200, and bytes without an end.
     Stream,
+    /// 200, and fields without an end.
+    EndlessHead,
     /// 200, and then nothing more, though more was announced.
     Stall,
 }
@@ -178,16 +180,20 @@ fn take(mut stream: TcpStream, shared: &Shared) {
             write!(stream, "HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\n").unwrap();
             shared.taken.lock().held.push(stream);
         }
-        Answer::Stream => {
-            write!(stream, "HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n").unwrap();
-            let mut written = 0;
-            while stream.write_all(&[b'x'; 4096]).is_ok() {
-                written += 4096;
-            }
-            shared.taken.lock().streamed.push(written);
-            shared.news.notify_all();
-        }
+        Answer::Stream => stream_to(stream, "HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n", shared),
+        Answer::EndlessHead => stream_to(stream, "HTTP/1.1 200 OK\r\nx-long: ", shared),
     }
+}
+
+/// Sends bytes for as long as somebody reads them.
+fn stream_to(mut stream: TcpStream, head: &str, shared: &Shared) {
+    stream.write_all(head.as_bytes()).unwrap();
+    let mut written = 0;
+    while stream.write_all(&[b'x'; 4096]).is_ok() {
+        written += 4096;
+    }
+    shared.taken.lock().streamed.push(written);
+    shared.news.notify_all();
 }
 
 /// A request, whole; `None` where it is none.

@@ -54,6 +54,15 @@ fn one_that_streams_for_ever_is_cut_off() {
 }
 
 #[test]
+fn one_whose_head_has_no_end_is_cut_off() {
+    let (hooks, timed) = meets(Answer::EndlessHead);
+    let taken = hooks.wait_for(2);
+    let waiting = until(&timed, |alerts| alerts.len() == 1);
+    assert_eq!(waiting[0]["message_id"], taken[0].id());
+    assert!(hooks.wait_for_end_of_stream() < 16 << 20);
+}
+
+#[test]
 fn one_that_breaks_off_within_its_answer_has_taken_it() {
     let (hooks, timed) = meets(Answer::Stall);
     hooks.wait_for(2);

@@ -9,9 +9,10 @@ use fuuffy::server::Names;
 use serde_json::Value;
 
 use super::ALERTS;
-use crate::app;
+use crate::app::{self, Place};
 use crate::hooks::Hooks;
 use crate::timed::Timed;
+use crate::tls::{Authority, Terminator};
 use crate::upstream::Upstream;
 
 const ALLOWED: &str = "webhook_allow_private = true";
@@ -120,4 +121,24 @@ fn a_name_is_looked_up_once_for_each_attempt() {
         assert_eq!(test(&timed)["data"]["outcome"], "delivered");
         assert_eq!((asked.load(Ordering::Relaxed), hooks.connections()), (attempt, attempt));
     }
+}
+
+#[test]
+fn over_tls_an_alert_goes_to_nobody_who_cannot_prove_the_name() {
+    let (hooks, authority) = (Hooks::start(), Authority::new());
+    let tls = Terminator::start(&authority.certify("localhost"), hooks.address);
+    let url = format!("https://localhost:{}/hook", tls.address.port());
+    let place = Place::new(&(app::config(Upstream::friendly().address) + &hooks.section_at(&url, ALLOWED)));
+    let (trusted, other) = (place.path("ca.pem"), place.path("other.pem"));
+    authority.write_to(&trusted);
+    Authority::named("Somebody").write_to(&other);
+    for (file, is_taken) in [(trusted, true), (other, false)] {
+        let server = place.try_serve(&[("SSL_CERT_FILE", file.to_str().unwrap())]).unwrap();
+        let tested = place.command(&["alerts", "test", "--environment", "testing"]);
+        let said = String::from_utf8(tested.stderr).unwrap();
+        assert_eq!((tested.status.success(), said.contains("UnknownIssuer")), (is_taken, !is_taken), "{said}");
+        assert!(server.stop().success());
+    }
+    assert_eq!(hooks.taken().len(), 1);
+    hooks.taken()[0].verify();
 }
