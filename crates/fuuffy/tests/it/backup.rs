@@ -173,6 +173,34 @@ fn a_backup_is_private_overwrites_nothing_and_has_keys_only_when_it_is_told() {
     assert!(!nothing.path("kept").exists());
 }
 
+/// An audit key is only ever added, so whoever has those of the backup and more has all that it needs.
+#[test]
+fn a_backup_with_keys_from_before_an_audit_rotation_is_restored_and_the_newer_file_stays() {
+    let place = unlimited();
+    place.client("testing");
+    let first = place.done(&["audit", "key", "--environment", "testing"])[0]["public_key"].clone();
+    let folder = place.path("keyed");
+    back_up(&place, &folder, &["--with-keys"]);
+    place.done(&["keys", "rotate", "--audit"]);
+    let file = place.path("data/audit.key");
+    let both = std::fs::read_to_string(&file).unwrap();
+    restore(&place, &folder, &["--replace"]);
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), both);
+    assert_eq!(mode(&file), 0o600);
+    let verify = ["audit", "verify", "--environment", "testing", "--public-key", first.as_str().unwrap()];
+    assert_eq!(place.done(&verify)["verdict"], "proven");
+
+    let newest = both.lines().next().unwrap();
+    std::fs::write(&file, format!("{newest}\n")).unwrap();
+    let words = refused(&place, &["restore", "--replace", "--from", text(&folder)]);
+    assert!(words.contains("signed with key 1, which is not in it"), "{words}");
+    std::fs::write(&file, format!("{newest}\n1 {}\n", "ab".repeat(32))).unwrap();
+    let words = refused(&place, &["restore", "--replace", "--from", text(&folder)]);
+    assert!(words.contains("its key 1 is not the one that the backup's audit log is signed with"), "{words}");
+    std::fs::write(&file, both).unwrap();
+    restore(&place, &folder, &["--replace"]);
+}
+
 /// Each is refused in its own words, and leaves nothing.
 #[test]
 fn what_is_no_whole_backup_of_this_product_is_refused() {

@@ -9,7 +9,7 @@ use anyhow::{Context as _, bail, ensure};
 use clap::Args;
 use fuuffy_domain::{Actor, AuditEvent, Cause, Client, ClientChange, KeyId, Timestamp};
 use fuuffy_store::embedded::DirectoryLock;
-use fuuffy_store::{Changed, Deed, Store as _, embedded, pepper};
+use fuuffy_store::{Changed, Deed, Store as _, audit_key, embedded, pepper};
 use rustix::fs::{AtFlags, CWD, RenameFlags, StatxAttributes, StatxFlags, renameat_with, statx};
 use serde_json::json;
 
@@ -204,7 +204,8 @@ impl Staging {
         }
     }
 
-    /// The audit key file that is there goes along, or else the one in the backup does.
+    /// The audit key file that is there goes along, if it has all keys of the one in the backup: it may have newer ones.
+    /// Where there is none, the one in the backup does.
     fn take_audit_key(&self, sources: &Sources, config: &Config, manifest: &Manifest) -> anyhow::Result<()> {
         let (file, here) = (sources.audit_key_file(config), self.path.join(AUDIT_KEY_FILE));
         if !file.exists() {
@@ -216,12 +217,9 @@ impl Staging {
             return Ok(());
         }
         if here.exists() {
-            ensure!(
-                std::fs::read(&file)? == std::fs::read(&here)?,
-                "{}: it is not the one in the backup, which its audit log is signed with; move it away first",
-                file.display()
-            );
-            return Ok(());
+            refuse_lacking(&file, &marks(&audit_key::read(&file)?), &marks(&audit_key::read(&here)?))?;
+            // What is in the backup has done its part.
+            std::fs::remove_file(&here).with_context(|| here.display().to_string())?;
         }
         if sources.audit_key_file.is_none() {
             copy_private(&file, &here)?;
@@ -297,6 +295,22 @@ impl Staging {
         std::fs::rename(&self.path, &aside)?;
         sync(parent)?;
         Ok(Some(aside))
+    }
+}
+
+/// Without one of the keys that the backup has, what it signed could not be checked.
+fn refuse_lacking(file: &Path, present: &[KeyMark], in_backup: &[KeyMark]) -> anyhow::Result<()> {
+    let Some(lacking) = in_backup.iter().find(|key| !present.contains(key)) else {
+        return Ok(());
+    };
+    let (file, id) = (file.display(), lacking.id.0);
+    match present.iter().any(|known| known.id == lacking.id) {
+        true => bail!(
+            "{file}: its key {id} is not the one that the backup's audit log is signed with; put the right audit key file there"
+        ),
+        false => bail!(
+            "{file}: the backup's audit log is signed with key {id}, which is not in it; put an audit key file there that has it"
+        ),
     }
 }
 
