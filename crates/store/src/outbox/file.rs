@@ -6,7 +6,7 @@ use fuuffy_domain::{MessageId, Timestamp};
 use rusqlite::{Connection, OptionalExtension as _, Row, Transaction, params};
 use tokio::sync::watch;
 
-use super::{Alert, AlertState, Failed, KEPT, LARGEST, Most, NewAlert, OutboxError, Standing, backoff};
+use super::{Alert, AlertState, Failed, KEPT, LARGEST, Most, NewAlert, OutboxError, PATIENCE, Standing, backoff};
 use crate::side_file::{SideFile, Unopened};
 use crate::{Part, PartOf};
 
@@ -169,7 +169,12 @@ impl File {
     }
 
     pub(super) fn tidy(&mut self, now: Timestamp) -> Result<(), OutboxError> {
-        Ok(clear_old(&self.connection, now)?)
+        clear_old(&self.connection, now)?;
+        // Nothing waits for longer than a day, unless the clock was wrong when it was queued.
+        let far = "UPDATE alerts SET since = ?1, next_at = ?1 WHERE next_at > ?2";
+        let latest = now.after(PATIENCE).unix_millis();
+        self.connection.prepare_cached(far)?.execute([now.unix_millis(), latest])?;
+        Ok(())
     }
 
     /// Tells how it stands. Where that cannot be read, the last word stays.

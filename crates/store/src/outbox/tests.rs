@@ -134,6 +134,22 @@ async fn a_dead_letter_is_kept_for_a_month_and_all_are_sent_once_more() {
     assert_eq!(outbox.standing().borrow().waiting, 2, "those that wait stay");
 }
 
+#[tokio::test]
+async fn a_clock_that_was_ahead_keeps_no_alert_waiting() {
+    let kept = Kept::new();
+    let outbox = kept.open();
+    let ahead = NOW.after(PATIENCE * 365);
+    outbox.enqueue(new(1), ahead).await.unwrap();
+    outbox.enqueue(new(2), NOW).await.unwrap();
+    let Failed::Again(next) = outbox.failed(id(2), String::new(), NOW, 0).await.unwrap() else {
+        panic!("it is tried again");
+    };
+    outbox.tidy(NOW).await.unwrap();
+    assert_eq!(ids(&outbox.due(NOW, 10).await.unwrap()), ["msg_1"]);
+    assert!(matches!(outbox.failed(id(1), String::new(), NOW, 0).await.unwrap(), Failed::Again(_)));
+    assert!(outbox.due(next, 10).await.unwrap().iter().any(|alert| alert.id == id(2)), "the other waits as before");
+}
+
 #[test]
 fn where_there_is_no_room_the_oldest_dead_letter_leaves_and_else_nothing_comes() {
     let kept = Kept::new();
