@@ -204,6 +204,18 @@ fn an_alert_survives_a_kill_before_it_is_delivered() {
 }
 
 #[test]
+fn a_reminder_that_counts_as_given_is_on_disk() {
+    let hooks = Hooks::start();
+    hooks.answer_next(&[Answer::Hang]);
+    let timed = told(&hooks);
+    let place = timed.left_behind();
+    hooks.wait_for(1);
+    let _server = place.serve();
+    let taken = hooks.wait_for(2);
+    assert_eq!((taken[0].id(), &taken[0].body), (taken[1].id(), &taken[1].body));
+}
+
+#[test]
 fn operators_list_redeliver_and_test_by_command() {
     let hooks = Hooks::start();
     let place = Place::new(&(config(Upstream::friendly().address) + &hooks.section()));

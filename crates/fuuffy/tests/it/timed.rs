@@ -10,7 +10,7 @@ use tempfile::TempDir;
 use tokio::runtime::Runtime;
 use tower::ServiceExt as _;
 
-use crate::app::{self, Registered};
+use crate::app::{self, Place, Registered};
 use crate::http1::{Reply, request};
 use crate::upstream::Upstream;
 
@@ -63,6 +63,18 @@ impl Timed {
         if let Some(server) = self.server.take() {
             self.runtime.block_on(server.shutdown());
         }
+    }
+
+    /// A place with the files as a kill at this moment would leave them behind.
+    pub(crate) fn left_behind(&self) -> Place {
+        let place = Place::new(&self.text);
+        std::fs::create_dir(place.path("data")).unwrap();
+        for file in std::fs::read_dir(self.folder.path().join("data")).unwrap().map(Result::unwrap) {
+            if file.file_type().unwrap().is_file() {
+                std::fs::copy(file.path(), place.path("data").join(file.file_name())).unwrap();
+            }
+        }
+        place
     }
 
     /// The server's time.
