@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use anyhow::Context as _;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use axum::http::{StatusCode, header};
@@ -70,6 +71,10 @@ enum Failure {
     Unavailable(String),
     /// It is done, but not in the audit log.
     Unnoted(String),
+    /// The audit key was handed on in this environment, and in no other.
+    HandedOnIn(EnvironmentName, String),
+    /// The audit key was handed on, and the file has the one before as the current one.
+    AuditKeyUnwritten(String),
 }
 
 type Answer = Result<Response, Failure>;
@@ -117,22 +122,30 @@ async fn rotate(State(here): State<Environments>, caller: Option<Extension<Calle
 }
 
 /// The new key is in the file before it signs anything, and the current one after all logs name it: wherever this
-/// breaks off, what was signed can be checked by what is there.
+/// breaks off, what was signed can be checked by what is there. Run again, it hands on where that is not done yet.
 async fn rotate_audit(State(here): State<Environments>, caller: Option<Extension<Caller>>, body: Bytes) -> Answer {
     let (actor, Retire { why, .. }) = (local(caller)?, parse(&body)?);
     let _turn = here.turn().await?;
+    here.try_signing().await?;
     let (path, entropy) = (here.keys.audit_path.clone(), Arc::clone(&here.keys.entropy));
     let keys = blocking(move || audit_key::prepare(&path, &*entropy)).await?;
+    let mut handed_on = None;
     for environment in here.iter() {
-        let derived =
-            AuditKeys::derive(environment.name, &keys).map_err(|fault| unusable(&here.keys.audit_path, fault))?;
-        let cause = environment.cause(actor.clone(), why.clone());
-        let cause = cause.map_err(|error| Failure::Unavailable(error.to_string()))?;
-        environment.store.rotate_audit_key(cause, derived).await?;
+        if let Err(error) = environment.hand_on(&keys, (&actor, why.as_ref())).await {
+            let words = format!("{error:#}");
+            return Err(match handed_on {
+                Some(name) => Failure::HandedOnIn(name, words),
+                None => Failure::Unavailable(words),
+            });
+        }
+        handed_on = Some(environment.name);
     }
     let key = keys.first().map_or(KeyId(0), |(key, _)| *key);
     let path = here.keys.audit_path.clone();
-    blocking(move || pepper::write(&path, &keys)).await?;
+    blocking(move || pepper::write(&path, &keys)).await.map_err(|failure| match failure {
+        Failure::Unavailable(words) => Failure::AuditKeyUnwritten(words),
+        other => other,
+    })?;
     tracing::info!(key = key.0, "The audit key was rotated");
     Ok(data(&json!({"key_id": key})))
 }
@@ -171,6 +184,9 @@ impl Environments {
     /// and every store able to say in its log what happens.
     async fn turn(&self) -> Result<MutexGuard<'_, ()>, Failure> {
         let turn = self.keys.turn.lock().await;
+        if self.iter().any(|environment| environment.store.is_full()) {
+            return Err(StoreError::Full.into());
+        }
         if self.iter().any(|environment| !environment.store.is_writable()) {
             return Err(Failure::Unavailable("a store cannot write; restart the server first".to_owned()));
         }
@@ -184,6 +200,14 @@ impl Environments {
         }
         self.take_up(&keys)?;
         Ok(turn)
+    }
+
+    /// Writes into every store, as a handover does: only trying shows whether there is room.
+    async fn try_signing(&self) -> Result<(), Failure> {
+        for environment in self.iter() {
+            environment.store.checkpoint(environment.clock.now()).await?;
+        }
+        Ok(())
     }
 
     /// From here on the keys are in use: for new digests the first of them.
@@ -249,6 +273,13 @@ impl Environments {
 impl Environment {
     async fn needs(&self) -> Result<BTreeMap<KeyId, KeyNeeds>, StoreError> {
         self.store.key_needs(self.clock.now()).await
+    }
+
+    /// Lets the first of the keys sign its audit log.
+    async fn hand_on(&self, keys: &pepper::MasterKeys, (actor, why): (&Actor, Option<&String>)) -> anyhow::Result<()> {
+        let derived = AuditKeys::derive(self.name, keys).context("the audit key file")?;
+        let cause = self.cause(actor.clone(), why.cloned())?;
+        Ok(self.store.rotate_audit_key(cause, derived).await?)
     }
 
     async fn note(&self, actor: &Actor, why: Option<&String>, event: AuditEvent) -> Result<(), Failure> {
@@ -326,6 +357,18 @@ impl IntoResponse for Failure {
                 "service_unavailable",
                 "The keys were changed, but the audit log does not say so".to_owned(),
                 words,
+            ),
+            Self::HandedOnIn(name, words) => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                "service_unavailable",
+                format!("The audit key was handed on in {name} only"),
+                format!("{words}; run fuuffy keys rotate --audit again when the other store can write"),
+            ),
+            Self::AuditKeyUnwritten(words) => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                "service_unavailable",
+                "The audit key was handed on, but the audit key file does not say so".to_owned(),
+                format!("{words}; run fuuffy keys rotate --audit again when the file can be written"),
             ),
         };
         let error = json!({"error": {"code": code, "message": message, "details": details}});
