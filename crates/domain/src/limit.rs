@@ -4,7 +4,12 @@
 //! request is taken from all windows of a plan or from none, so that what is refused costs nothing and
 //! `Retry-After` can name the wait for all of them together. (A GCRA limiter can only be asked by taking
 //! from it, which two windows at once do not allow.)
+//!
+//! Requests come with times that may be out of order, for they are read on several threads, and a clock may jump. A
+//! window that would start in the future therefore moves back to the present with all that was taken from it: nothing
+//! opens it early, and nothing keeps it closed for longer than it is long.
 
+use std::cmp::Reverse;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -16,7 +21,7 @@ use crate::Timestamp;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Limit {
-    /// Requests let through in a window: 1 to 1,000,000,000.
+    /// Requests let through in a window: 1 to 1,000,000,000, and to 100,000,000 a second.
     pub requests: u32,
     /// The window's length in seconds: 1 to 30 days.
     pub seconds: u32,
@@ -24,8 +29,22 @@ pub struct Limit {
 
 /// Text that is no limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
-#[error("a limit is a whole number from 1 to 1000000000, a slash, and s, min, h or d, as in \"100/min\"")]
-pub struct LimitFault;
+pub enum LimitFault {
+    /// It is written otherwise.
+    #[error("a limit is a whole number from 1 to 1000000000, a slash, and s, min, h or d, as in \"100/min\"")]
+    Text,
+    /// It lets nothing through.
+    #[error("a limit of 0 lets nothing through; to stop a client, suspend it")]
+    Zero,
+    /// It is more than anybody could count on.
+    #[error("a limit is at most 100000000 a second and 1000000000 in all; where there is to be none, leave it out")]
+    TooMany,
+}
+
+/// So many a second are the most that a limit may let through; more would be none.
+const MOST_A_SECOND: u32 = 100_000_000;
+/// So many in a window.
+const MOST: u32 = 1_000_000_000;
 
 impl Limit {
     /// Reads `100/min`, `1000/h`, `5/s`, `10000/d`.
@@ -33,20 +52,24 @@ impl Limit {
     /// # Errors
     /// [`LimitFault`]
     pub fn parse(text: &str) -> Result<Self, LimitFault> {
-        let (number, unit) = text.split_once('/').ok_or(LimitFault)?;
+        let (number, unit) = text.split_once('/').ok_or(LimitFault::Text)?;
         let seconds = match unit {
             "s" => 1,
             "min" => 60,
             "h" => 3600,
             "d" => 86_400,
-            _ => return Err(LimitFault),
+            _ => return Err(LimitFault::Text),
         };
-        if !number.bytes().all(|byte| byte.is_ascii_digit()) {
-            return Err(LimitFault);
+        if number.is_empty() || !number.bytes().all(|byte| byte.is_ascii_digit()) {
+            return Err(LimitFault::Text);
         }
-        match number.parse() {
-            Ok(requests @ 1..=1_000_000_000) => Ok(Self { requests, seconds }),
-            _ => Err(LimitFault),
+        match number.parse::<u32>() {
+            Ok(0) => Err(LimitFault::Zero),
+            Ok(requests) if requests <= MOST.min(MOST_A_SECOND.saturating_mul(seconds)) => {
+                Ok(Self { requests, seconds })
+            }
+            // Digits alone: what is no such number is too large for one.
+            _ => Err(LimitFault::TooMany),
         }
     }
 
@@ -119,6 +142,8 @@ pub struct Standing {
     pub remaining: u32,
     /// When it starts anew.
     pub resets_at: Timestamp,
+    /// Whether the request was refused because too few were left in it.
+    pub is_short: bool,
 }
 
 /// Whether a request goes through, and how its client stands afterwards.
@@ -131,36 +156,38 @@ pub struct Verdict {
 }
 
 impl Verdict {
-    /// The window with the least left, and of those the one that resets last.
+    /// The window that tells most: of a refused request the one that it has to wait for, else the one with the least
+    /// left, and of several the one that resets last.
     #[must_use]
     pub fn tightest(&self) -> Option<&Standing> {
-        self.standings.iter().min_by_key(|standing| (standing.remaining, std::cmp::Reverse(standing.resets_at)))
+        self.standings.iter().max_by_key(|standing| match standing {
+            // Of those that are short, whatever is left in them, the last to reset is the one to wait for.
+            Standing { is_short: true, resets_at, .. } => (true, Reverse(0), *resets_at),
+            Standing { remaining, resets_at, .. } => (false, Reverse(*remaining), *resets_at),
+        })
     }
 }
 
 impl LimitState {
-    /// Takes one request from every window of the plan, or from none. A changed plan starts its
-    /// changed windows anew.
-    pub fn take(&mut self, plan: &Plan, now: Timestamp) -> Verdict {
+    /// Takes `cost` from every window of the plan, or from none; of a window that is smaller than that, all of it. What
+    /// costs nothing is let through. A changed plan starts its changed windows anew.
+    pub fn take(&mut self, plan: &Plan, cost: u32, now: Timestamp) -> Verdict {
         self.fit(plan, now);
-        let mut wait = None;
         for window in &mut self.windows {
-            if now >= window.ends() || now < window.started {
-                (window.started, window.used) = (now, 0);
-            }
-            if window.used >= window.limit.requests {
-                wait = wait.max(Some(window.ends().since(now)));
-            }
+            window.move_to(now);
         }
+        let wait =
+            self.windows.iter().filter(|window| window.is_short(cost)).map(|window| window.ends().since(now)).max();
         if wait.is_none() {
             for window in &mut self.windows {
-                window.used += 1;
+                window.used += window.share(cost);
             }
         }
         let standing = |window: &Window| Standing {
             limit: window.limit,
             remaining: window.limit.requests - window.used,
             resets_at: window.ends(),
+            is_short: wait.is_some() && window.is_short(cost),
         };
         Verdict { wait, standings: self.windows.iter().map(standing).collect() }
     }
@@ -184,6 +211,23 @@ impl LimitState {
 }
 
 impl Window {
+    /// Ends what is over, and keeps the start out of the future.
+    fn move_to(&mut self, now: Timestamp) {
+        if self.used == 0 || now >= self.ends() {
+            (self.started, self.used) = (now, 0);
+        }
+        self.started = self.started.min(now);
+    }
+
+    /// What a request of this cost takes of it.
+    fn share(&self, cost: u32) -> u32 {
+        cost.min(self.limit.requests)
+    }
+
+    fn is_short(&self, cost: u32) -> bool {
+        self.share(cost) > self.limit.requests - self.used
+    }
+
     fn ends(&self) -> Timestamp {
         self.started.after(Duration::from_secs(u64::from(self.limit.seconds)))
     }

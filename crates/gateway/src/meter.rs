@@ -62,8 +62,8 @@ impl Meter {
         Some(field)
     }
 
-    /// Takes one request from the plan's windows, or from none.
-    pub(crate) fn take(&self, plan: &Plan, now: Timestamp) -> Verdict {
-        self.windows.lock().take(plan, now)
+    /// Takes what a request costs from all of the plan's windows, or from none.
+    pub(crate) fn take(&self, plan: &Plan, cost: u32, now: Timestamp) -> Verdict {
+        self.windows.lock().take(plan, cost, now)
     }
 }

@@ -148,11 +148,12 @@ impl Gateway {
             self.explain(context, &refusal, findings.noted.take());
             refusal.to_response(BodyShape::Guide).map(ResponseBody::from)
         });
-        findings.tell(response.headers_mut(), context.now);
+        let took = began.elapsed();
+        findings.tell(response.headers_mut(), context.now.after(took));
         self.traffic.record(outcome);
         let status = response.status().as_u16();
         let (was_limited, has_failed) = (outcome == Outcome::Limited, outcome == Outcome::UpstreamFailed);
-        findings.count(context.now, Ended { status, was_limited, has_failed, took: began.elapsed() });
+        findings.count(context.now, Ended { status, was_limited, has_failed, took });
         response
     }
 
@@ -171,7 +172,7 @@ impl Gateway {
         let plan = snapshot.plan(&permit.client().plan);
         let meter = self.meters.of(permit.client());
         findings.used_by(&meter.tally, Some(permit.route()));
-        let verdict = meter.take(&plan.plan, context.now);
+        let verdict = meter.take(&plan.plan, 1, context.now);
         let wait = verdict.wait;
         findings.standing = Some((verdict, plan.policy.as_ref()));
         if let Some(wait) = wait {

@@ -70,20 +70,12 @@ fn admin(root: &Table<'_>) -> AdminConfig {
 fn plans(root: &Table<'_>) -> BTreeMap<PlanName, Plan> {
     let mut plans = BTreeMap::new();
     for (name, table) in root.named("plans", &keys::PLAN) {
-        let limits =
-            table.list("limits", |text| Limit::parse(text).map_err(|fault| format!("expected {}", words_of(&fault))));
-        let limits = limits.unwrap_or_else(|| {
+        let limits = limits_of(&table, "limits").unwrap_or_else(|| {
             if !table.has("limits") {
                 table.mistake("limits", r#"missing; expected a list of limits such as "100/min""#);
             }
             Vec::new()
         });
-        let mut units: Vec<u32> = limits.iter().map(|limit| limit.seconds).collect();
-        units.sort_unstable();
-        units.dedup();
-        if units.len() != limits.len() {
-            table.wrong("limits");
-        }
         match PlanName::parse(name) {
             Ok(name) => drop(plans.insert(name, Plan { limits })),
             Err(_) => table.whole("expected a plan's name of 1 to 64 letters, digits, '_' and '-'"),
@@ -95,9 +87,24 @@ fn plans(root: &Table<'_>) -> BTreeMap<PlanName, Plan> {
     plans
 }
 
-/// What a domain's own words say after "a limit is".
-fn words_of(fault: &impl ToString) -> String {
-    fault.to_string().replacen("a limit is ", "", 1)
+/// Windows that can all hold at once.
+fn limits_of(table: &Table<'_>, key: &str) -> Option<Vec<Limit>> {
+    let limits = table.list(key, |text| Limit::parse(text).map_err(|fault| expected(&fault)))?;
+    let mut seen: Vec<Limit> = Vec::new();
+    for limit in &limits {
+        if let Some(other) = seen.iter().find(|other| other.seconds == limit.seconds) {
+            let (one, two, name) = (String::from(*other), String::from(*limit), limit.name());
+            table.mistake(key, format!("expected one limit for each unit; {one:?} and {two:?} would both be called {name:?} in what callers are told, and the smaller one alone would hold"));
+        }
+        seen.push(*limit);
+    }
+    Some(limits)
+}
+
+/// A domain's own words, as a mistake begins.
+fn expected(fault: &impl ToString) -> String {
+    let words = fault.to_string();
+    words.strip_prefix("a limit is ").map_or(words.clone(), |rest| format!("expected {rest}"))
 }
 
 fn environments(root: &Table<'_>, folder: &Path) -> Option<EnvironmentConfigs> {

@@ -126,6 +126,16 @@ fn every_key_refuses_what_it_cannot_be() {
     for (limits, key) in [("[\"100/min\", \"5/min\"]", "limits"), ("[\"0/s\"]", "limits"), ("\"100/min\"", "limits")] {
         refused(&format!("{ENVIRONMENT}[plans.gold]\nlimits = {limits}\n"), &format!("plans.gold.{key}"));
     }
+    for (limits, reason) in [
+        ("[\"100/min\", \"5/min\"]", r#""100/min" and "5/min" would both be called "minute""#),
+        ("[\"0/s\"]", "lets nothing through"),
+        ("[\"1000000000/s\"]", "at most 100000000 a second"),
+        ("[\"99999999999999999999/h\"]", "at most 100000000 a second and 1000000000 in all"),
+        ("[\"5/week\"]", "expected a whole number from 1 to 1000000000, a slash, and s, min, h or d"),
+    ] {
+        let mistakes = read(&format!("{ENVIRONMENT}[plans.gold]\nlimits = {limits}\n")).unwrap_err();
+        assert!(mistakes[0].contains(reason), "{}", mistakes[0]);
+    }
     refused(&format!("{ENVIRONMENT}[plans.\"no name\"]\nlimits = []\n"), "plans.no name");
     refused(&format!("workers = 0\n{ENVIRONMENT}"), "workers");
     refused("data_dir = \"data\"\n", "environments");

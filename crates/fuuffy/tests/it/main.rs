@@ -33,6 +33,7 @@ mod keys;
 mod kills;
 mod leaks;
 mod lifecycle;
+mod limits;
 mod migrate;
 mod own_secrets;
 mod revocation;

@@ -26,8 +26,8 @@ fn the_limit_fields_are_structured_fields() {
     let now = Timestamp::from_unix_millis(1_700_000_000_000);
     let plan = Plan::standard();
     let mut state = LimitState::default();
-    state.take(&plan, now);
-    let verdict = state.take(&plan, now.after(Duration::from_millis(1500)));
+    state.take(&plan, 1, now);
+    let verdict = state.take(&plan, 1, now.after(Duration::from_millis(1500)));
     let mut headers = HeaderMap::new();
     set_limits(&mut headers, &verdict, policy_field(&plan).as_ref(), now.after(Duration::from_millis(1500)));
     let field = |name: &str| headers[name].to_str().unwrap().to_owned();
