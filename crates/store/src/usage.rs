@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{self, Sender};
 
-use fuuffy_domain::{Counted, EnvironmentName, Tally, Timestamp};
+use fuuffy_domain::{ClientSlot, Counted, EnvironmentName, Tally, Timestamp};
 use tokio::sync::oneshot;
 
 use crate::StoreError;
@@ -38,6 +38,8 @@ enum Command {
     Add(Vec<Counted>, Timestamp, oneshot::Sender<()>),
     /// Answered when the tables have all of it.
     Fold(Timestamp, oneshot::Sender<()>),
+    /// Keeps what is known of clients. Answered when it is in the file, or cannot be.
+    Know(Vec<(ClientSlot, Vec<u8>)>, oneshot::Sender<()>),
     /// Answered when the file is closed, too.
     Close(Timestamp, oneshot::Sender<()>),
 }
@@ -82,6 +84,19 @@ impl UsageBook {
         self.done(|done| Command::Close(now, done)).await;
     }
 
+    /// Keeps what is known of clients from their usage, in whatever form.
+    pub async fn know(&self, known: Vec<(ClientSlot, Vec<u8>)>) {
+        self.done(|done| Command::Know(known, done)).await;
+    }
+
+    /// What is known of clients.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub fn known(&self) -> Result<Vec<(ClientSlot, Vec<u8>)>, StoreError> {
+        read::known(&self.path)
+    }
+
     /// Requests whose usage could not be kept.
     #[must_use]
     pub fn lost(&self) -> u64 {
@@ -117,6 +132,10 @@ fn run(mut book: Book, received: &mpsc::Receiver<Command>) {
             }
             Command::Fold(now, done) => {
                 book.fold(now);
+                done
+            }
+            Command::Know(known, done) => {
+                book.know(&known);
                 done
             }
             Command::Close(now, done) => {

@@ -21,6 +21,7 @@ use fuuffy_store::{Explanations, Store, UsageBook};
 use tokio::sync::watch;
 
 use super::alerts::Alerts;
+use super::unusual::Watch;
 use super::{Environments, Sources, told_to_stop};
 use crate::config::{self, Config, EnvironmentConfig};
 
@@ -51,6 +52,7 @@ pub struct Environment {
     pub clock: Arc<EnvironmentClock>,
     /// How long a shutdown waits for what is in flight.
     pub grace: Duration,
+    pub(super) watch: Watch,
     keyring: Arc<Keyring>,
     entropy: Arc<dyn Entropy>,
     plans: Arc<ArcSwap<BTreeMap<PlanName, Plan>>>,
@@ -116,7 +118,7 @@ impl Environment {
         let tallies = vec![Arc::clone(gateway.tally()), Arc::clone(issuer.tally())];
         let usage = Arc::new(UsageBook::open(path.with_extension("usage.sqlite3"), name, tallies));
         let plans = Arc::new(ArcSwap::from_pointee(config.plans.clone()));
-        Ok(Self {
+        let mut environment = Self {
             name,
             stage,
             settings: settings.clone(),
@@ -133,7 +135,10 @@ impl Environment {
             plans,
             configured: Arc::new(ArcSwap::from_pointee(configured(settings, &config.plans))),
             refusals: Arc::default(),
-        })
+            watch: Watch::default(),
+        };
+        environment.watch = environment.learn_from_before();
+        Ok(environment)
     }
 
     /// What the operators' deeds need of this environment, and no more.
@@ -163,6 +168,7 @@ impl Environment {
         let environment = self.for_admin();
         self.write_refusals_down().await;
         fuuffy_admin::retire_unused(&environment).await;
+        self.look_for_the_unusual().await;
         self.alerts.tidy().await;
         for reminder in fuuffy_admin::due_reminders(&environment).iter().take(REMINDERS_AT_ONCE) {
             if let Err(error) = self.remind(&environment, reminder).await {
@@ -174,6 +180,7 @@ impl Environment {
 
     /// Keeps the last of what clients used, and lets go of its file.
     pub(super) async fn close_usage(&self) {
+        self.keep_what_is_usual().await;
         self.usage.close(self.clock.now()).await;
     }
 

@@ -14,6 +14,7 @@ mod own;
 mod request_line;
 mod service;
 mod system;
+mod unusual;
 mod webhook;
 
 use std::net::SocketAddr;

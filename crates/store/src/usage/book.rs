@@ -141,6 +141,22 @@ impl Book {
         self.is_failing = false;
     }
 
+    /// Keeps what is known of clients. What cannot be kept now will be known better the next time.
+    pub(super) fn know(&mut self, known: &[(ClientSlot, Vec<u8>)]) {
+        let keep = || -> rusqlite::Result<()> {
+            let transaction = self.connection.unchecked_transaction()?;
+            for (client, bytes) in known {
+                transaction
+                    .prepare_cached("REPLACE INTO known (client, bytes) VALUES (?1, ?2)")?
+                    .execute(params![client.0, bytes])?;
+            }
+            transaction.commit()
+        };
+        if let Err(error) = keep() {
+            self.tell(&error);
+        }
+    }
+
     fn try_fold(&mut self, now: Timestamp) -> rusqlite::Result<()> {
         let hour = Step::Hour.of(Minute::of(now));
         let transaction = self.connection.unchecked_transaction()?;

@@ -69,6 +69,18 @@ pub(super) fn read(path: &Path, query: &UsageQuery) -> Result<Vec<UsageRow>, Sto
     Ok(rows)
 }
 
+/// What is known of clients.
+pub(super) fn known(path: &Path) -> Result<Vec<(ClientSlot, Vec<u8>)>, StoreError> {
+    let read = || {
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let connection = Connection::open_with_flags(path, flags)?;
+        let mut statement = connection.prepare("SELECT client, bytes FROM known")?;
+        let rows = statement.query_map([], |row| Ok((ClientSlot(row.get(0)?), row.get(1)?)))?;
+        rows.collect::<rusqlite::Result<Vec<_>>>()
+    };
+    read().map_err(|error: rusqlite::Error| bad_file(path, format!("cannot be read ({error})")))
+}
+
 fn by_client(connection: &Connection, query: &UsageQuery) -> rusqlite::Result<Vec<UsageRow>> {
     let mut sums: BTreeMap<i64, Usage> = BTreeMap::new();
     each(connection, query, |row| {
