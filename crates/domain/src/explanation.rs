@@ -57,6 +57,15 @@ pub enum Reason {
         /// The client's plan.
         plan: String,
     },
+    /// Too many tokens were asked for lately.
+    TokensLimited {
+        /// The window that is used up, as the configuration writes it.
+        window: String,
+        /// When it starts anew, in milliseconds since the Unix epoch.
+        until: i64,
+        /// Whether it is what all clients at one address share, and not the client's own.
+        by_address: bool,
+    },
     /// The API behind the gateway failed.
     Upstream {
         /// Which.
@@ -303,6 +312,11 @@ impl Refused {
                 let until = Timestamp::from_unix_millis(*until);
                 format!("The client had used up {window} of its plan {plan:?}, until {until}")
             }
+            Reason::TokensLimited { window, until, by_address } => {
+                let until = Timestamp::from_unix_millis(*until);
+                let who = if *by_address { format!("The clients at {} had", self.peer) } else { "The client had".to_owned() };
+                format!("{who} asked for as many tokens as {window} allows, until {until}")
+            }
             Reason::Upstream { upstream, problem } => match to {
                 Audience::Operator => problem.of(&format!("the upstream {upstream}")),
                 Audience::Client => problem.of("the API behind the gateway"),
@@ -359,6 +373,9 @@ impl Refused {
                 "An operator grants it: fuuffy clients update --scope; then request a new token"
             }
             Reason::Limited { .. } => "Wait for as long as Retry-After says, or ask an operator for another plan",
+            Reason::TokensLimited { .. } => {
+                "Use a token until it expires instead of requesting one for each call; fuuffy-client and fuuffy agent do"
+            }
             Reason::Upstream { .. } if to == Audience::Client => {
                 "Nothing was wrong with the request; try again later, and tell whoever runs the API this request's id"
             }

@@ -73,6 +73,13 @@ impl Limit {
         }
     }
 
+    /// So many times as much in the same time, as far as a limit goes.
+    #[must_use]
+    pub fn times(&self, factor: u32) -> Self {
+        let most = MOST.min(MOST_A_SECOND.saturating_mul(self.seconds));
+        Self { requests: self.requests.saturating_mul(factor).min(most), seconds: self.seconds }
+    }
+
     /// The name of the window in `RateLimit` fields: its unit.
     #[must_use]
     pub const fn name(&self) -> &'static str {
@@ -156,6 +163,12 @@ pub struct Verdict {
 }
 
 impl Verdict {
+    /// Seconds to wait if the request is refused, rounded up, so that a caller that waits them out is let through.
+    #[must_use]
+    pub fn retry_after(&self) -> Option<u64> {
+        self.wait.map(|wait| wait.as_secs() + u64::from(wait.subsec_nanos() > 0))
+    }
+
     /// The window that tells most: of a refused request the one that it has to wait for, else the one with the least
     /// left, and of several the one that resets last.
     #[must_use]
@@ -172,12 +185,7 @@ impl LimitState {
     /// Takes `cost` from every window of the plan, or from none; of a window that is smaller than that, all of it. What
     /// costs nothing is let through. A changed plan starts its changed windows anew.
     pub fn take(&mut self, plan: &Plan, cost: u32, now: Timestamp) -> Verdict {
-        self.fit(plan, now);
-        for window in &mut self.windows {
-            window.move_to(now);
-        }
-        let wait =
-            self.windows.iter().filter(|window| window.is_short(cost)).map(|window| window.ends().since(now)).max();
+        let wait = self.wait(plan, cost, now);
         if wait.is_none() {
             for window in &mut self.windows {
                 window.used += window.share(cost);
@@ -190,6 +198,21 @@ impl LimitState {
             is_short: wait.is_some() && window.is_short(cost),
         };
         Verdict { wait, standings: self.windows.iter().map(standing).collect() }
+    }
+
+    /// How long what costs so much would have to wait, if it would. Nothing is taken.
+    pub fn wait(&mut self, plan: &Plan, cost: u32, now: Timestamp) -> Option<Duration> {
+        self.fit(plan, now);
+        for window in &mut self.windows {
+            window.move_to(now);
+        }
+        self.windows.iter().filter(|window| window.is_short(cost)).map(|window| window.ends().since(now)).max()
+    }
+
+    /// Whether nothing is taken from any window: it is as if it had never been used.
+    #[must_use]
+    pub fn is_unused(&self, now: Timestamp) -> bool {
+        self.windows.iter().all(|window| window.used == 0 || now >= window.ends())
     }
 
     fn fit(&mut self, plan: &Plan, now: Timestamp) {

@@ -173,11 +173,11 @@ impl Gateway {
         let meter = self.meters.of(permit.client());
         findings.used_by(&meter.tally, Some(permit.route()));
         let verdict = meter.take(&plan.plan, 1, context.now);
-        let wait = verdict.wait;
+        let wait = verdict.retry_after();
         findings.standing = Some((verdict, plan.policy.as_ref()));
         if let Some(wait) = wait {
             self.note_limit(&permit, &request, findings);
-            return Err(Refusal::RateLimitExceeded(whole_seconds(wait)));
+            return Err(Refusal::RateLimitExceeded(wait));
         }
         let settings = snapshot.routes.get(permit.route().index).ok_or(Refusal::NotFound)?;
         let client = permit.client().slot;
@@ -450,9 +450,4 @@ fn host_of(parts: &Parts) -> Option<HeaderValue> {
         Some(authority) => HeaderValue::from_str(authority.as_str()).ok(),
         None => parts.headers.get(header::HOST).cloned(),
     }
-}
-
-/// Rounded up, so that a caller that waits it out is let through.
-fn whole_seconds(wait: Duration) -> u64 {
-    wait.as_secs() + u64::from(wait.subsec_nanos() > 0)
 }

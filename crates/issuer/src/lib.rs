@@ -7,6 +7,8 @@ mod reason;
 mod secrets;
 mod throttle;
 mod token;
+mod token_limits;
 
 pub use secrets::SecretDeed;
 pub use token::{Issuer, Outcome};
+pub use token_limits::TokenLimits;

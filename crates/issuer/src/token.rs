@@ -21,6 +21,7 @@ use zeroize::Zeroizing;
 use crate::look_ups::{self, LookUps};
 use crate::reason::Refusing;
 use crate::throttle::{Standing, Throttle};
+use crate::token_limits::{TokenLimits, TokenRequests};
 
 /// Seconds that a caller is told to wait when the store cannot write.
 const UNWRITABLE_RETRY: u64 = 30;
@@ -53,6 +54,9 @@ pub struct Issuer {
     pub token_bytes: usize,
     /// How long nobody must have used a secret before one that is to go does.
     pub retire_unused_after: Lifetime,
+    /// How many tokens may be asked for.
+    pub token_limits: TokenLimits,
+    token_requests: TokenRequests,
     pub(crate) throttle: Throttle,
     look_ups: LookUps,
     issued: AtomicU64,
@@ -69,6 +73,8 @@ struct Found {
     drill: Option<DrillKind>,
     /// When the secret that was presented expires, if that is soon.
     secret_expires: Option<Timestamp>,
+    /// Whether too many tokens were asked for.
+    was_limited: bool,
     /// Why it is refused, besides what the answer says.
     reason: Option<(Option<ClientId>, Reason)>,
 }
@@ -103,6 +109,8 @@ impl Issuer {
             token_lifetime: Lifetime::HOUR,
             token_bytes: 16,
             retire_unused_after: Lifetime::DAY,
+            token_limits: TokenLimits::usual(Lifetime::HOUR),
+            token_requests: TokenRequests::default(),
             throttle: Throttle::default(),
             look_ups: LookUps::default(),
             issued: AtomicU64::new(0),
@@ -138,7 +146,7 @@ impl Issuer {
         found.tell(response.headers_mut());
         if let Some(client) = found.client {
             let (status, took) = (response.status().as_u16(), self.clock.now().since(context.now));
-            let ended = Ended { status, was_limited: false, has_failed: false, took };
+            let ended = Ended { status, was_limited: found.was_limited, has_failed: false, took };
             self.tally.of(client).note(context.now, parts.uri.path(), ended);
         }
         response
@@ -194,7 +202,13 @@ impl Issuer {
             found.reason = Some((Some(known.id.clone()), reason));
             refusal_of_grant(refused)
         })?;
-        // After all proofs, so that nobody but the client itself can meet its drill or use it up.
+        // After all proofs, so that nobody but the client itself can use up what it may ask for, or its drill.
+        let taken = self.token_requests.take(&self.token_limits, self.token_lifetime, context, &grant);
+        taken.map_err(|(refusal, reason)| {
+            found.reason = Some((Some(known.id.clone()), reason));
+            found.was_limited = true;
+            refusal
+        })?;
         found.drill = self.stage.meet_token_request(slot, context.now);
         if found.drill.is_some() {
             found.reason = Some((Some(known.id.clone()), Reason::Drill));

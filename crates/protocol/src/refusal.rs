@@ -51,6 +51,8 @@ pub enum Refusal {
     MisdirectedRequest,
     /// 429 `rate_limit_exceeded`; seconds to wait.
     RateLimitExceeded(u64),
+    /// 429 `rate_limit_exceeded` for tokens; seconds to wait.
+    TooManyTokens(u64),
     /// 502 `bad_gateway`
     BadGateway,
     /// 504 `gateway_timeout`
@@ -183,7 +185,7 @@ impl Refusal {
                 r#"Bearer realm="fuuffy", error="{code}", error_description="{message}", scope="{scope}""#
             )),
             Self::MethodNotAllowed(allow) => Some((header::ALLOW, HeaderValue::from_static(allow))),
-            Self::RateLimitExceeded(seconds) | Self::ServiceUnavailable(seconds) => {
+            Self::RateLimitExceeded(seconds) | Self::TooManyTokens(seconds) | Self::ServiceUnavailable(seconds) => {
                 Some((header::RETRY_AFTER, HeaderValue::from(*seconds)))
             }
             Self::InvalidRequest(_)
@@ -282,6 +284,12 @@ impl Refusal {
                 "misdirected_request",
                 "This listener does not serve that host",
                 "Check the base URL of the environment",
+            ),
+            Self::TooManyTokens(_) => words(
+                S::TOO_MANY_REQUESTS,
+                "rate_limit_exceeded",
+                "Too many tokens were requested; use each until it expires",
+                "Keep the token for as long as expires_in says instead of requesting one for each call, and wait for the seconds that Retry-After names",
             ),
             Self::RateLimitExceeded(_) => words(
                 S::TOO_MANY_REQUESTS,

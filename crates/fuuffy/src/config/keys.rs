@@ -29,6 +29,7 @@ const SIZE: &str = r#"a size in bytes, or with the unit KiB, MiB or GiB, as in "
 const ADDRESS: &str = r#"an IP address and a port, as in "127.0.0.1:8080""#;
 const SCOPE: &str = r#"scopes separated by single spaces, as in "orders:read""#;
 const TABLE: &str = "a table";
+const LIMITS_LIST: &str = r#"a list of limits such as "100/min", each with another unit of s, min, h or d"#;
 
 pub(super) static ROOT: Section = Section {
     heading: "the file itself",
@@ -107,7 +108,7 @@ pub(super) static ENVIRONMENT: Section = Section {
         ),
         key("reminders", TABLE, "none: the log alone", "Who is told that a secret expires soon."),
         key("audit", TABLE, "{}", "How long the audit log is kept."),
-        key("limits", TABLE, "{}", "What a caller's connection may cost."),
+        key("limits", TABLE, "{}", "What a caller's connection may cost, and how many tokens may be asked for."),
         key("routes", "a list of tables", "[]", "Where requests go."),
     ],
 };
@@ -158,6 +159,18 @@ pub(super) static LIMITS: Section = Section {
             SIZE,
             r#""10MiB""#,
             "A request's body; beyond it, 413. Token requests take 8 KiB whatever this says.",
+        ),
+        key(
+            "tokens",
+            LIMITS_LIST,
+            r#"["20/min", "120/h"]; as many times more as a token's life is shorter than an hour"#,
+            "Tokens that one client may ask for, by right secrets; beyond it, 429. A client with a shorter life of its own may ask for as many times more. `[]`: no limit.",
+        ),
+        key(
+            "tokens_by_address",
+            LIMITS_LIST,
+            r#"["1000/min", "6000/h"]; as many times more as a token's life is shorter than an hour"#,
+            "The same for all clients at one address together; at one network of 64 bits with IPv6.",
         ),
     ],
 };
@@ -216,12 +229,7 @@ pub(super) static SCOPES: Section = Section {
 pub(super) static PLAN: Section = Section {
     heading: "`[plans.NAME]`",
     about: "A name is letters, digits, `_` and `-`. Clients without a plan of their own have `standard`.",
-    keys: &[key(
-        "limits",
-        r#"a list of limits such as "100/min", each with another unit of s, min, h or d"#,
-        r#"["100/min", "1000/h"] for `standard`"#,
-        "Windows that all hold at once.",
-    )],
+    keys: &[key("limits", LIMITS_LIST, r#"["100/min", "1000/h"] for `standard`"#, "Windows that all hold at once.")],
 };
 
 /// Not of the configuration: the file that `fuuffy export` writes and `fuuffy apply` reads.

@@ -17,6 +17,7 @@ use std::time::Duration;
 
 use fuuffy_domain::{EnvironmentName, Lifetime, Plan, PlanName, Route};
 use fuuffy_gateway::{Upstream, UpstreamProtocol};
+use fuuffy_issuer::TokenLimits;
 use ipnet::IpNet;
 
 pub use keys::reference;
@@ -81,6 +82,8 @@ pub struct EnvironmentConfig {
     pub audit: AuditConfig,
     /// What a caller's connection may cost.
     pub limits: ConnectionLimits,
+    /// How many tokens may be asked for.
+    pub token_limits: TokenLimits,
     /// Where requests go.
     pub routes: Vec<RouteConfig>,
 }

@@ -6,6 +6,7 @@ use std::path::Path;
 
 use fuuffy_domain::{EnvironmentName, Lifetime, Limit, Plan, PlanName, Route, RouteTable, ScopeSet};
 use fuuffy_gateway::{Upstream, UpstreamProtocol};
+use fuuffy_issuer::TokenLimits;
 use http::Uri;
 use ipnet::IpNet;
 use toml::de::DeTable;
@@ -147,7 +148,9 @@ fn environment(name: EnvironmentName, table: &Table<'_>, folder: &Path) -> Optio
     let reminders = table.table("reminders", &keys::REMINDERS).and_then(|table| webhook(&table, folder));
     let audit = table.table("audit", &keys::AUDIT);
     let retention = audit.and_then(|audit| audit.parsed("retention", super::quantity::age));
-    let limits = limits(table.table("limits", &keys::LIMITS).as_ref());
+    let limits_table = table.table("limits", &keys::LIMITS);
+    let token_limits = token_limits(limits_table.as_ref(), token_lifetime);
+    let limits = limits(limits_table.as_ref());
     let routes = routes(table, &limits);
     Some(EnvironmentConfig {
         name,
@@ -161,6 +164,7 @@ fn environment(name: EnvironmentName, table: &Table<'_>, folder: &Path) -> Optio
         tls: tls?,
         audit: AuditConfig { retention },
         limits,
+        token_limits,
         routes,
     })
 }
@@ -234,6 +238,12 @@ fn hosts(table: &Table<'_>, base_url: &str, listen: Option<SocketAddr>) -> Optio
             Some(hosts)
         }
     }
+}
+
+fn token_limits(table: Option<&Table<'_>>, lifetime: Lifetime) -> TokenLimits {
+    let usual = TokenLimits::usual(lifetime);
+    let plan = |key, usual| table.and_then(|table| limits_of(table, key)).map_or(usual, |limits| Plan { limits });
+    TokenLimits { by_client: plan("tokens", usual.by_client), by_address: plan("tokens_by_address", usual.by_address) }
 }
 
 fn limits(table: Option<&Table<'_>>) -> ConnectionLimits {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use fuuffy_domain::Limit;
 use fuuffy_gateway::UpstreamProtocol;
 use serde::Serialize;
 
@@ -73,6 +74,8 @@ struct Limits {
     max_header_bytes: usize,
     max_headers: usize,
     max_body: u64,
+    tokens: Vec<String>,
+    tokens_by_address: Vec<String>,
 }
 
 #[derive(Serialize)]
@@ -103,8 +106,7 @@ pub(super) fn to_toml(config: &Config) -> String {
 
 impl From<&Config> for Shown {
     fn from(config: &Config) -> Self {
-        let plan =
-            |plan: &fuuffy_domain::Plan| Plan { limits: plan.limits.iter().copied().map(String::from).collect() };
+        let plan = |plan: &fuuffy_domain::Plan| Plan { limits: shown(&plan.limits) };
         Self {
             data_dir: config.data_dir.display().to_string(),
             workers: config.workers,
@@ -117,6 +119,10 @@ impl From<&Config> for Shown {
             plans: config.plans.iter().map(|(name, it)| (name.to_string(), plan(it))).collect(),
         }
     }
+}
+
+fn shown(limits: &[Limit]) -> Vec<String> {
+    limits.iter().copied().map(String::from).collect()
 }
 
 impl From<&EnvironmentConfig> for Environment {
@@ -152,6 +158,8 @@ impl From<&EnvironmentConfig> for Environment {
                 max_header_bytes: limits.max_header_bytes,
                 max_headers: limits.max_headers,
                 max_body: limits.max_body,
+                tokens: shown(&config.token_limits.by_client.limits),
+                tokens_by_address: shown(&config.token_limits.by_address.limits),
             },
             routes: config.routes.iter().map(Route::from).collect(),
         }

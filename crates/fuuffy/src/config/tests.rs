@@ -82,6 +82,8 @@ fn every_key_refuses_what_it_cannot_be() {
         ("limits = { max_header_bytes = \"2MiB\" }", "limits.max_header_bytes"),
         ("limits = { max_body = \"10MB\" }", "limits.max_body"),
         ("limits = { max_headers = 257 }", "limits.max_headers"),
+        ("limits = { tokens = [\"0/min\"] }", "limits.tokens"),
+        ("limits = { tokens_by_address = [\"5/min\", \"6/min\"] }", "limits.tokens_by_address"),
     ] {
         refused(&with(line), &format!("environments.testing.{key}"));
     }

@@ -108,6 +108,7 @@ impl Environment {
         );
         issuer.token_lifetime = settings.token_lifetime;
         issuer.token_bytes = settings.token_bytes;
+        issuer.token_limits = settings.token_limits.clone();
         issuer.retire_unused_after = settings.retire_unused_after;
         let outbox = (name, path.with_extension("outbox.sqlite3"));
         let webhook = settings.reminders.as_ref();

@@ -8,6 +8,8 @@ use tokio::time::Instant;
 use crate::http1::Reply;
 use crate::timed::{START, Timed};
 
+mod tokens;
+
 /// One window by the naive model: the times at which something was taken from it.
 struct Model {
     limit: Limit,

@@ -34,7 +34,15 @@ impl Timed {
 
     /// The same, where names have other addresses.
     pub(crate) fn start_with(plans: &str, names: Names) -> Self {
-        let text = app::config(Upstream::friendly().address) + plans;
+        Self::of(app::config(Upstream::friendly().address) + plans, names)
+    }
+
+    /// By a whole configuration.
+    pub(crate) fn serving(text: String) -> Self {
+        Self::of(text, Sources::system().names)
+    }
+
+    fn of(text: String, names: Names) -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         let mut timed = Self {
             folder: tempfile::tempdir().unwrap(),
