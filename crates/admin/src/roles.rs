@@ -66,7 +66,7 @@ const fn deed(method: Method, path: &'static str, scope: &'static str, kind: Kin
 }
 
 /// The table. What is not in it is not done, whoever asks.
-pub static DEEDS: [Deed; 28] = [
+pub static DEEDS: [Deed; 29] = [
     deed(Method::GET, "/alerts", "admin:alerts:read", Kind::Read),
     deed(Method::POST, "/alerts/redeliver", "admin:alerts:write", Kind::Errand),
     deed(Method::POST, "/alerts/test", "admin:alerts:write", Kind::Errand),
@@ -95,6 +95,7 @@ pub static DEEDS: [Deed; 28] = [
     deed(Method::GET, "/routes", "admin:routes:read", Kind::Read),
     deed(Method::GET, "/scopes", "admin:routes:read", Kind::Read),
     deed(Method::GET, "/usage", "admin:usage:read", Kind::Read),
+    deed(Method::GET, "/usage/tokens", "admin:usage:read", Kind::Read),
 ];
 
 /// What somebody may do.

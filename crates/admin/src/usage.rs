@@ -186,7 +186,7 @@ impl UsageWanted {
     }
 
     fn query(&self, client: Option<&Client>, now: Timestamp) -> Result<UsageQuery, DeedError> {
-        let time = self.time(now)?;
+        let time = time(self.since.as_deref(), self.until.as_deref(), now)?;
         let (by, step) = match self.by {
             By::Client => (Grouping::Client, step_of(&time, now)),
             By::Route => (Grouping::Route, step_of(&time, now)),
@@ -196,25 +196,29 @@ impl UsageWanted {
         };
         Ok(UsageQuery { client: client.map(|client| client.slot), by, time, step })
     }
+}
 
-    fn time(&self, now: Timestamp) -> Result<Range<Timestamp>, DeedError> {
-        let wrong = |name: &str| {
-            DeedError::Invalid(format!(
-                "{name} is how long ago, as in 90m, 24h or 7d, or a time, as in 2030-01-01T00:00:00Z"
-            ))
-        };
-        let start = match &self.since {
-            Some(text) => moment(text, now).ok_or_else(|| wrong("since"))?,
-            None => ago(now, USUALLY),
-        };
-        let end = match &self.until {
-            Some(text) => moment(text, now).ok_or_else(|| wrong("until"))?,
-            None => now.after(Duration::from_millis(1)),
-        };
-        // Nothing is kept for longer, and nothing is to come.
-        let (oldest, soon) = (ago(now, Step::Day.kept()), now.after(Duration::from_secs(60)));
-        Ok(start.clamp(oldest, soon)..end.clamp(oldest, soon))
-    }
+/// The time that is asked for.
+///
+/// # Errors
+/// [`DeedError::Invalid`]
+pub(crate) fn time(since: Option<&str>, until: Option<&str>, now: Timestamp) -> Result<Range<Timestamp>, DeedError> {
+    let wrong = |name: &str| {
+        DeedError::Invalid(format!(
+            "{name} is how long ago, as in 90m, 24h or 7d, or a time, as in 2030-01-01T00:00:00Z"
+        ))
+    };
+    let start = match since {
+        Some(text) => moment(text, now).ok_or_else(|| wrong("since"))?,
+        None => ago(now, USUALLY),
+    };
+    let end = match until {
+        Some(text) => moment(text, now).ok_or_else(|| wrong("until"))?,
+        None => now.after(Duration::from_millis(1)),
+    };
+    // Nothing is kept for longer, and nothing is to come.
+    let (oldest, soon) = (ago(now, Step::Day.kept()), now.after(Duration::from_secs(60)));
+    Ok(start.clamp(oldest, soon)..end.clamp(oldest, soon))
 }
 
 async fn read(

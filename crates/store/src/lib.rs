@@ -27,5 +27,5 @@ pub use directory::Directory;
 pub use explanations::Explanations;
 pub use index::{IndexedToken, TokenIndex};
 pub use outbox::{Alert, AlertState, Failed, NewAlert, Outbox, OutboxError, Standing};
-pub use usage::{Grouping, Step, UsageBook, UsageQuery, UsageRow};
+pub use usage::{BusyRow, Grouping, Step, UsageBook, UsageQuery, UsageRow};
 pub use verify::verify;

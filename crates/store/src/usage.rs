@@ -22,7 +22,7 @@ use crate::StoreError;
 use crate::side_file::SideFile;
 
 use book::Book;
-pub use read::{Grouping, Step, UsageQuery, UsageRow};
+pub use read::{BusyRow, Grouping, Step, UsageQuery, UsageRow};
 
 /// The usage of one environment.
 pub struct UsageBook {
@@ -112,6 +112,23 @@ impl UsageBook {
         self.done(|done| Command::Fold(now, done)).await;
         let path = self.path.clone();
         let rows = tokio::task::spawn_blocking(move || read::read(&path, &query)).await;
+        rows.unwrap_or(Err(StoreError::Closed))
+    }
+
+    /// What clients asked for of some routes, and how long they were busy, all of it up to now.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub async fn busy(
+        &self,
+        query: UsageQuery,
+        routes: &'static [&'static str],
+        now: Timestamp,
+    ) -> Result<Vec<BusyRow>, StoreError> {
+        self.keep(now).await;
+        self.done(|done| Command::Fold(now, done)).await;
+        let path = self.path.clone();
+        let rows = tokio::task::spawn_blocking(move || read::busy(&path, &query, routes)).await;
         rows.unwrap_or(Err(StoreError::Closed))
     }
 

@@ -80,6 +80,7 @@ fn deeds() -> OpenApiRouter<Arc<Environment>> {
         .routes(routes!(records::list_plans))
         .routes(routes!(records::list_scopes))
         .routes(routes!(records::list_usage))
+        .routes(routes!(records::list_token_use))
 }
 
 /// The ids in a path; what is no text is nobody's.

@@ -9,6 +9,7 @@ use super::{Answer, Here, InPath, InQuery};
 use crate::audit;
 use crate::configuration::{self, ShownPlan, ShownRoute, ShownScope};
 use crate::explanations::{Explanation, Reader, explain};
+use crate::token_use::{self, ShownTokenUse, TokenUseWanted};
 use crate::usage::{self, ShownUsage, UsageWanted};
 
 /// Lists the records of the audit log, the newest first.
@@ -46,6 +47,16 @@ pub(super) async fn list_usage(State(here): Here, query: InQuery<UsageWanted>) -
     })?;
     let page = Page::of(wanted.page, wanted.per_page)?;
     Ok(page.answer(usage::list(&here, &wanted, page.part()).await?))
+}
+
+/// Tells how many tokens clients asked for and how many they needed, the one with the most to spare first.
+#[utoipa::path(get, path = "/usage/tokens", tag = "usage", params(TokenUseWanted),
+    responses((status = 200, body = Listed<ShownTokenUse>)))]
+pub(super) async fn list_token_use(State(here): Here, query: InQuery<TokenUseWanted>) -> Answer {
+    let Query(wanted) =
+        query.map_err(|_| Failure::Invalid("expected client_id, since, until, page and per_page".to_owned()))?;
+    let page = Page::of(wanted.page, wanted.per_page)?;
+    Ok(page.answer(token_use::list(&here, wanted, page.part()).await?))
 }
 
 /// Lists the routes of the configuration that is in force.

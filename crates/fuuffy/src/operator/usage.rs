@@ -28,8 +28,11 @@ pub struct UsageArgs {
     #[arg(long, value_name = "CLIENT_ID")]
     client: Option<String>,
     /// What makes a row.
-    #[arg(long, value_enum, default_value = "client")]
+    #[arg(long, value_enum, default_value = "client", conflicts_with = "tokens")]
     by: By,
+    /// Tell who asks for more tokens than it needs, the worst first; for operators.
+    #[arg(long)]
+    tokens: bool,
     /// From when on: how long ago, as in 90m, 24h or 7d, or a time.
     #[arg(long, value_name = "WHEN", default_value = "24h")]
     since: String,
@@ -70,6 +73,9 @@ const NUMBERS: [&str; 15] = [
 /// Those of them that people look for first.
 const SHOWN: [&str; 7] = ["requests", "2xx", "4xx", "5xx", "limited", "bytes_out", "p95_ms"];
 
+/// What is told of tokens.
+const TOKENS: [&str; 3] = ["asked", "needed", "refused"];
+
 impl By {
     /// The members that tell rows apart.
     const fn names(self) -> &'static [&'static str] {
@@ -96,7 +102,11 @@ impl By {
 /// # Errors
 /// Nobody could be asked, or writing failed.
 pub async fn usage(args: UsageArgs, out: &mut dyn Write, err: &mut dyn Write) -> anyhow::Result<u8> {
-    let is_operator = args.common.admin_url.is_some() || args.common.config.exists();
+    let (tokens, is_operator) = (args.tokens, args.common.admin_url.is_some() || args.common.config.exists());
+    if tokens && !is_operator {
+        writeln!(err, "fuuffy: --tokens is for operators; there is no {}", args.common.config.display())?;
+        return Ok(2);
+    }
     if !is_operator {
         let rows = integrator::usage(args.environment, &args.query(None)).await?;
         return args.show(&rows, &[], out);
@@ -124,7 +134,10 @@ type Asked = Result<(Vec<Value>, Vec<String>), String>;
 
 impl UsageArgs {
     fn query(&self, client: Option<&str>) -> String {
-        let mut query = format!("by={}&since={}", self.by.word(), segment(&self.since));
+        let mut query = format!("since={}", segment(&self.since));
+        if !self.tokens {
+            query.push_str(&format!("&by={}", self.by.word()));
+        }
         if let Some(until) = &self.until {
             query.push_str(&format!("&until={}", segment(until)));
         }
@@ -135,7 +148,8 @@ impl UsageArgs {
     }
 
     async fn ask(&self, transport: &Transport, environment: EnvironmentName) -> anyhow::Result<Asked> {
-        let path = format!("usage?{}", self.query(self.client.as_deref()));
+        let of = if self.tokens { "usage/tokens" } else { "usage" };
+        let path = format!("{of}?{}", self.query(self.client.as_deref()));
         let answer = ask(transport, environment, Call::get(path, Shape::Pages(&[]))).await?;
         if let Some(error) = answer.body.get("error") {
             let word = |member: &str| error[member].as_str().unwrap_or_default().to_owned();
@@ -143,7 +157,7 @@ impl UsageArgs {
         }
         let rows = answer.body["data"].as_array().cloned().unwrap_or_default();
         let mut days = Vec::new();
-        if self.by == By::Client && !self.common.json && !self.csv && std::io::stdout().is_terminal() {
+        if self.by == By::Client && !self.tokens && !self.common.json && !self.csv && std::io::stdout().is_terminal() {
             for row in rows.iter().take(DRAWN) {
                 days.push(last_day(transport, environment, row["client_id"].as_str().unwrap_or_default()).await?);
             }
@@ -155,12 +169,15 @@ impl UsageArgs {
         if self.common.json {
             writeln!(out, "{}", Value::from(rows.to_vec()))?;
         } else if self.csv {
-            let columns: Vec<&str> = self.by.names().iter().copied().chain(NUMBERS).collect();
+            let numbers: &[&str] = if self.tokens { &TOKENS } else { &NUMBERS };
+            let columns: Vec<&str> = self.by.names().iter().copied().chain(numbers.iter().copied()).collect();
             writeln!(out, "{}", columns.join(","))?;
             for row in rows {
                 let cells: Vec<String> = columns.iter().map(|column| quoted(&row[column])).collect();
                 writeln!(out, "{}", cells.join(","))?;
             }
+        } else if self.tokens {
+            tokens_table(rows, out)?;
         } else {
             self.table(rows, days, out)?;
         }
@@ -184,6 +201,28 @@ impl UsageArgs {
         }
         super::table(&rows, &columns, out)
     }
+}
+
+/// A sentence for each client.
+fn tokens_table(rows: &[Value], out: &mut dyn Write) -> std::io::Result<()> {
+    let mut rows = rows.to_vec();
+    for row in &mut rows {
+        let number = |name: &str| grouped(row[name].as_u64().unwrap_or(0));
+        let word = if row["asked"] == 1 { "token" } else { "tokens" };
+        let mut told = format!("asked {} {word}, needed {}", number("asked"), number("needed"));
+        if row["refused"] != 0 {
+            told.push_str(&format!(", was refused {}", number("refused")));
+        }
+        row["tokens"] = told.into();
+    }
+    super::table(&rows, &["client_id", "name", "tokens"], out)
+}
+
+/// A number with commas between its thousands.
+fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let comma = |place: usize| if place > 0 && (digits.len() - place).is_multiple_of(3) { "," } else { "" };
+    digits.chars().enumerate().map(|(place, digit)| format!("{}{digit}", comma(place))).collect()
 }
 
 /// A client's requests in each hour of its last day, drawn.

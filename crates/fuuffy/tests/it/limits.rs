@@ -8,6 +8,7 @@ use tokio::time::Instant;
 use crate::http1::Reply;
 use crate::timed::{START, Timed};
 
+mod report;
 mod tokens;
 
 /// One window by the naive model: the times at which something was taken from it.

@@ -1,11 +1,11 @@
 //! Reading usage: by client, by route or by time.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::path::Path;
 
 use fuuffy_domain::{ClientSlot, Minute, Timestamp, Usage};
-use rusqlite::{Connection, OpenFlags, Row};
+use rusqlite::{Connection, OpenFlags, OptionalExtension as _, Row};
 
 use super::tables::ALL;
 pub use super::tables::Step;
@@ -49,20 +49,71 @@ pub struct UsageRow {
     pub usage: Usage,
 }
 
+/// What a client asked for of some routes, and how long it was busy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BusyRow {
+    /// Who.
+    pub client: ClientSlot,
+    /// In how many steps it used anything at all.
+    pub steps: u64,
+    /// How many requests it sent to those routes.
+    pub requests: u64,
+    /// How many of them were one too many.
+    pub limited: u64,
+}
+
+/// For each client that is asked about: its requests to `routes`, and the steps in which it was busy.
+pub(super) fn busy(path: &Path, query: &UsageQuery, routes: &[&str]) -> Result<Vec<BusyRow>, StoreError> {
+    if query.time.is_empty() {
+        return Ok(Vec::new());
+    }
+    let connection = open(path)?;
+    let rows = (|| {
+        let mut ids: Vec<i64> = Vec::new();
+        let mut id = connection.prepare("SELECT id FROM routes WHERE prefix = ?1")?;
+        for route in routes {
+            ids.extend(id.query_row([route], |row| row.get::<_, i64>(0)).optional()?);
+        }
+        let mut busy: BTreeMap<i64, (BTreeSet<i64>, Usage)> = BTreeMap::new();
+        each(&connection, query, |row| {
+            let (steps, asked) = busy.entry(row.get("client")?).or_default();
+            steps.insert(row.get("at")?);
+            if ids.contains(&row.get("route")?) {
+                asked.add(&usage(row)?);
+            }
+            Ok(())
+        })?;
+        Ok(busy)
+    })();
+    let row = |(client, (steps, asked)): (i64, (BTreeSet<i64>, Usage))| {
+        let client = u32::try_from(client).ok().map(ClientSlot)?;
+        let Usage { requests, limited, .. } = asked;
+        Some(BusyRow { client, steps: steps.len() as u64, requests, limited })
+    };
+    Ok(rows.map_err(|error| unreadable(path, error))?.into_iter().filter_map(row).collect())
+}
+
+fn unreadable(path: &Path, error: rusqlite::Error) -> StoreError {
+    bad_file(path, format!("cannot be read ({error})"))
+}
+
+fn open(path: &Path) -> Result<Connection, StoreError> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    Connection::open_with_flags(path, flags).map_err(|error| unreadable(path, error))
+}
+
 /// Rows, those with the most requests first; by time, the oldest first.
 pub(super) fn read(path: &Path, query: &UsageQuery) -> Result<Vec<UsageRow>, StoreError> {
     if query.time.is_empty() {
         return Ok(Vec::new());
     }
-    let failed = |error: rusqlite::Error| bad_file(path, format!("cannot be read ({error})"));
-    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = Connection::open_with_flags(path, flags).map_err(failed)?;
+    let connection = open(path)?;
     let mut rows = match query.by {
         Grouping::Client => by_client(&connection, query),
         Grouping::Route => by_route(&connection, query),
         Grouping::Time => by_time(&connection, query),
     }
-    .map_err(failed)?;
+    .map_err(|error| unreadable(path, error))?;
     if query.by != Grouping::Time {
         rows.sort_by_key(|row| std::cmp::Reverse(row.usage.requests));
     }

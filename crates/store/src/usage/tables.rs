@@ -52,6 +52,12 @@ impl Step {
         }
     }
 
+    /// How long one is.
+    #[must_use]
+    pub const fn length(self) -> Duration {
+        Duration::from_secs(60 * self.minutes().unsigned_abs())
+    }
+
     pub(super) const fn minutes(self) -> i64 {
         match self {
             Self::Minute => 1,
