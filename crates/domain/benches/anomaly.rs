@@ -25,12 +25,14 @@ mod chance;
 mod incident;
 #[path = "anomaly/model.rs"]
 mod model;
+#[path = "anomaly/peer.rs"]
+mod peer;
 #[path = "anomaly/score.rs"]
 mod score;
 #[path = "anomaly/series.rs"]
 mod series;
 
-/// The seed of the numbers that are reported. The detector was tuned on seeds 1 to 9 and never on this one.
+/// The seed of the numbers that are reported. The detector was tuned on seeds 1 to 3 and never on this one.
 const REPORTED: u64 = 20_261_126;
 /// Monday, 2 November 2026.
 const START: i64 = 1_793_577_600_000;
@@ -79,24 +81,41 @@ fn run(asked: &Asked) -> Result<(), String> {
         return Ok(());
     }
     println!("generated: seed {}, {} clients, {DAYS} days of which {QUIET_DAYS} to learn", asked.seed, asked.clients);
+    let mut of_peer = Score::default();
     for number in 0..asked.clients {
-        generate(asked, number, &mut score)?;
+        generate(asked, number, &mut score, &mut of_peer)?;
     }
     report(&score);
-    let (median, worst) = cost();
-    println!("last minute of {TIMED} clients: {median:.1} ms, at worst {worst:.1} ms of one core");
+    let all = of_peer.all();
+    println!("three deviations from the mean of the hour of the week, five minutes in a row, on the same series:");
+    println!(
+        "{:<18} {:>9} {:>7} {:>9.3} {:>7.3} {:>4} min; false alerts for a client and month: {:.3}",
+        "in all",
+        all.incidents,
+        all.alerts,
+        all.precision(),
+        all.recall(),
+        all.delay(),
+        of_peer.false_alerts()
+    );
+    let (ordinary, ends_an_hour) = cost();
+    println!(
+        "last minute of {TIMED} clients: {ordinary:.1} ms of one core, {ends_an_hour:.1} ms where it ends an hour"
+    );
     println!("memory of a client: {} bytes, {} on disk", size_of::<History>(), History::BYTES);
     Ok(())
 }
 
 /// One client of the model, from its first minute to its last.
-fn generate(asked: &Asked, number: u64, score: &mut Score) -> Result<(), String> {
+fn generate(asked: &Asked, number: u64, score: &mut Score, of_peer: &mut Score) -> Result<(), String> {
     let kind = KINDS[(number % KINDS.len() as u64) as usize];
     let mut chance = Chance::new(asked.seed.wrapping_mul(1_000_003).wrapping_add(number));
     let mut model = Model::new(kind, &mut chance);
     let incidents = incident::of(&model, &mut chance);
     let mut history = History::new();
+    let mut peer = peer::Peer::new();
     let mut changes: Vec<(u32, Change)> = Vec::new();
+    let mut of_the_peer: Vec<(u32, Change)> = Vec::new();
     let mut files: Vec<String> = vec!["timestamp,value,label\n".to_owned(); Measure::ALL.len()];
     for minute in 0..DAYS * 24 * 60 {
         let incident = incidents.iter().find(|incident| (incident.start..incident.end).contains(&minute));
@@ -104,8 +123,12 @@ fn generate(asked: &Asked, number: u64, score: &mut Score) -> Result<(), String>
         let sample = model.minute(minute, &effect, &mut chance);
         let now = Timestamp::from_unix_millis(START + i64::from(minute) * 60_000);
         changes.extend(history.observe(now, &sample, &[]).into_iter().map(|change| (minute, change)));
+        of_the_peer.extend(peer.observe(minute, &sample).into_iter().map(|change| (minute, change)));
         if asked.write.is_some() {
             for (measure, file) in Measure::ALL.into_iter().zip(&mut files) {
+                if sample.requests == 0 && measure != Measure::Volume {
+                    continue;
+                }
                 let is_labelled = incident.is_some_and(|it| it.measure == measure && it.is_labelled(minute));
                 let (seconds, value) = (now.unix_millis() / 1000, series::value(measure, &sample));
                 let _ = writeln!(file, "{seconds},{value},{}", u8::from(is_labelled));
@@ -120,6 +143,7 @@ fn generate(asked: &Asked, number: u64, score: &mut Score) -> Result<(), String>
         tell(number, kind, &labels, &changes);
     }
     score.count(name(kind), &labels, &changes, f64::from(DAYS - QUIET_DAYS));
+    of_peer.count(name(kind), &labels, &of_the_peer, f64::from(DAYS - QUIET_DAYS));
     Ok(())
 }
 
@@ -203,8 +227,8 @@ fn report(score: &Score) {
     println!("false alerts for a client and month: {:.3}", score.false_alerts());
 }
 
-/// Milliseconds for the last minute of many clients, each with a history of its own: the median of rounds, and the
-/// worst of them.
+/// Milliseconds for the last minute of many clients, each with a history of its own: of an ordinary minute, and of one
+/// that ends an hour and in which everything is learned too. Medians of rounds.
 #[expect(clippy::disallowed_methods, reason = "a benchmark measures time")]
 fn cost() -> (f64, f64) {
     let mut kept: Vec<(History, Sample)> = Vec::new();
@@ -221,17 +245,20 @@ fn cost() -> (f64, f64) {
         kept.push((history, sample));
     }
     let mut clients: Vec<(History, Sample)> = (0..TIMED).map(|number| kept[number % kept.len()].clone()).collect();
-    let mut rounds: Vec<Duration> = Vec::new();
-    // The last of these minutes ends an hour, and is the one in which everything is learned too.
-    for minute in learned..=learned + 60 {
+    let round = |clients: &mut [(History, Sample)], minute: u32| {
         let now = Timestamp::from_unix_millis(START + i64::from(minute) * 60_000);
         let started = Instant::now();
-        for (history, sample) in &mut clients {
+        for (history, sample) in clients {
             std::hint::black_box(history.observe(now, sample, &[]));
         }
-        rounds.push(started.elapsed());
-    }
+        started.elapsed()
+    };
+    let ordinary: Vec<Duration> = (learned..learned + 60).map(|minute| round(&mut clients, minute)).collect();
+    let ends_an_hour: Vec<Duration> = (0..15).map(|_| round(&mut clients.clone(), learned + 60)).collect();
+    (median(ordinary), median(ends_an_hour))
+}
+
+fn median(mut rounds: Vec<Duration>) -> f64 {
     rounds.sort_unstable();
-    let milliseconds = |place: usize| rounds[place].as_secs_f64() * 1000.0;
-    (milliseconds(rounds.len() / 2), milliseconds(rounds.len() - 1))
+    rounds[rounds.len() / 2].as_secs_f64() * 1000.0
 }

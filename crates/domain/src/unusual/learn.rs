@@ -1,7 +1,9 @@
 //! What a track learns from an hour that is over: the level, the part of the week, and how far the client strays.
 //!
-//! Every step is winsorised, so that an hour moves the level by 0.7 % of a doubling at most, its own part of the week
-//! by a fifth of one (more while there are few weeks to learn from), and nothing else.
+//! Every step is winsorised. An hour moves the level by 0.7 % of a doubling at most (0.02 of 0.35), and its own part of
+//! the week by a fifth of one, or by more while there are few weeks to learn from: half of one in the second, a quarter in
+//! the fourth. Only in the first five weeks may it go further, and only back to what the other days are. An incident
+//! moves its own hours half as far and nothing else, until it is accepted as a new usual.
 
 use super::Measure;
 use super::judge::HOURS_TO_SINK;

@@ -171,6 +171,17 @@ fn what_goes_wrong_together_is_one_alert() {
 }
 
 #[test]
+fn what_comes_back_soon_is_the_same_incident_and_later_another() {
+    for (pause, told) in [(HOUR, 1), (4 * HOUR, 2)] {
+        let (again, end) = (3 * WEEK + HOUR + pause, 3 * WEEK + 2 * HOUR + pause);
+        let is_busy = |minute: u32| minute < 3 * WEEK + HOUR || (again..end).contains(&minute);
+        let of = |minute: u32| if is_busy(minute) { sample(about(500.0, minute)) } else { machine(minute) };
+        let changes = run(&mut MACHINE.clone(), 3 * WEEK..end, &[], of);
+        assert_eq!((changes.len(), opened(&changes).len()), (3, told), "{pause}: {changes:?}");
+    }
+}
+
+#[test]
 fn a_value_on_the_boundary_does_not_flap() {
     for mean in [140.0, 150.0, 160.0, 170.0, 180.0, 200.0] {
         let mut history = MACHINE.clone();
