@@ -45,7 +45,7 @@ pub fn secret_near_its_end(client: &Client, now: Timestamp) -> Option<Alert> {
         used().filter_map(|secret| Some((secret.expires_at?, secret))).min_by_key(|(ends, _)| *ends)?;
     let left = ends.since(now);
     let outlives = |other: &Secret| other.expires_at.is_none_or(|end| end.since(now) > early);
-    if left > early || used().any(outlives) {
+    if used().any(outlives) {
         return None;
     }
     let severity = match left {

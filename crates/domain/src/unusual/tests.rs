@@ -226,6 +226,9 @@ fn hours_without_a_sample_are_a_client_that_stopped_but_days_are_not() {
     assert_eq!(run(&mut unwatched, 3 * WEEK + 5 * HOUR..3 * WEEK + DAY, &[], machine), []);
     let mut back = MACHINE.clone();
     assert_eq!(run(&mut back, 2 * WEEK + 77..3 * WEEK, &[], machine), []);
+    let mut unknown = History::new();
+    unknown.interrupt(at(5));
+    assert_eq!(unknown, History::new());
     // A minute counts once.
     let mut twice = MACHINE.clone();
     twice.observe(at(3 * WEEK), &machine(0), &[]);

@@ -107,6 +107,16 @@ proptest! {
 }
 
 #[test]
+fn a_number_that_is_none_is_refused_whatever_the_sum_says() {
+    let mut bytes = MACHINE.to_bytes();
+    let body = bytes.len() - 8;
+    bytes[12..16].copy_from_slice(&f32::NAN.to_le_bytes());
+    let fits = sum(&bytes[..body]).to_le_bytes();
+    bytes[body..].copy_from_slice(&fits);
+    assert!(History::from_bytes(&bytes).is_err());
+}
+
+#[test]
 fn a_day_of_ten_times_as_much_teaches_next_to_nothing() {
     let mut history = MACHINE.clone();
     let before = usual_week(&history);
