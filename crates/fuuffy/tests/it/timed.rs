@@ -1,5 +1,6 @@
 //! A server in the test's own process, on real sockets and files, by a clock that the test owns.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use fuuffy::config;
@@ -88,6 +89,11 @@ impl Timed {
     /// The server's time.
     pub(crate) fn now(&self) -> Timestamp {
         self.time.wall()
+    }
+
+    /// A file of the data directory.
+    pub(crate) fn file(&self, name: &str) -> PathBuf {
+        self.folder.path().join("data").join(name)
     }
 
     pub(crate) fn testing(&self) -> std::net::SocketAddr {

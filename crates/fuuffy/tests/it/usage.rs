@@ -3,11 +3,13 @@
 
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
 
 use serde_json::Value;
 
 use crate::app::{BINARY, Place, Registered, Server, StopsAll, ask_for_token, config, get, token};
 use crate::http1::{Reply, request};
+use crate::timed::Timed;
 use crate::upstream::{Act, Upstream, ok};
 
 const UNLIMITED: &str = "\n[plans.standard]\nlimits = [\"1000000000/min\"]\n";
@@ -219,4 +221,28 @@ fn a_backup_has_it_and_a_restore_brings_it_back() {
     assert!(server.stop().success());
     place.done(&["restore", "--from", backup.to_str().unwrap(), "--replace"]);
     assert_eq!(usage(&place, &["--by", "route"]), before);
+}
+
+/// What a client usually does is learned from its minutes, and kept over a restart.
+#[test]
+fn what_is_usual_of_a_client_is_kept() {
+    let mut timed = Timed::start("");
+    let known = |timed: &Timed| {
+        let file = rusqlite::Connection::open(timed.file("testing.usage.sqlite3")).unwrap();
+        file.query_row("SELECT count(*), max(length(bytes)) FROM known", [], |row| {
+            Ok((row.get::<_, i64>(0)?, row.get::<_, Option<i64>>(1)?.unwrap_or(0)))
+        })
+        .unwrap()
+    };
+    let held = timed.token();
+    assert!(timed.accepts(&held));
+    timed.time.pass(Duration::from_secs(60));
+    timed.pass_minute();
+    let (clients, bytes) = known(&timed);
+    assert!(clients == 1 && (1..1024).contains(&bytes), "{clients} clients, {bytes} bytes");
+    timed.restart();
+    timed.time.pass(Duration::from_secs(60));
+    timed.pass_minute();
+    timed.stop();
+    assert_eq!(known(&timed).0, 1);
 }
