@@ -169,17 +169,17 @@ impl Gateway {
     ) -> Result<Admitted<'a>, Refusal> {
         let permit = self.permit(context, snapshot, request.method(), request.uri(), request.headers());
         let permit = permit.inspect_err(|refusal| self.look_into(context, &request, refusal, findings))?;
+        let settings = snapshot.routes.get(permit.route().index).ok_or(Refusal::NotFound)?;
         let plan = snapshot.plan(&permit.client().plan);
         let meter = self.meters.of(permit.client());
         findings.used_by(&meter.tally, Some(permit.route()));
-        let verdict = meter.take(&plan.plan, 1, context.now);
+        let verdict = meter.take(&plan.plan, settings.cost, context.now);
         let wait = verdict.retry_after();
         findings.standing = Some((verdict, plan.policy.as_ref()));
         if let Some(wait) = wait {
             self.note_limit(&permit, &request, findings);
             return Err(Refusal::RateLimitExceeded(wait));
         }
-        let settings = snapshot.routes.get(permit.route().index).ok_or(Refusal::NotFound)?;
         let client = permit.client().slot;
         let assertion = Assertion { context, permit, meter, caller, environment: self.stage.name() };
         let request = prepare(request, settings, &assertion, findings)?;

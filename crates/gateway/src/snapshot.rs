@@ -42,6 +42,8 @@ pub struct RouteSettings {
     pub body_timeout: Duration,
     /// Whether `Upgrade: websocket` passes.
     pub websocket: bool,
+    /// What a request takes from the windows of its client's plan.
+    pub cost: u32,
     /// The largest request body in bytes.
     pub max_body: u64,
 }

@@ -214,6 +214,12 @@ pub(super) static ROUTE: Section = Section {
         key("idle_timeout", DURATION, r#""60s""#, "How long an unused connection is kept."),
         key("websocket", "true or false", "false", "Whether `Upgrade: websocket` passes."),
         key("max_body", SIZE, "the environment's", "A request's body; beyond it, 413."),
+        key(
+            "cost",
+            "a whole number from 0 to 1000000",
+            "1",
+            "What a request takes from each window of its client's plan; at most what the smallest one lets through. 0: it is not counted, and never refused for the plan.",
+        ),
     ],
 };
 

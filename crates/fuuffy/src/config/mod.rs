@@ -158,6 +158,8 @@ pub struct RouteConfig {
     pub websocket: bool,
     /// Bytes of a request body.
     pub max_body: u64,
+    /// What a request takes from the windows of its client's plan.
+    pub cost: u32,
 }
 
 /// One mistake, and where it is.

@@ -54,6 +54,7 @@ fn config(root: &Table<'_>, folder: &Path) -> Option<Config> {
         plans,
     };
     refuse_shared_listeners(root, &config);
+    refuse_costs_beyond_plans(root, &config);
     Some(config)
 }
 
@@ -326,6 +327,7 @@ fn route(table: &Table<'_>, limits: &ConnectionLimits) -> Option<RouteConfig> {
         idle_timeout: table.duration("idle_timeout", "60s"),
         websocket: table.boolean("websocket"),
         max_body: table.size("max_body").unwrap_or(limits.max_body),
+        cost: table.number("cost", 0..=1_000_000).and_then(|cost| u32::try_from(cost).ok()).unwrap_or(1),
     };
     prefix.map(|_| config)
 }
@@ -344,6 +346,23 @@ fn upstream(text: &str) -> Result<Upstream, String> {
     }
     let port = authority.port_u16().unwrap_or(80);
     Ok(Upstream { authority: format!("{}:{port}", authority.host()) })
+}
+
+/// What costs more than a window holds could never be let through.
+fn refuse_costs_beyond_plans(root: &Table<'_>, config: &Config) {
+    for environment in [&config.environments.testing, &config.environments.production].into_iter().flatten() {
+        for (index, route) in environment.routes.iter().enumerate() {
+            for (name, plan) in &config.plans {
+                if let Some(limit) = plan.limits.iter().find(|limit| limit.requests < route.cost) {
+                    let (at, limit) = (format!("{}.routes[{index}].cost", environment.name), String::from(*limit));
+                    root.mistake(
+                        "environments",
+                        format!("{at}: {} is more than the {limit:?} of plans.{name} ever lets through", route.cost),
+                    );
+                }
+            }
+        }
+    }
 }
 
 fn refuse_shared_listeners(root: &Table<'_>, config: &Config) {

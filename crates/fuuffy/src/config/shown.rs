@@ -88,6 +88,7 @@ struct Route {
     idle_timeout: String,
     websocket: bool,
     max_body: u64,
+    cost: u32,
     scopes: BTreeMap<&'static str, String>,
 }
 
@@ -181,6 +182,7 @@ impl From<&RouteConfig> for Route {
             idle_timeout: show_duration(config.idle_timeout),
             websocket: config.websocket,
             max_body: config.max_body,
+            cost: config.cost,
             scopes: scopes
                 .into_iter()
                 .filter(|(_, scope)| !scope.is_empty())

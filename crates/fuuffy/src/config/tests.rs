@@ -94,6 +94,9 @@ fn every_key_refuses_what_it_cannot_be() {
         ("scopes = { read = \"a  b\" }", "scopes.read"),
         ("scopes = { reed = \"a\" }", "scopes.reed"),
         ("connect_timeout = 5", "connect_timeout"),
+        ("cost = -1", "cost"),
+        ("cost = 1000001", "cost"),
+        ("cost = \"5\"", "cost"),
     ] {
         refused(&route(line), &format!("environments.testing.routes[0].{key}"));
     }
@@ -138,6 +141,11 @@ fn every_key_refuses_what_it_cannot_be() {
         let mistakes = read(&format!("{ENVIRONMENT}[plans.gold]\nlimits = {limits}\n")).unwrap_err();
         assert!(mistakes[0].contains(reason), "{}", mistakes[0]);
     }
+    let dear = format!("{ENVIRONMENT}{ROUTE}cost = 6\n[plans.small]\nlimits = [\"100/min\", \"5/s\"]\n");
+    let mistakes = read(&dear).unwrap_err();
+    let words = r#"environments: testing.routes[0].cost: 6 is more than the "5/s" of plans.small ever lets through"#;
+    assert_eq!(mistakes, [words]);
+    assert!(read(&dear.replace("cost = 6", "cost = 5")).is_ok());
     refused(&format!("{ENVIRONMENT}[plans.\"no name\"]\nlimits = []\n"), "plans.no name");
     refused(&format!("workers = 0\n{ENVIRONMENT}"), "workers");
     refused("data_dir = \"data\"\n", "environments");
@@ -167,7 +175,7 @@ fn two_listeners_cannot_have_one_address() {
 fn what_is_shown_resolves_to_the_same() {
     let text = format!(
         "shutdown_grace = \"1500ms\"\nworkers = 3\n{ENVIRONMENT}tls = \"terminated\"\ntrusted_proxies = [\"10.0.0.0/8\"]\n\
-         hosts = [\"*\"]\n{ROUTE}websocket = true\nmax_body = \"1KiB\"\n[plans.gold]\nlimits = [\"5/s\"]\n"
+         hosts = [\"*\"]\n{ROUTE}websocket = true\nmax_body = \"1KiB\"\ncost = 3\n[plans.gold]\nlimits = [\"5/s\"]\n"
     );
     let config = read(&text).unwrap();
     assert_eq!(parse(&config.to_toml(), Path::new("/")), Ok(config.clone()));

@@ -269,6 +269,7 @@ fn snapshot(settings: &EnvironmentConfig, plans: &BTreeMap<PlanName, Plan>) -> a
         idle_timeout: route.idle_timeout,
         body_timeout: settings.limits.body_timeout,
         websocket: route.websocket,
+        cost: route.cost,
         max_body: route.max_body,
     };
     Snapshot::new(settings.routes.iter().map(route).collect(), plans.clone())
