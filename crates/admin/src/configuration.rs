@@ -39,6 +39,9 @@ pub(crate) struct ShownPlan {
     name: String,
     /// As in `100/min`.
     limits: Vec<String>,
+    /// Requests of a client under way at once, if they are limited.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    concurrency: Option<u32>,
 }
 
 /// A scope that a route asks for, a client may have, or an operator can be given.
@@ -66,6 +69,7 @@ pub(crate) fn plans(environment: &Environment, part: PartOf) -> Part<ShownPlan> 
     let shown = (environment.configured)().plans.into_iter().map(|(name, plan)| ShownPlan {
         name: name.to_string(),
         limits: plan.limits.into_iter().map(String::from).collect(),
+        concurrency: plan.concurrency,
     });
     cut(shown.collect(), part)
 }

@@ -57,6 +57,13 @@ pub enum Reason {
         /// The client's plan.
         plan: String,
     },
+    /// The client had as many requests under way as its plan allows.
+    AtOnce {
+        /// How many.
+        most: u32,
+        /// The client's plan.
+        plan: String,
+    },
     /// Too many tokens were asked for lately.
     TokensLimited {
         /// The window that is used up, as the configuration writes it.
@@ -312,6 +319,9 @@ impl Refused {
                 let until = Timestamp::from_unix_millis(*until);
                 format!("The client had used up {window} of its plan {plan:?}, until {until}")
             }
+            Reason::AtOnce { most, plan } => {
+                format!("The client had {most} requests under way, and its plan {plan:?} allows no more at once")
+            }
             Reason::TokensLimited { window, until, by_address } => {
                 let until = Timestamp::from_unix_millis(*until);
                 let who = if *by_address { format!("The clients at {} had", self.peer) } else { "The client had".to_owned() };
@@ -373,6 +383,9 @@ impl Refused {
                 "An operator grants it: fuuffy clients update --scope; then request a new token"
             }
             Reason::Limited { .. } => "Wait for as long as Retry-After says, or ask an operator for another plan",
+            Reason::AtOnce { .. } => {
+                "Send the next request when one of those under way is answered to its end, or ask an operator for another plan"
+            }
             Reason::TokensLimited { .. } => {
                 "Use a token until it expires instead of requesting one for each call; fuuffy-client and fuuffy agent do"
             }

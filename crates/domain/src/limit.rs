@@ -113,17 +113,25 @@ impl From<Limit> for String {
 }
 
 /// What a client may do: limits that all hold at once.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Plan {
     /// Its windows, in the order of the configuration.
     pub limits: Vec<Limit>,
+    /// Requests under way at once, if they are limited.
+    pub concurrency: Option<u32>,
 }
 
 impl Plan {
+    /// A plan with windows and nothing else.
+    #[must_use]
+    pub fn of(limits: Vec<Limit>) -> Self {
+        Self { limits, ..Self::default() }
+    }
+
     /// The plan `standard`: 100 requests a minute and 1000 an hour.
     #[must_use]
     pub fn standard() -> Self {
-        Self { limits: vec![Limit { requests: 100, seconds: 60 }, Limit { requests: 1000, seconds: 3600 }] }
+        Self::of(vec![Limit { requests: 100, seconds: 60 }, Limit { requests: 1000, seconds: 3600 }])
     }
 }
 

@@ -67,7 +67,7 @@ const fn place(refusal: &Refusal) -> usize {
         Refusal::UriTooLong => 11,
         Refusal::HeadersTooLarge => 12,
         Refusal::MisdirectedRequest => 13,
-        Refusal::RateLimitExceeded(_) | Refusal::TooManyTokens(_) => 14,
+        Refusal::RateLimitExceeded(_) | Refusal::TooManyTokens(_) | Refusal::TooManyAtOnce(_) => 14,
         Refusal::BadGateway => 15,
         Refusal::GatewayTimeout => 16,
         Refusal::ServiceUnavailable(_) => 17,

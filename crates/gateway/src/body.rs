@@ -18,6 +18,7 @@ use thiserror::Error;
 use tokio::time::{Instant, Sleep};
 
 use crate::fields;
+use crate::proxy::Passage;
 use crate::upstream::Lease;
 
 /// Why a body broke off. It is never shown; it makes hyper close the connection.
@@ -177,16 +178,16 @@ pub struct Streamed {
     body: Incoming,
     patience: Patience,
     lease: Option<Lease>,
-    mover: Mover,
+    passage: Passage,
 }
 
 impl ResponseBody {
-    pub(crate) fn streamed(body: Incoming, patience: Duration, lease: Lease, mover: Mover) -> Self {
+    pub(crate) fn streamed(body: Incoming, patience: Duration, lease: Lease, passage: Passage) -> Self {
         if body.is_end_stream() {
             lease.give_back();
             return Self::Whole(None);
         }
-        Self::Streamed(Box::new(Streamed { body, patience: Patience::new(patience), lease: Some(lease), mover }))
+        Self::Streamed(Box::new(Streamed { body, patience: Patience::new(patience), lease: Some(lease), passage }))
     }
 }
 
@@ -208,7 +209,7 @@ impl Body for ResponseBody {
         let outcome = match Pin::new(&mut streamed.body).poll_frame(cx) {
             Poll::Ready(Some(Ok(frame))) => {
                 streamed.patience.moved();
-                streamed.mover.to_client(frame.data_ref().map_or(0, Bytes::len) as u64);
+                streamed.passage.mover.to_client(frame.data_ref().map_or(0, Bytes::len) as u64);
                 Some(Ok(frame))
             }
             Poll::Ready(None) => None,
@@ -224,6 +225,7 @@ impl Body for ResponseBody {
             if let Some(lease) = streamed.lease.take() {
                 lease.give_back();
             }
+            streamed.passage.under_way = None;
         }
         Poll::Ready(outcome)
     }

@@ -1,6 +1,7 @@
 //! What is kept for each client that calls: its windows, its usage, and its fields.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use fuuffy_domain::{Client, ClientTally, LimitState, Plan, ScopeSet, Tally, Timestamp, Verdict};
 use http::HeaderValue;
@@ -20,6 +21,7 @@ pub(crate) struct Meter {
     /// The scopes of the token that was used last, as they are told to upstreams.
     scopes: Mutex<Option<(Arc<ScopeSet>, HeaderValue)>>,
     windows: Mutex<LimitState>,
+    under_way: AtomicU32,
     /// What it uses.
     pub(crate) tally: Arc<ClientTally>,
 }
@@ -45,6 +47,7 @@ impl Meter {
             client_id: HeaderValue::from_str(client.id.as_str()).unwrap_or(HeaderValue::from_static("")),
             scopes: Mutex::default(),
             windows: Mutex::default(),
+            under_way: AtomicU32::new(0),
             tally,
         }
     }
@@ -62,8 +65,25 @@ impl Meter {
         Some(field)
     }
 
+    /// Counts a request as under way, unless as many are as there may be.
+    pub(crate) fn begin(self: &Arc<Self>, most: u32) -> Option<UnderWay> {
+        let more = |under_way: u32| (under_way < most).then_some(under_way + 1);
+        self.under_way.fetch_update(Ordering::AcqRel, Ordering::Acquire, more).ok()?;
+        Some(UnderWay(Arc::clone(self)))
+    }
+
     /// Takes what a request costs from all of the plan's windows, or from none.
     pub(crate) fn take(&self, plan: &Plan, cost: u32, now: Timestamp) -> Verdict {
         self.windows.lock().take(plan, cost, now)
+    }
+}
+
+/// A request that is under way, until this is dropped: with its answer's last byte, or however else it ends.
+#[derive(Debug)]
+pub(crate) struct UnderWay(Arc<Meter>);
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        self.0.under_way.fetch_sub(1, Ordering::AcqRel);
     }
 }

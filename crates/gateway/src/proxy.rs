@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use fuuffy_domain::{
-    ClientId, Ended, Keyring, MatchedPath, Mover, Permit, Reason, RefusalCounts, RequestContext, RouteMatch, Stage,
-    Tally, UpstreamProblem, VerifiedToken,
+    ClientId, Ended, Keyring, MatchedPath, Mover, Permit, Plan, Reason, RefusalCounts, RequestContext, RouteMatch,
+    Stage, Tally, UpstreamProblem, VerifiedToken,
 };
 use fuuffy_protocol::{Bearer, BodyShape, Refusal, RequestFault};
 use fuuffy_store::{Explanations, Store, verify};
@@ -22,12 +22,15 @@ use tokio::time::Instant;
 use crate::body::{BodyFate, CallerBody, ResponseBody};
 use crate::fields::{self, Assertion, CallerFields};
 use crate::findings::Findings;
-use crate::meter::Meters;
-use crate::reason;
+use crate::meter::{Meter, Meters, UnderWay};
+use crate::reason::{self, note_at_once};
 use crate::record::{Outcome, Traffic};
 use crate::snapshot::{RouteSettings, Snapshot, UpstreamProtocol};
 use crate::tunnel::{self, Tunnel};
 use crate::upstream::{ConnectFailure, Lease, Pool, Pools, RoutePools};
+
+/// Seconds after which one of the requests under way will likely have ended.
+const ONE_ENDS: u64 = 1;
 
 /// The gateway of one environment, shared by all threads.
 pub struct Gateway {
@@ -48,8 +51,16 @@ struct UpstreamRequest {
     /// The caller's head once more, where the request may be sent a second time.
     again: Option<Box<CallerHead>>,
     upgrade: Option<OnUpgrade>,
+    passage: Passage,
+}
+
+/// What goes with an exchange for as long as anything of it moves.
+#[derive(Debug)]
+pub(crate) struct Passage {
     /// Counts the bytes of both bodies.
-    mover: Mover,
+    pub(crate) mover: Mover,
+    /// Where the plan limits how many there are.
+    pub(crate) under_way: Option<UnderWay>,
 }
 
 /// What is kept of the caller's head: all but the fields of one hop.
@@ -138,7 +149,7 @@ impl Gateway {
         };
         let outcome = match &result {
             Ok(response) => Outcome::Proxied(u8::try_from(response.status().as_u16() / 100).unwrap_or(5)),
-            Err(Refusal::RateLimitExceeded(_)) => Outcome::Limited,
+            Err(Refusal::RateLimitExceeded(_) | Refusal::TooManyAtOnce(_)) => Outcome::Limited,
             Err(Refusal::BadGateway | Refusal::GatewayTimeout) => Outcome::UpstreamFailed,
             Err(_) => Outcome::Refused,
         };
@@ -173,6 +184,11 @@ impl Gateway {
         let plan = snapshot.plan(&permit.client().plan);
         let meter = self.meters.of(permit.client());
         findings.used_by(&meter.tally, Some(permit.route()));
+        let under_way = begin(&meter, &plan.plan).inspect_err(|_| {
+            // It is told how it stands, and nothing is taken.
+            findings.standing = Some((meter.take(&plan.plan, 0, context.now), plan.policy.as_ref()));
+            note_at_once(&permit, &request, &plan.plan, findings);
+        })?;
         let verdict = meter.take(&plan.plan, settings.cost, context.now);
         let wait = verdict.retry_after();
         findings.standing = Some((verdict, plan.policy.as_ref()));
@@ -182,7 +198,7 @@ impl Gateway {
         }
         let client = permit.client().slot;
         let assertion = Assertion { context, permit, meter, caller, environment: self.stage.name() };
-        let request = prepare(request, settings, &assertion, findings)?;
+        let request = prepare(request, settings, &assertion, under_way, findings)?;
         findings.meet(self.stage.meet_request(client, context.now)).inspect_err(|_| {
             let permit = &assertion.permit;
             let asked = (request.request.method(), permit.route().prefix());
@@ -225,6 +241,14 @@ impl Gateway {
     }
 }
 
+/// Counts a request as under way, where its plan limits how many are.
+fn begin(meter: &Arc<Meter>, plan: &Plan) -> Result<Option<UnderWay>, Refusal> {
+    let Some(most) = plan.concurrency else {
+        return Ok(None);
+    };
+    meter.begin(most).map(Some).ok_or(Refusal::TooManyAtOnce(ONE_ENDS))
+}
+
 fn find_route(snapshot: &Snapshot, method: &Method, uri: &Uri) -> Result<RouteMatch, Refusal> {
     // One asks for a tunnel, the other for what we said to the upstream; neither is for an API.
     if matches!(*method, Method::CONNECT | Method::TRACE) {
@@ -240,6 +264,7 @@ fn prepare(
     request: Request<Incoming>,
     settings: &RouteSettings,
     assertion: &Assertion<'_>,
+    under_way: Option<UnderWay>,
     findings: &mut Findings<'_>,
 ) -> Result<UpstreamRequest, Refusal> {
     let (mut parts, body) = request.into_parts();
@@ -277,7 +302,7 @@ fn prepare(
     if upgrade.is_some() {
         tunnel::announce(request.headers_mut());
     }
-    Ok(UpstreamRequest { request, fate, again, upgrade, mover })
+    Ok(UpstreamRequest { request, fate, again, upgrade, passage: Passage { mover, under_way } })
 }
 
 impl CallerHead {
@@ -346,7 +371,7 @@ async fn forward(
         let mut failure = match answer {
             Ok(Ok(response)) => {
                 pool.note_success();
-                return respond(Answer { response, lease }, settings, prepared.upgrade, prepared.mover)
+                return respond(Answer { response, lease }, settings, prepared.upgrade, prepared.passage)
                     .inspect_err(|_| note(reason::upstream(&pool.authority, UpstreamProblem::Unreadable)));
             }
             Ok(Err(failure)) => failure,
@@ -424,7 +449,7 @@ fn respond(
     answer: Answer,
     settings: &RouteSettings,
     upgrade: Option<OnUpgrade>,
-    mover: Mover,
+    passage: Passage,
 ) -> Result<Response<ResponseBody>, Refusal> {
     let Answer { mut response, lease } = answer;
     *response.version_mut() = Version::HTTP_11;
@@ -435,13 +460,13 @@ fn respond(
     }
     fields::remove_hop_by_hop(headers);
     if response.status() != StatusCode::SWITCHING_PROTOCOLS {
-        return Ok(response.map(|body| ResponseBody::streamed(body, settings.body_timeout, lease, mover)));
+        return Ok(response.map(|body| ResponseBody::streamed(body, settings.body_timeout, lease, passage)));
     }
     // An upstream that changes the protocol though nobody asked is broken.
     let caller = upgrade.ok_or(Refusal::BadGateway)?;
     let upstream = hyper::upgrade::on(&mut response);
     tunnel::announce(response.headers_mut());
-    response.extensions_mut().insert(Tunnel { caller, upstream, mover });
+    response.extensions_mut().insert(Tunnel { caller, upstream, passage: Arc::new(passage) });
     Ok(response.map(|_| ResponseBody::Whole(None)))
 }
 

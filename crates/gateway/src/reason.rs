@@ -1,6 +1,8 @@
 //! Why a request was refused, looked into once it is: what an accepted request never pays for.
 
-use fuuffy_domain::{ClientId, ClientStatus, Permit, Reason, Refused, RequestContext, TokenEntry, UpstreamProblem};
+use fuuffy_domain::{
+    ClientId, ClientStatus, Permit, Plan, Reason, Refused, RequestContext, TokenEntry, UpstreamProblem,
+};
 use fuuffy_protocol::{Bearer, Refusal, TokenFault, TokenFlaw};
 use fuuffy_store::verify;
 use http::Request;
@@ -102,6 +104,14 @@ impl Gateway {
         };
         (Some(client.id.clone()), reason)
     }
+}
+
+/// Notes that as many requests of the client were under way as may be.
+#[cold]
+pub(crate) fn note_at_once<B>(permit: &Permit, request: &Request<B>, plan: &Plan, findings: &mut Findings<'_>) {
+    let client = permit.client();
+    let reason = Reason::AtOnce { most: plan.concurrency.unwrap_or_default(), plan: client.plan.to_string() };
+    findings.note(Some(&client.id), (request.method(), request.uri().path()), reason);
 }
 
 /// An upstream that failed.

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::pin::{Pin, pin};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -12,6 +13,8 @@ use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf, copy_bidirectional};
 use tokio::time::timeout;
+
+use crate::proxy::Passage;
 
 /// Whether a request asks to become a WebSocket (RFC 9110 §7.8, RFC 6455 §4.1). Any other protocol is not
 /// for us to change to; the request is then one like others.
@@ -37,7 +40,7 @@ pub(crate) fn announce(headers: &mut HeaderMap) {
 pub struct Tunnel {
     pub(crate) caller: OnUpgrade,
     pub(crate) upstream: OnUpgrade,
-    pub(crate) mover: Mover,
+    pub(crate) passage: Arc<Passage>,
 }
 
 impl Tunnel {
@@ -47,7 +50,7 @@ impl Tunnel {
             return;
         };
         let moves = AtomicU64::new(0);
-        let mut caller = Watched { inner: TokioIo::new(caller), moves: &moves, mover: &self.mover };
+        let mut caller = Watched { inner: TokioIo::new(caller), moves: &moves, mover: &self.passage.mover };
         let mut upstream = TokioIo::new(upstream);
         let mut copying = pin!(copy_bidirectional(&mut caller, &mut upstream));
         loop {

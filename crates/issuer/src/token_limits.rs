@@ -34,7 +34,7 @@ impl TokenLimits {
         let times = 3600_u32.div_ceil(lifetime.seconds());
         let limits = |minute, hour| {
             let limit = |requests, seconds| Limit { requests, seconds }.times(times);
-            Plan { limits: vec![limit(minute, 60), limit(hour, 3600)] }
+            Plan::of(vec![limit(minute, 60), limit(hour, 3600)])
         };
         Self { by_client: limits(20, 120), by_address: limits(1000, 6000) }
     }
@@ -71,7 +71,7 @@ impl TokenRequests {
     ) -> Result<(), (Refusal, Reason)> {
         let (now, slot) = (context.now, grant.client().slot.0 as usize);
         let times = longest.seconds().div_ceil(grant.lifetime().seconds());
-        let own = Plan { limits: limits.by_client.limits.iter().map(|limit| limit.times(times)).collect() };
+        let own = Plan::of(limits.by_client.limits.iter().map(|limit| limit.times(times)).collect());
         let mut asked = self.0.lock();
         if asked.by_client.len() <= slot {
             asked.by_client.resize(slot + 1, LimitState::default());

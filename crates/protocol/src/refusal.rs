@@ -53,6 +53,8 @@ pub enum Refusal {
     RateLimitExceeded(u64),
     /// 429 `rate_limit_exceeded` for tokens; seconds to wait.
     TooManyTokens(u64),
+    /// 429 `rate_limit_exceeded` for requests that are under way; seconds to wait.
+    TooManyAtOnce(u64),
     /// 502 `bad_gateway`
     BadGateway,
     /// 504 `gateway_timeout`
@@ -185,9 +187,10 @@ impl Refusal {
                 r#"Bearer realm="fuuffy", error="{code}", error_description="{message}", scope="{scope}""#
             )),
             Self::MethodNotAllowed(allow) => Some((header::ALLOW, HeaderValue::from_static(allow))),
-            Self::RateLimitExceeded(seconds) | Self::TooManyTokens(seconds) | Self::ServiceUnavailable(seconds) => {
-                Some((header::RETRY_AFTER, HeaderValue::from(*seconds)))
-            }
+            Self::RateLimitExceeded(seconds)
+            | Self::TooManyTokens(seconds)
+            | Self::TooManyAtOnce(seconds)
+            | Self::ServiceUnavailable(seconds) => Some((header::RETRY_AFTER, HeaderValue::from(*seconds))),
             Self::InvalidRequest(_)
             | Self::UnsupportedGrantType
             | Self::InvalidScope
@@ -290,6 +293,12 @@ impl Refusal {
                 "rate_limit_exceeded",
                 "Too many tokens were requested; use each until it expires",
                 "Keep the token for as long as expires_in says instead of requesting one for each call, and wait for the seconds that Retry-After names",
+            ),
+            Self::TooManyAtOnce(_) => words(
+                S::TOO_MANY_REQUESTS,
+                "rate_limit_exceeded",
+                "Too many requests at once",
+                "Wait for the answers to those that are under way, or for the seconds that Retry-After names, before sending more",
             ),
             Self::RateLimitExceeded(_) => words(
                 S::TOO_MANY_REQUESTS,

@@ -31,6 +31,7 @@ fn every_reason_has_words_of_its_own() {
         Reason::TokenMalformed(TokenFlaw::Quoted),
         Reason::ScopeMissing { needed: "a".to_owned(), has: "b".to_owned() },
         Reason::Limited { window: "1/h".to_owned(), until: NOW.unix_millis(), plan: "standard".to_owned() },
+        Reason::AtOnce { most: 50, plan: "standard".to_owned() },
         Reason::TokensLimited { window: "120/h".to_owned(), until: NOW.unix_millis(), by_address: false },
         Reason::TokensLimited { window: "6000/h".to_owned(), until: NOW.unix_millis(), by_address: true },
         upstream(UpstreamProblem::Refused),
@@ -126,6 +127,7 @@ fn place(refusal: &Refusal) -> usize {
         Refusal::TooManySecrets => 36,
         Refusal::ServiceUnavailable(_) => 37,
         Refusal::TooManyTokens(_) => 38,
+        Refusal::TooManyAtOnce(_) => 39,
     }
 }
 
@@ -174,6 +176,7 @@ fn every_refusal_is_explained_in_words() {
         Refusal::TooManySecrets,
         Refusal::ServiceUnavailable(1),
         Refusal::TooManyTokens(1),
+        Refusal::TooManyAtOnce(1),
     ];
     let all: Vec<Refusal> = faults.into_iter().map(Refusal::InvalidRequest).chain(others).collect();
     let context = RequestContext { id: RequestId::generate(NOW, [0; 10]), peer: Ipv4Addr::LOCALHOST.into(), now: NOW };

@@ -49,7 +49,7 @@ fn a_request_that_comes_late_opens_no_window() {
 type Taken = Vec<(Timestamp, u32)>;
 
 fn plan(limits: &[(u32, u32)]) -> Plan {
-    Plan { limits: limits.iter().map(|(requests, seconds)| Limit { requests: *requests, seconds: *seconds }).collect() }
+    Plan::of(limits.iter().map(|(requests, seconds)| Limit { requests: *requests, seconds: *seconds }).collect())
 }
 
 proptest! {

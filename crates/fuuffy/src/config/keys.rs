@@ -235,7 +235,15 @@ pub(super) static SCOPES: Section = Section {
 pub(super) static PLAN: Section = Section {
     heading: "`[plans.NAME]`",
     about: "A name is letters, digits, `_` and `-`. Clients without a plan of their own have `standard`.",
-    keys: &[key("limits", LIMITS_LIST, r#"["100/min", "1000/h"] for `standard`"#, "Windows that all hold at once.")],
+    keys: &[
+        key("limits", LIMITS_LIST, r#"["100/min", "1000/h"] for `standard`"#, "Windows that all hold at once."),
+        key(
+            "concurrency",
+            "a whole number from 1 to 1000000",
+            "none",
+            "Requests of a client under way at once, each until its answer's last byte; a WebSocket counts for as long as it is open. Beyond it, 429.",
+        ),
+    ],
 };
 
 /// Not of the configuration: the file that `fuuffy export` writes and `fuuffy apply` reads.

@@ -78,8 +78,9 @@ fn plans(root: &Table<'_>) -> BTreeMap<PlanName, Plan> {
             }
             Vec::new()
         });
+        let concurrency = table.number("concurrency", 1..=1_000_000).and_then(|most| u32::try_from(most).ok());
         match PlanName::parse(name) {
-            Ok(name) => drop(plans.insert(name, Plan { limits })),
+            Ok(name) => drop(plans.insert(name, Plan { limits, concurrency })),
             Err(_) => table.whole("expected a plan's name of 1 to 64 letters, digits, '_' and '-'"),
         }
     }
@@ -243,7 +244,7 @@ fn hosts(table: &Table<'_>, base_url: &str, listen: Option<SocketAddr>) -> Optio
 
 fn token_limits(table: Option<&Table<'_>>, lifetime: Lifetime) -> TokenLimits {
     let usual = TokenLimits::usual(lifetime);
-    let plan = |key, usual| table.and_then(|table| limits_of(table, key)).map_or(usual, |limits| Plan { limits });
+    let plan = |key, usual| table.and_then(|table| limits_of(table, key)).map_or(usual, Plan::of);
     TokenLimits { by_client: plan("tokens", usual.by_client), by_address: plan("tokens_by_address", usual.by_address) }
 }
 

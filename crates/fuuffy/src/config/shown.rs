@@ -95,6 +95,8 @@ struct Route {
 #[derive(Serialize)]
 struct Plan {
     limits: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    concurrency: Option<u32>,
 }
 
 pub(super) fn to_json(config: &Config) -> String {
@@ -107,7 +109,7 @@ pub(super) fn to_toml(config: &Config) -> String {
 
 impl From<&Config> for Shown {
     fn from(config: &Config) -> Self {
-        let plan = |plan: &fuuffy_domain::Plan| Plan { limits: shown(&plan.limits) };
+        let plan = |plan: &fuuffy_domain::Plan| Plan { limits: shown(&plan.limits), concurrency: plan.concurrency };
         Self {
             data_dir: config.data_dir.display().to_string(),
             workers: config.workers,

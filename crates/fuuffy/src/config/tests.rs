@@ -146,6 +146,10 @@ fn every_key_refuses_what_it_cannot_be() {
     let words = r#"environments: testing.routes[0].cost: 6 is more than the "5/s" of plans.small ever lets through"#;
     assert_eq!(mistakes, [words]);
     assert!(read(&dear.replace("cost = 6", "cost = 5")).is_ok());
+    for concurrency in ["0", "1000001", "\"5\"", "-1"] {
+        let text = format!("{ENVIRONMENT}[plans.gold]\nlimits = []\nconcurrency = {concurrency}\n");
+        refused(&text, "plans.gold.concurrency");
+    }
     refused(&format!("{ENVIRONMENT}[plans.\"no name\"]\nlimits = []\n"), "plans.no name");
     refused(&format!("workers = 0\n{ENVIRONMENT}"), "workers");
     refused("data_dir = \"data\"\n", "environments");
@@ -175,7 +179,7 @@ fn two_listeners_cannot_have_one_address() {
 fn what_is_shown_resolves_to_the_same() {
     let text = format!(
         "shutdown_grace = \"1500ms\"\nworkers = 3\n{ENVIRONMENT}tls = \"terminated\"\ntrusted_proxies = [\"10.0.0.0/8\"]\n\
-         hosts = [\"*\"]\n{ROUTE}websocket = true\nmax_body = \"1KiB\"\ncost = 3\n[plans.gold]\nlimits = [\"5/s\"]\n"
+         hosts = [\"*\"]\n{ROUTE}websocket = true\nmax_body = \"1KiB\"\ncost = 3\n[plans.gold]\nlimits = [\"5/s\"]\nconcurrency = 7\n"
     );
     let config = read(&text).unwrap();
     assert_eq!(parse(&config.to_toml(), Path::new("/")), Ok(config.clone()));

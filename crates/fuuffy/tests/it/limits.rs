@@ -8,6 +8,7 @@ use tokio::time::Instant;
 use crate::http1::Reply;
 use crate::timed::{START, Timed};
 
+mod at_once;
 mod costs;
 mod report;
 mod tokens;

@@ -29,7 +29,7 @@ fn an_address_of_ipv6_counts_with_its_network() {
 /// However many addresses ask, no more are kept; those whose windows are over make room.
 #[test]
 fn addresses_take_bounded_memory() {
-    let plan = Plan { limits: vec![Limit::parse("1/min").unwrap()] };
+    let plan = Plan::of(vec![Limit::parse("1/min").unwrap()]);
     let mut addresses = Addresses::default();
     let address = |number: usize| IpAddr::V4(Ipv4Addr::from_bits(u32::try_from(number).unwrap()));
     for number in 0..MOST_ADDRESSES {
