@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use fuuffy_domain::{
-    Actor, Cause, Client, ClientChange, ClientId, ClientPatch, ClientStatus, EnvironmentName, Lifetime, PlanName,
-    Revision, ScopeSet, Timestamp,
+    Actor, Cause, Client, ClientChange, ClientId, ClientPatch, ClientStatus, EnvironmentName, Lifetime, Limits,
+    PlanName, Revision, ScopeSet, Timestamp,
 };
 use fuuffy_store::{Changed, Creation, NewClient, Part, PartOf};
 use serde::{Deserialize, Serialize};
@@ -39,6 +39,9 @@ pub(crate) struct Create {
     /// A plan of the configuration; `standard` unless given.
     #[schema(pattern = r"^[A-Za-z0-9_-]{1,64}$")]
     pub(crate) plan: Option<String>,
+    /// Limits of its own in place of its plan's, separated by spaces.
+    #[schema(max_length = 100, pattern = r"^[1-9][0-9]{0,7}/(s|min|h|d)$", example = "200/min 5000/h")]
+    pub(crate) limits: Option<String>,
     /// A life for its tokens, no longer than the environment's.
     #[schema(pattern = r"^[0-9]{1,6}[smhd]$", example = "15m")]
     pub(crate) token_lifetime: Option<String>,
@@ -65,6 +68,10 @@ pub(crate) struct Patch {
     /// A plan of the configuration.
     #[schema(pattern = r"^[A-Za-z0-9_-]{1,64}$")]
     plan: Option<String>,
+    /// Limits of its own, separated by spaces; `null` for its plan's.
+    #[serde(default, deserialize_with = "present")]
+    #[schema(value_type = Option<String>, max_length = 100, pattern = r"^[1-9][0-9]{0,7}/(s|min|h|d)$", example = "200/min 5000/h")]
+    limits: Option<Option<String>>,
     /// A life for its tokens; `null` for the environment's own.
     #[serde(default, deserialize_with = "present")]
     #[schema(value_type = Option<String>, pattern = r"^[0-9]{1,6}[smhd]$", example = "15m")]
@@ -103,6 +110,9 @@ pub(crate) struct Shown {
     status: ClientStatus,
     scope: String,
     plan: String,
+    /// Its own in place of its plan's.
+    #[schema(required = true)]
+    limits: Option<String>,
     #[schema(required = true)]
     token_lifetime: Option<String>,
     may_rotate: bool,
@@ -123,6 +133,7 @@ impl Shown {
             status: client.status,
             scope: client.scopes.to_string(),
             plan: client.plan.to_string(),
+            limits: client.limits.as_ref().map(ToString::to_string),
             token_lifetime: client.token_lifetime.map(|life| life.to_string()),
             may_rotate: client.may_rotate,
             created_at: client.created_at,
@@ -148,6 +159,7 @@ pub(crate) async fn create(
     let plan = checked_plan(environment, wanted.plan.as_deref().unwrap_or("standard"))?;
     let token_lifetime =
         wanted.token_lifetime.as_deref().map(|text| checked_lifetime(environment, text)).transpose()?;
+    let limits = wanted.limits.as_deref().map(checked_limits).transpose()?;
     let id = chosen_id(&cause.actor, wanted.client_id.as_deref())?;
     let id = id.map_or_else(|| environment.new_client_id(), Ok)?;
     let (clear, secret) = environment.new_secret(None)?;
@@ -157,7 +169,7 @@ pub(crate) async fn create(
         environment: environment.name,
         name: name.clone(),
     };
-    let new = NewClient { id, name, scopes, plan, token_lifetime, may_rotate: wanted.may_rotate, secret };
+    let new = NewClient { id, name, scopes, plan, limits, token_lifetime, may_rotate: wanted.may_rotate, secret };
     let keep = once.map(|once| once.keep(environment, Some(Revision(0)), &created)).transpose()?;
     match (environment.store.create_client(cause, new, keep).await?, once) {
         (Creation::Done(client), _) => {
@@ -209,10 +221,12 @@ pub(crate) fn checked_patch(environment: &Environment, patch: &Patch) -> Result<
         .token_lifetime
         .as_ref()
         .map(|life| life.as_deref().map(|text| checked_lifetime(environment, text)).transpose());
+    let limits = patch.limits.as_ref().map(|own| own.as_deref().map(checked_limits).transpose());
     Ok(ClientPatch {
         name: patch.name.as_deref().map(checked_name).transpose()?,
         scopes: patch.scope.as_deref().map(checked_scope).transpose()?,
         plan: patch.plan.as_deref().map(|plan| checked_plan(environment, plan)).transpose()?,
+        limits: limits.transpose()?,
         token_lifetime: token_lifetime.transpose()?,
         may_rotate: patch.may_rotate,
     })
@@ -256,6 +270,10 @@ fn checked_name(name: &str) -> Result<String, DeedError> {
 fn checked_plan(environment: &Environment, name: &str) -> Result<PlanName, DeedError> {
     let known = PlanName::parse(name).ok().filter(|plan| (environment.plans)(plan));
     known.ok_or_else(|| DeedError::Invalid("plan: expected a plan that the configuration has".to_owned()))
+}
+
+fn checked_limits(text: &str) -> Result<Limits, DeedError> {
+    Limits::parse(text).map_err(|fault| DeedError::Invalid(format!("limits: {fault}")))
 }
 
 fn checked_lifetime(environment: &Environment, text: &str) -> Result<Lifetime, DeedError> {

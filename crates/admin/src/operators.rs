@@ -46,8 +46,15 @@ pub(crate) async fn create(
         return Err(DeedError::Invalid(format!("scope: an operator has one or more of {known}")));
     }
     let Create { name, scope, token_lifetime } = wanted;
-    let client =
-        clients::Create { client_id: None, name, scope: Some(scope), plan: None, token_lifetime, may_rotate: false };
+    let client = clients::Create {
+        client_id: None,
+        name,
+        scope: Some(scope),
+        plan: None,
+        limits: None,
+        token_lifetime,
+        may_rotate: false,
+    };
     clients::create(environment, cause, client, once).await
 }
 

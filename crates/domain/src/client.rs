@@ -8,8 +8,8 @@ use serde::Serialize;
 use thiserror::Error;
 
 use crate::{
-    AuditEvent, ClientId, ClientSlot, KeyId, Lifetime, MemberChange, PlanName, ScopeSet, SecretDigest, SecretId,
-    Timestamp,
+    AuditEvent, ClientId, ClientSlot, KeyId, Lifetime, Limits, MemberChange, PlanName, ScopeSet, SecretDigest,
+    SecretId, Timestamp,
 };
 
 /// Live secrets that a client may have at once.
@@ -28,6 +28,8 @@ pub struct Client {
     pub scopes: ScopeSet,
     /// Its plan; the configuration tells what that means.
     pub plan: PlanName,
+    /// Limits of its own, in place of its plan's.
+    pub limits: Option<Limits>,
     /// A life for its tokens shorter than the environment's.
     pub token_lifetime: Option<Lifetime>,
     /// Whether it may get tokens.
@@ -211,6 +213,8 @@ pub struct ClientPatch {
     pub scopes: Option<ScopeSet>,
     /// Its plan.
     pub plan: Option<PlanName>,
+    /// Limits of its own, or `None` within for its plan's.
+    pub limits: Option<Option<Limits>>,
     /// A life for its tokens, or `None` within for the environment's.
     pub token_lifetime: Option<Option<Lifetime>>,
     /// Whether it may rotate its own secrets.
@@ -301,6 +305,8 @@ impl Client {
         replace(&mut changes, "name", &mut self.name, patch.name.clone(), Clone::clone);
         replace(&mut changes, "scope", &mut self.scopes, patch.scopes.clone(), ToString::to_string);
         replace(&mut changes, "plan", &mut self.plan, patch.plan.clone(), ToString::to_string);
+        let limits = |own: &Option<Limits>| own.as_ref().map_or("the plan's".to_owned(), ToString::to_string);
+        replace(&mut changes, "limits", &mut self.limits, patch.limits.clone(), limits);
         let lifetime = |life: &Option<Lifetime>| life.map_or("the environment's".to_owned(), |life| life.to_string());
         replace(&mut changes, "token_lifetime", &mut self.token_lifetime, patch.token_lifetime, lifetime);
         replace(&mut changes, "may_rotate", &mut self.may_rotate, patch.may_rotate, ToString::to_string);

@@ -43,7 +43,7 @@ pub use fuuffy_protocol::ScopeSet;
 pub use grant::{ApprovedGrant, GrantRefusal};
 pub use ids::{ClientId, ClientSlot, IdFault, KeyId, MessageId, PlanName, RequestId, SecretId};
 pub use keyring::{AnswerKey, Keyring, KeyringFault, SecretDigest, TokenDigest, key_fingerprint};
-pub use limit::{Limit, LimitFault, LimitState, Plan, Standing, Verdict};
+pub use limit::{Limit, LimitFault, LimitState, Limits, LimitsFault, Plan, Standing, Verdict};
 pub use permit::{InvalidToken, Permit, PermitRefusal, TokenEntry, VerifiedToken};
 pub use random::{Entropy, NoEntropy, SeededEntropy};
 pub use refusals::RefusalCounts;

@@ -10,6 +10,7 @@
 //! opens it early, and nothing keeps it closed for longer than it is long.
 
 use std::cmp::Reverse;
+use std::fmt;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -109,6 +110,65 @@ impl From<Limit> for String {
             _ => "d",
         };
         format!("{}/{unit}", limit.requests)
+    }
+}
+
+/// Limits that all hold at once, one for each unit at most, as in `200/min 5000/h`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Limits(Vec<Limit>);
+
+/// Text that is no such list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum LimitsFault {
+    /// One of them is none.
+    #[error(transparent)]
+    Limit(#[from] LimitFault),
+    /// Two have one unit, and only the smaller one would hold.
+    #[error("limits are separated by single spaces, as in \"200/min 5000/h\", each with another unit")]
+    Repeated,
+}
+
+impl Limits {
+    /// Reads limits separated by single spaces; there is at least one.
+    ///
+    /// # Errors
+    /// [`LimitsFault`]
+    pub fn parse(text: &str) -> Result<Self, LimitsFault> {
+        let limits = text.split(' ').map(Limit::parse).collect::<Result<Vec<_>, _>>()?;
+        let is_repeated =
+            |(place, limit): (usize, &Limit)| limits[..place].iter().any(|other| other.seconds == limit.seconds);
+        if limits.iter().enumerate().any(is_repeated) {
+            return Err(LimitsFault::Repeated);
+        }
+        Ok(Self(limits))
+    }
+
+    /// They, in the order in which they were written.
+    #[must_use]
+    pub fn as_slice(&self) -> &[Limit] {
+        &self.0
+    }
+}
+
+impl fmt::Display for Limits {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let words: Vec<String> = self.0.iter().copied().map(String::from).collect();
+        f.write_str(&words.join(" "))
+    }
+}
+
+impl TryFrom<String> for Limits {
+    type Error = LimitsFault;
+
+    fn try_from(text: String) -> Result<Self, LimitsFault> {
+        Self::parse(&text)
+    }
+}
+
+impl From<Limits> for String {
+    fn from(limits: Limits) -> Self {
+        limits.to_string()
     }
 }
 

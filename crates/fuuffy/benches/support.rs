@@ -210,6 +210,7 @@ async fn register(config: &str, count: u32) -> anyhow::Result<()> {
             name: format!("Client {number}"),
             scopes: ScopeSet::parse("orders:read")?,
             plan: PlanName::parse("standard")?,
+            limits: None,
             token_lifetime: None,
             may_rotate: false,
             secret,

@@ -219,7 +219,7 @@ pub(crate) fn request_id_value(context: &RequestContext) -> HeaderValue {
 }
 
 /// Tells a caller how it stands in its plan's windows (contract §5).
-pub(crate) fn set_limits(headers: &mut HeaderMap, verdict: &Verdict, policy: Option<&HeaderValue>, now: Timestamp) {
+pub(crate) fn set_limits(headers: &mut HeaderMap, verdict: &Verdict, policy: Option<HeaderValue>, now: Timestamp) {
     headers.reserve(6);
     // All numbers go into one buffer, of which each field has a part.
     let mut buffer = BytesMut::with_capacity(48);
@@ -234,7 +234,7 @@ pub(crate) fn set_limits(headers: &mut HeaderMap, verdict: &Verdict, policy: Opt
         headers.insert(RESET, number(tightest.resets_at.unix_seconds_up()));
     }
     set_or_remove(headers, RATE_LIMIT, standing_field(verdict, now));
-    set_or_remove(headers, RATE_LIMIT_POLICY, policy.cloned());
+    set_or_remove(headers, RATE_LIMIT_POLICY, policy);
 }
 
 /// `RateLimit-Policy: "minute";q=100;w=60` (draft-ietf-httpapi-ratelimit-headers)

@@ -12,9 +12,9 @@ use crate::{drills, fields};
 
 /// Each is noted as soon as it is known.
 #[derive(Default)]
-pub(crate) struct Findings<'a> {
+pub(crate) struct Findings {
     /// How the client stands in its plan.
-    pub(crate) standing: Option<(Verdict, Option<&'a HeaderValue>)>,
+    pub(crate) standing: Option<(Verdict, Option<HeaderValue>)>,
     drill: Option<MetDrill>,
     /// Whose usage it is, once that is known.
     user: Option<User>,
@@ -36,7 +36,7 @@ pub(crate) struct Noted {
     pub(crate) reason: Reason,
 }
 
-impl Findings<'_> {
+impl Findings {
     /// Notes why a request is refused.
     pub(crate) fn note(&mut self, client: Option<&ClientId>, (method, path): (&Method, &str), reason: Reason) {
         let (client, method, path) = (client.cloned(), method.clone(), path.to_owned());
@@ -77,9 +77,9 @@ impl Findings<'_> {
     }
 
     /// Writes them into the fields of the answer.
-    pub(crate) fn tell(&self, headers: &mut HeaderMap, now: Timestamp) {
-        if let Some((verdict, policy)) = &self.standing {
-            fields::set_limits(headers, verdict, *policy, now);
+    pub(crate) fn tell(&mut self, headers: &mut HeaderMap, now: Timestamp) {
+        if let Some((verdict, policy)) = self.standing.take() {
+            fields::set_limits(headers, &verdict, policy, now);
         }
         if let Some(met) = self.drill {
             met.kind.mark(headers);

@@ -3,9 +3,11 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use fuuffy_domain::{Client, ClientTally, LimitState, Plan, ScopeSet, Tally, Timestamp, Verdict};
+use fuuffy_domain::{Client, ClientTally, LimitState, Limits, Plan, ScopeSet, Tally, Timestamp, Verdict};
 use http::HeaderValue;
 use parking_lot::{Mutex, RwLock};
+
+use crate::snapshot::PlanFields;
 
 /// The meters of an environment, by the client's slot.
 #[derive(Debug, Default)]
@@ -22,6 +24,8 @@ pub(crate) struct Meter {
     scopes: Mutex<Option<(Arc<ScopeSet>, HeaderValue)>>,
     windows: Mutex<LimitState>,
     under_way: AtomicU32,
+    /// The plan that its own limits make, if it has any.
+    own: Mutex<Option<Arc<PlanFields>>>,
     /// What it uses.
     pub(crate) tally: Arc<ClientTally>,
 }
@@ -48,6 +52,7 @@ impl Meter {
             scopes: Mutex::default(),
             windows: Mutex::default(),
             under_way: AtomicU32::new(0),
+            own: Mutex::default(),
             tally,
         }
     }
@@ -70,6 +75,17 @@ impl Meter {
         let more = |under_way: u32| (under_way < most).then_some(under_way + 1);
         self.under_way.fetch_update(Ordering::AcqRel, Ordering::Acquire, more).ok()?;
         Some(UnderWay(Arc::clone(self)))
+    }
+
+    /// A plan with the client's own limits.
+    pub(crate) fn own(&self, limits: &Limits) -> Arc<PlanFields> {
+        let mut own = self.own.lock();
+        if let Some(known) = own.as_ref().filter(|known| known.plan.limits == limits.as_slice()) {
+            return Arc::clone(known);
+        }
+        let new = Arc::new(PlanFields::new(Plan::of(limits.as_slice().to_vec())));
+        *own = Some(Arc::clone(&new));
+        new
     }
 
     /// Takes what a request costs from all of the plan's windows, or from none.

@@ -176,7 +176,7 @@ impl Gateway {
         caller: &'a CallerFields,
         snapshot: &'a Snapshot,
         request: Request<Incoming>,
-        findings: &mut Findings<'a>,
+        findings: &mut Findings,
     ) -> Result<Admitted<'a>, Refusal> {
         let permit = self.permit(context, snapshot, request.method(), request.uri(), request.headers());
         let permit = permit.inspect_err(|refusal| self.look_into(context, &request, refusal, findings))?;
@@ -184,14 +184,16 @@ impl Gateway {
         let plan = snapshot.plan(&permit.client().plan);
         let meter = self.meters.of(permit.client());
         findings.used_by(&meter.tally, Some(permit.route()));
+        let own = permit.client().limits.as_ref().map(|limits| meter.own(limits));
+        let windows = own.as_deref().unwrap_or(plan);
         let under_way = begin(&meter, &plan.plan).inspect_err(|_| {
             // It is told how it stands, and nothing is taken.
-            findings.standing = Some((meter.take(&plan.plan, 0, context.now), plan.policy.as_ref()));
+            findings.standing = Some((meter.take(&windows.plan, 0, context.now), windows.policy.clone()));
             note_at_once(&permit, &request, &plan.plan, findings);
         })?;
-        let verdict = meter.take(&plan.plan, settings.cost, context.now);
+        let verdict = meter.take(&windows.plan, settings.cost, context.now);
         let wait = verdict.retry_after();
-        findings.standing = Some((verdict, plan.policy.as_ref()));
+        findings.standing = Some((verdict, windows.policy.clone()));
         if let Some(wait) = wait {
             self.note_limit(&permit, &request, findings);
             return Err(Refusal::RateLimitExceeded(wait));
@@ -265,7 +267,7 @@ fn prepare(
     settings: &RouteSettings,
     assertion: &Assertion<'_>,
     under_way: Option<UnderWay>,
-    findings: &mut Findings<'_>,
+    findings: &mut Findings,
 ) -> Result<UpstreamRequest, Refusal> {
     let (mut parts, body) = request.into_parts();
     let mut refused = |parts: &Parts, refusal| {
@@ -326,7 +328,7 @@ impl CallerHead {
 async fn forward(
     admitted: Admitted<'_>,
     pools: &RoutePools,
-    findings: &mut Findings<'_>,
+    findings: &mut Findings,
 ) -> Result<Response<ResponseBody>, Refusal> {
     let Admitted { settings, assertion, request: mut prepared } = admitted;
     let Assertion { permit, context, .. } = &assertion;
@@ -414,7 +416,7 @@ async fn forward_late(
     delay: Duration,
     admitted: Admitted<'_>,
     pools: &RoutePools,
-    findings: &mut Findings<'_>,
+    findings: &mut Findings,
 ) -> Result<Response<ResponseBody>, Refusal> {
     tokio::time::sleep(delay).await;
     forward(admitted, pools, findings).await

@@ -20,7 +20,7 @@ impl Gateway {
         context: &RequestContext,
         request: &Request<B>,
         refusal: &Refusal,
-        findings: &mut Findings<'_>,
+        findings: &mut Findings,
     ) {
         let (client, reason) = self.reason(context, request.headers(), refusal);
         // A token that expired or was revoked may be anybody's by now.
@@ -33,7 +33,7 @@ impl Gateway {
 
     /// Notes which window of its plan a client had used up: of those that it had, the one that ends last.
     #[cold]
-    pub(crate) fn note_limit<B>(&self, permit: &Permit, request: &Request<B>, findings: &mut Findings<'_>) {
+    pub(crate) fn note_limit<B>(&self, permit: &Permit, request: &Request<B>, findings: &mut Findings) {
         let used_up = findings.standing.as_ref().and_then(|(verdict, _)| verdict.tightest());
         let reason = used_up.map_or(Reason::Told, |standing| Reason::Limited {
             window: standing.limit.into(),
@@ -108,7 +108,7 @@ impl Gateway {
 
 /// Notes that as many requests of the client were under way as may be.
 #[cold]
-pub(crate) fn note_at_once<B>(permit: &Permit, request: &Request<B>, plan: &Plan, findings: &mut Findings<'_>) {
+pub(crate) fn note_at_once<B>(permit: &Permit, request: &Request<B>, plan: &Plan, findings: &mut Findings) {
     let client = permit.client();
     let reason = Reason::AtOnce { most: plan.concurrency.unwrap_or_default(), plan: client.plan.to_string() };
     findings.note(Some(&client.id), (request.method(), request.uri().path()), reason);

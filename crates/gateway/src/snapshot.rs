@@ -97,7 +97,7 @@ impl Snapshot {
 }
 
 impl PlanFields {
-    fn new(plan: Plan) -> Self {
+    pub(crate) fn new(plan: Plan) -> Self {
         let policy = crate::fields::policy_field(&plan);
         Self { plan, policy }
     }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use fuuffy_domain::{
     ApprovedGrant, AuditEvent, AuditHash, Cause, Checkpoint, Client, ClientChange, ClientId, ClientSlot, KeyId,
-    Lifetime, PlanName, Revision, ScopeSet, SecretDigest, SecretId, Timestamp, TokenDigest,
+    Lifetime, Limits, PlanName, Revision, ScopeSet, SecretDigest, SecretId, Timestamp, TokenDigest,
 };
 use thiserror::Error;
 
@@ -105,6 +105,8 @@ pub struct NewClient {
     pub scopes: ScopeSet,
     /// Its plan.
     pub plan: PlanName,
+    /// Limits of its own, in place of its plan's.
+    pub limits: Option<Limits>,
     /// A life for its tokens, if shorter than the environment's.
     pub token_lifetime: Option<Lifetime>,
     /// Whether it may rotate its own secrets.

@@ -23,6 +23,15 @@ fn impossible_limits_are_refused() {
 }
 
 #[test]
+fn limits_are_a_list_of_different_units() {
+    assert_eq!(Limits::parse("200/min 5000/h").unwrap().to_string(), "200/min 5000/h");
+    assert_eq!(Limits::parse("200/min 5/min"), Err(LimitsFault::Repeated));
+    for bad in ["", " ", "200/min  5/h", "200/min,5/h", "200/min "] {
+        assert_eq!(Limits::parse(bad), Err(LimitsFault::Limit(LimitFault::Text)), "{bad:?}");
+    }
+}
+
+#[test]
 fn a_window_starts_with_what_is_taken_from_it_first() {
     let plan = plan(&[(1, 60), (5, 1)]);
     let mut state = LimitState::default();

@@ -34,6 +34,7 @@ fn judged(secrets: Vec<Secret>, now: Timestamp) -> Retirement {
         name: "Acme".to_owned(),
         scopes: ScopeSet::default(),
         plan: PlanName::parse("standard").unwrap(),
+        limits: None,
         token_lifetime: None,
         status: ClientStatus::Active,
         generation: 0,

@@ -265,6 +265,12 @@ pub(super) static REGISTERED: Section = Section {
         key("scope", SCOPE, "none", "All that it may be granted."),
         key("plan", "a plan that the configuration has", r#""standard""#, "What it may do."),
         key(
+            "limits",
+            r#"limits separated by spaces, as in "200/min 5000/h", each with another unit"#,
+            "the plan's",
+            "Its own, in place of its plan's.",
+        ),
+        key(
             "token_lifetime",
             r#"at most the environment's token_lifetime, as in "15m""#,
             "the environment's",

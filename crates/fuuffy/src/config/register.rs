@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use std::io;
 use std::path::Path;
 
-use fuuffy_domain::{ClientId, EnvironmentName, Lifetime, PlanName, ScopeSet};
+use fuuffy_domain::{ClientId, EnvironmentName, Lifetime, Limits, PlanName, ScopeSet};
 use serde::Serialize;
 use toml::de::DeTable;
 
@@ -26,6 +26,8 @@ pub struct Registered {
     pub scope: ScopeSet,
     /// Its plan.
     pub plan: PlanName,
+    /// Limits of its own, in place of its plan's.
+    pub limits: Option<Limits>,
     /// A life for its tokens, if it has its own.
     pub token_lifetime: Option<Lifetime>,
     /// Whether it may rotate its own secrets.
@@ -109,6 +111,7 @@ fn registered(table: &Table<'_>, config: &Config, environment: &EnvironmentConfi
     let scope = table.parsed("scope", |text| ScopeSet::parse(text).ok());
     let known_plan = |text: &str| PlanName::parse(text).ok().filter(|plan| config.plans.contains_key(plan));
     let plan = table.parsed("plan", known_plan).or_else(|| PlanName::parse("standard").ok());
+    let limits = table.parsed("limits", |text| Limits::parse(text).ok());
     let fits = |life: &Lifetime| *life <= environment.token_lifetime;
     let token_lifetime = table.parsed("token_lifetime", |text| Lifetime::parse(text).ok().filter(fits));
     let may_rotate = table.boolean("may_rotate");
@@ -122,6 +125,7 @@ fn registered(table: &Table<'_>, config: &Config, environment: &EnvironmentConfi
         name: name?,
         scope: scope.unwrap_or_default(),
         plan: plan?,
+        limits,
         token_lifetime,
         may_rotate,
         status: status.unwrap_or(Standing::Active),
@@ -149,6 +153,9 @@ pub fn write_register(environment: EnvironmentName, clients: &[Registered]) -> S
         line("name", quoted(&client.name));
         line("scope", quoted(&client.scope.to_string()));
         line("plan", quoted(client.plan.as_str()));
+        if let Some(limits) = &client.limits {
+            line("limits", quoted(&limits.to_string()));
+        }
         if let Some(life) = client.token_lifetime {
             line("token_lifetime", quoted(&life.to_string()));
         }

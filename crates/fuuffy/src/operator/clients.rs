@@ -3,7 +3,7 @@
 use std::io::Write;
 
 use clap::{Args, Subcommand};
-use fuuffy_domain::Lifetime;
+use fuuffy_domain::{Lifetime, Limits};
 use fuuffy_protocol::ScopeSet;
 use http::Method;
 use serde_json::{Map, json};
@@ -66,6 +66,9 @@ enum ClientsCommand {
         /// A plan of the configuration.
         #[arg(long)]
         plan: Option<String>,
+        /// Limits of its own, as in "200/min 5000/h", or "default" for its plan's.
+        #[arg(long, value_parser = limits_or_default)]
+        limits: Option<Own>,
         /// A life for its tokens, or "default" for the environment's.
         #[arg(long, value_name = "LIFE", value_parser = lifetime_or_default)]
         token_lifetime: Option<Life>,
@@ -86,6 +89,13 @@ enum ClientsCommand {
     Resume(OneClient),
     /// Remove a client with its secrets and tokens, for good.
     Delete(OneClient),
+}
+
+/// Limits, as an operator changes them.
+#[derive(Debug, Clone)]
+enum Own {
+    Default,
+    Of(Limits),
 }
 
 /// A life for tokens, as an operator changes it.
@@ -114,15 +124,20 @@ pub async fn clients(args: ClientsArgs, out: &mut dyn Write, err: &mut dyn Write
             });
             (place, Call::create("clients".to_owned(), body, why))
         }
-        C::Update { one, name, scope, plan, token_lifetime, allow_rotation } => {
+        C::Update { one, name, scope, plan, limits, token_lifetime, allow_rotation } => {
             let life = token_lifetime.map(|life| match life {
                 Life::Default => json!(null),
                 Life::Of(life) => json!(life.to_string()),
+            });
+            let limits = limits.map(|own| match own {
+                Own::Default => json!(null),
+                Own::Of(limits) => json!(limits),
             });
             let members = [
                 ("name", name.map(|name| json!(name))),
                 ("scope", scope.map(|scope| json!(scope.to_string()))),
                 ("plan", plan.map(|plan| json!(plan))),
+                ("limits", limits),
                 ("token_lifetime", life),
                 ("may_rotate", allow_rotation.map(|may| json!(may))),
             ];
@@ -157,6 +172,13 @@ pub(super) fn scope(text: &str) -> Result<ScopeSet, String> {
 
 pub(super) fn lifetime(text: &str) -> Result<Lifetime, String> {
     Lifetime::parse(text).map_err(|fault| fault.to_string())
+}
+
+fn limits_or_default(text: &str) -> Result<Own, String> {
+    if text == "default" {
+        return Ok(Own::Default);
+    }
+    Limits::parse(text).map(Own::Of).map_err(|fault| fault.to_string())
 }
 
 fn lifetime_or_default(text: &str) -> Result<Life, String> {

@@ -65,6 +65,7 @@ fn a_file_is_made_true_once_and_the_second_time_nothing_changes() {
         + name = "Atlas \"one\""
         + scope = "orders:read"
         + plan = "standard"
+        + limits: the plan's
         + token_lifetime: the environment's
         + may_rotate = false
         + status = "suspended"
@@ -72,6 +73,7 @@ fn a_file_is_made_true_once_and_the_second_time_nothing_changes() {
         + name = "Billing"
         + scope = "orders:read orders:write"
         + plan = "big"
+        + limits: the plan's
         + token_lifetime = "900s"
         + may_rotate = true
         + status = "active"
@@ -154,6 +156,7 @@ fn changes_and_deletions_are_told_and_made_by_the_same_deeds() {
         + name = "Atlas \"one\""
         + scope = "orders:read"
         + plan = "standard"
+        + limits: the plan's
         + token_lifetime: the environment's
         + may_rotate = false
         + status = "active"

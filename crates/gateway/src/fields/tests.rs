@@ -29,7 +29,7 @@ fn the_limit_fields_are_structured_fields() {
     state.take(&plan, 1, now);
     let verdict = state.take(&plan, 1, now.after(Duration::from_millis(1500)));
     let mut headers = HeaderMap::new();
-    set_limits(&mut headers, &verdict, policy_field(&plan).as_ref(), now.after(Duration::from_millis(1500)));
+    set_limits(&mut headers, &verdict, policy_field(&plan), now.after(Duration::from_millis(1500)));
     let field = |name: &str| headers[name].to_str().unwrap().to_owned();
     assert_eq!(field("ratelimit-policy"), r#""minute";q=100;w=60, "hour";q=1000;w=3600"#);
     assert_eq!(field("ratelimit"), r#""minute";r=98;t=59, "hour";r=998;t=3599"#);

@@ -66,6 +66,7 @@ impl Maker {
             name: "Acme".to_owned(),
             scopes: ScopeSet::parse("a b").expect("scopes"),
             plan: PlanName::parse("standard").expect("a plan"),
+            limits: None,
             token_lifetime: None,
             may_rotate: false,
             secret,

@@ -144,6 +144,7 @@ pub async fn issue_subsets(store: &dyn Store, count: usize) -> (usize, usize) {
         name: "Subsets".to_owned(),
         scopes: scopes((1 << 20) - 1),
         plan: PlanName::parse("standard").expect("a plan"),
+        limits: None,
         token_lifetime: None,
         may_rotate: false,
         secret,

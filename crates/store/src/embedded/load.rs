@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use fuuffy_domain::{
     AUDIT_START, Checkpoint, Client, ClientId, ClientSlot, ClientStatus, EnvironmentName, KeyId, LastUse, Lifetime,
-    PlanName, Retiring, Revision, ScopeSet, Secret, SecretDigest, SecretId, Timestamp, TokenDigest,
+    Limits, PlanName, Retiring, Revision, ScopeSet, Secret, SecretDigest, SecretId, Timestamp, TokenDigest,
 };
 use rusqlite::{Connection, OptionalExtension as _, Row};
 
@@ -64,7 +64,7 @@ fn load_clients(connection: &Connection, memory: &Memory) -> rusqlite::Result<Op
     let mut newest = None;
     let mut statement = connection.prepare(
         "SELECT slot, client_id, name, scopes, plan, token_lifetime, status, generation, created_at,
-                revision, may_rotate
+                revision, may_rotate, limits
          FROM clients ORDER BY slot",
     )?;
     let mut rows = statement.query([])?;
@@ -123,6 +123,11 @@ fn client(row: &Row<'_>, secrets: Vec<Secret>) -> rusqlite::Result<Client> {
         created_at: Timestamp::from_unix_millis(row.get(8)?),
         revision: Revision(row.get(9)?),
         may_rotate: row.get(10)?,
+        limits: row
+            .get::<_, Option<String>>(11)?
+            .map(|text| Limits::parse(&text))
+            .transpose()
+            .map_err(|error| unusable(11, error))?,
         secrets,
     })
 }

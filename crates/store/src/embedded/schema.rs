@@ -96,6 +96,9 @@ const MIGRATIONS: &[&str] = &[
     ) STRICT, WITHOUT ROWID;
     CREATE INDEX answers_by_age ON answers (at);
 ",
+    "
+    ALTER TABLE clients ADD COLUMN limits TEXT;
+",
 ];
 
 /// Opens the file and brings it to the newest version.

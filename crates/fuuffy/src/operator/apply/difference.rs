@@ -93,6 +93,7 @@ pub(super) fn members(client: &Registered) -> Map<String, Value> {
         ("name", json!(client.name)),
         ("scope", json!(client.scope.to_string())),
         ("plan", json!(client.plan.as_str())),
+        ("limits", json!(client.limits)),
         ("token_lifetime", json!(client.token_lifetime.map(|life| life.to_string()))),
         ("may_rotate", json!(client.may_rotate)),
         ("status", json!(client.status)),
@@ -135,6 +136,7 @@ impl fmt::Display for Step {
 fn lines(f: &mut fmt::Formatter<'_>, sign: char, members: &Map<String, Value>) -> fmt::Result {
     for (name, value) in members {
         match value {
+            Value::Null if name == "limits" => write!(f, "\n    {sign} {name}: the plan's")?,
             Value::Null => write!(f, "\n    {sign} {name}: the environment's")?,
             value => write!(f, "\n    {sign} {name} = {value}")?,
         }

@@ -11,7 +11,7 @@ use std::path::PathBuf;
 
 use anyhow::Context as _;
 use clap::Args;
-use fuuffy_domain::{ClientId, EnvironmentName, Lifetime, PlanName, ScopeSet};
+use fuuffy_domain::{ClientId, EnvironmentName, Lifetime, Limits, PlanName, ScopeSet};
 use http::Method;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -70,6 +70,7 @@ struct Shown {
     status: String,
     scope: String,
     plan: PlanName,
+    limits: Option<Limits>,
     token_lifetime: Option<Lifetime>,
     may_rotate: bool,
 }
@@ -220,6 +221,7 @@ fn registered(shown: Value) -> anyhow::Result<Registered> {
         name: shown.name,
         scope: ScopeSet::parse(&shown.scope)?,
         plan: shown.plan,
+        limits: shown.limits,
         token_lifetime: shown.token_lifetime,
         may_rotate: shown.may_rotate,
         status: if shown.status == "suspended" { Standing::Suspended } else { Standing::Active },

@@ -18,6 +18,7 @@ impl Batch<'_> {
             name: new.name,
             scopes: new.scopes,
             plan: new.plan,
+            limits: new.limits,
             token_lifetime: new.token_lifetime,
             status: ClientStatus::Active,
             generation: 0,
@@ -29,8 +30,9 @@ impl Batch<'_> {
         self.connection
             .prepare_cached(
                 "INSERT INTO clients
-                     (slot, client_id, name, scopes, plan, token_lifetime, status, generation, created_at, may_rotate)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, 'active', 0, ?7, ?8)",
+                     (slot, client_id, name, scopes, plan, token_lifetime, status, generation, created_at, may_rotate,
+                      limits)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, 'active', 0, ?7, ?8, ?9)",
             )?
             .execute(params![
                 slot.0,
@@ -41,6 +43,7 @@ impl Batch<'_> {
                 client.token_lifetime.map(Lifetime::seconds),
                 created_at.unix_millis(),
                 client.may_rotate,
+                client.limits.as_ref().map(ToString::to_string),
             ])?;
         self.new_clients += 1;
         let event = AuditEvent::ClientCreated {
@@ -81,7 +84,7 @@ impl Batch<'_> {
         self.connection
             .prepare_cached(
                 "UPDATE clients SET name = ?2, scopes = ?3, plan = ?4, token_lifetime = ?5, status = ?6, generation = ?7,
-                     revision = ?8, may_rotate = ?9 WHERE slot = ?1",
+                     revision = ?8, may_rotate = ?9, limits = ?10 WHERE slot = ?1",
             )?
             .execute(params![
                 client.slot.0,
@@ -93,6 +96,7 @@ impl Batch<'_> {
                 client.generation,
                 client.revision.0,
                 client.may_rotate,
+                client.limits.as_ref().map(ToString::to_string),
             ])?;
         Ok(())
     }

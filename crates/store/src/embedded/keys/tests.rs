@@ -43,6 +43,7 @@ fn new_client(ring: &Keyring, name: &str) -> (ClientSecret, NewClient) {
         name: name.to_owned(),
         scopes: ScopeSet::default(),
         plan: PlanName::parse("standard").unwrap(),
+        limits: None,
         token_lifetime: None,
         may_rotate: false,
         secret,
