@@ -42,6 +42,9 @@ pub(crate) struct ShownPlan {
     /// Requests of a client under way at once, if they are limited.
     #[serde(skip_serializing_if = "Option::is_none")]
     concurrency: Option<u32>,
+    /// Windows that refuse nothing, and are counted.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    observe: Vec<String>,
 }
 
 /// A scope that a route asks for, a client may have, or an operator can be given.
@@ -70,6 +73,7 @@ pub(crate) fn plans(environment: &Environment, part: PartOf) -> Part<ShownPlan> 
         name: name.to_string(),
         limits: plan.limits.into_iter().map(String::from).collect(),
         concurrency: plan.concurrency,
+        observe: plan.observe.into_iter().map(String::from).collect(),
     });
     cut(shown.collect(), part)
 }

@@ -95,6 +95,8 @@ pub struct ShownUsage {
     not_found: u64,
     /// Those that the client's plan did not let through.
     limited: u64,
+    /// Those that a limit that is only observed would not have let through.
+    observed: u64,
     /// Those for which the API behind the gateway failed.
     failed: u64,
     /// Bytes of bodies from the client.
@@ -113,7 +115,8 @@ pub struct ShownUsage {
 impl ShownUsage {
     fn new(row: UsageRow, client: Option<&Client>) -> Self {
         let UsageRow { client: slot, route, at, usage } = row;
-        let Usage { requests, classes, forbidden, not_found, limited, failed, bytes_in, bytes_out, latency } = usage;
+        let Usage { requests, classes, forbidden, not_found, limited, failed, bytes_in, bytes_out, latency, observed } =
+            usage;
         let millis = |part| latency.quantile(part).map(|took| took.as_secs_f64() * 1000.0);
         let [informational, successful, redirected, client_errors, server_errors] = classes;
         Self {
@@ -130,6 +133,7 @@ impl ShownUsage {
             forbidden,
             not_found,
             limited,
+            observed,
             failed,
             bytes_in,
             bytes_out,

@@ -179,6 +179,8 @@ pub struct Plan {
     pub limits: Vec<Limit>,
     /// Requests under way at once, if they are limited.
     pub concurrency: Option<u32>,
+    /// Windows that refuse nothing: whom they would have refused is counted, to learn what a plan would do.
+    pub observe: Vec<Limit>,
 }
 
 impl Plan {

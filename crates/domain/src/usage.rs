@@ -24,6 +24,8 @@ pub struct Usage {
     pub bytes_out: u64,
     /// How long the client waited for the head of each answer.
     pub latency: Latency,
+    /// Those that a limit that is only observed would have refused.
+    pub observed: u64,
 }
 
 /// How a request ended, for its usage.
@@ -33,6 +35,8 @@ pub struct Ended {
     pub status: u16,
     /// Whether the answer was the plan's refusal.
     pub was_limited: bool,
+    /// Whether a limit that is only observed would have refused it.
+    pub was_observed: bool,
     /// Whether the API behind the gateway failed.
     pub has_failed: bool,
     /// From the request's head to the answer's.
@@ -93,13 +97,14 @@ impl Latency {
 impl Usage {
     /// Counts one request.
     pub fn note(&mut self, ended: Ended) {
-        let Ended { status, was_limited, has_failed, took } = ended;
+        let Ended { status, was_limited, was_observed, has_failed, took } = ended;
         self.requests += 1;
         self.classes[usize::from(status / 100).clamp(1, 5) - 1] += 1;
         self.forbidden += u64::from(matches!(status, 401 | 403));
         self.not_found += u64::from(status == 404);
         self.limited += u64::from(was_limited);
         self.failed += u64::from(has_failed);
+        self.observed += u64::from(was_observed);
         self.latency.note(took);
     }
 
@@ -141,15 +146,18 @@ impl Usage {
     }
 
     fn numbers(&self) -> impl Iterator<Item = u64> {
-        let Self { requests, classes, forbidden, not_found, limited, failed, bytes_in, bytes_out, latency } = self;
+        let Self { requests, classes, forbidden, not_found, limited, failed, bytes_in, bytes_out, latency, observed } =
+            self;
         let counts = [requests, forbidden, not_found, limited, failed, bytes_in, bytes_out];
-        counts.into_iter().chain(classes).chain(&latency.0).copied()
+        // What came later is last, so that what was written before is read as it was.
+        counts.into_iter().chain(classes).chain(&latency.0).chain([observed]).copied()
     }
 
     fn numbers_mut(&mut self) -> impl Iterator<Item = &mut u64> {
-        let Self { requests, classes, forbidden, not_found, limited, failed, bytes_in, bytes_out, latency } = self;
+        let Self { requests, classes, forbidden, not_found, limited, failed, bytes_in, bytes_out, latency, observed } =
+            self;
         let counts = [requests, forbidden, not_found, limited, failed, bytes_in, bytes_out];
-        counts.into_iter().chain(classes).chain(&mut latency.0)
+        counts.into_iter().chain(classes).chain(&mut latency.0).chain([observed])
     }
 }
 

@@ -15,6 +15,8 @@ use crate::{drills, fields};
 pub(crate) struct Findings {
     /// How the client stands in its plan.
     pub(crate) standing: Option<(Verdict, Option<HeaderValue>)>,
+    /// Whether a limit that is only observed would have refused it.
+    pub(crate) was_observed: bool,
     drill: Option<MetDrill>,
     /// Whose usage it is, once that is known.
     user: Option<User>,

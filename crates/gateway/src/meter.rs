@@ -23,6 +23,8 @@ pub(crate) struct Meter {
     /// The scopes of the token that was used last, as they are told to upstreams.
     scopes: Mutex<Option<(Arc<ScopeSet>, HeaderValue)>>,
     windows: Mutex<LimitState>,
+    /// Windows that refuse nothing.
+    observed: Mutex<LimitState>,
     under_way: AtomicU32,
     /// The plan that its own limits make, if it has any.
     own: Mutex<Option<Arc<PlanFields>>>,
@@ -51,6 +53,7 @@ impl Meter {
             client_id: HeaderValue::from_str(client.id.as_str()).unwrap_or(HeaderValue::from_static("")),
             scopes: Mutex::default(),
             windows: Mutex::default(),
+            observed: Mutex::default(),
             under_way: AtomicU32::new(0),
             own: Mutex::default(),
             tally,
@@ -86,6 +89,11 @@ impl Meter {
         let new = Arc::new(PlanFields::new(Plan::of(limits.as_slice().to_vec())));
         *own = Some(Arc::clone(&new));
         new
+    }
+
+    /// Whether the windows of a plan that is only observed would have refused a request.
+    pub(crate) fn observe(&self, plan: &Plan, cost: u32, now: Timestamp) -> bool {
+        self.observed.lock().take(plan, cost, now).wait.is_some()
     }
 
     /// Takes what a request costs from all of the plan's windows, or from none.

@@ -2,6 +2,7 @@
 
 use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -40,6 +41,7 @@ pub struct Gateway {
     snapshot: ArcSwap<Snapshot>,
     meters: Meters,
     traffic: Traffic,
+    observed: AtomicU64,
     refusals: RefusalCounts,
     pub(crate) explanations: Arc<Explanations>,
 }
@@ -104,6 +106,7 @@ impl Gateway {
             snapshot,
             meters: Meters::default(),
             traffic: Traffic::default(),
+            observed: AtomicU64::new(0),
             refusals: RefusalCounts::default(),
             explanations,
         }
@@ -117,6 +120,11 @@ impl Gateway {
     /// What was counted by outcome.
     pub const fn traffic(&self) -> &Traffic {
         &self.traffic
+    }
+
+    /// Requests that limits that are only observed would have refused.
+    pub fn observed(&self) -> u64 {
+        self.observed.load(Ordering::Relaxed)
     }
 
     /// How often callers were refused, by class.
@@ -163,8 +171,9 @@ impl Gateway {
         findings.tell(response.headers_mut(), context.now.after(took));
         self.traffic.record(outcome);
         let status = response.status().as_u16();
+        let was_observed = findings.was_observed;
         let (was_limited, has_failed) = (outcome == Outcome::Limited, outcome == Outcome::UpstreamFailed);
-        findings.count(context.now, Ended { status, was_limited, has_failed, took });
+        findings.count(context.now, Ended { status, was_limited, was_observed, has_failed, took });
         response
     }
 
@@ -197,6 +206,13 @@ impl Gateway {
         if let Some(wait) = wait {
             self.note_limit(&permit, &request, findings);
             return Err(Refusal::RateLimitExceeded(wait));
+        }
+        // Whoever has limits of its own would not be held to its plan's.
+        if let Some(observed) = plan.observed.as_ref().filter(|_| own.is_none())
+            && meter.observe(observed, settings.cost, context.now)
+        {
+            findings.was_observed = true;
+            self.observed.fetch_add(1, Ordering::Relaxed);
         }
         let client = permit.client().slot;
         let assertion = Assertion { context, permit, meter, caller, environment: self.stage.name() };

@@ -20,6 +20,8 @@ pub struct Snapshot {
 #[derive(Debug)]
 pub(crate) struct PlanFields {
     pub(crate) plan: Plan,
+    /// Its windows that refuse nothing, if it has any.
+    pub(crate) observed: Option<Plan>,
     pub(crate) policy: Option<HeaderValue>,
 }
 
@@ -99,6 +101,7 @@ impl Snapshot {
 impl PlanFields {
     pub(crate) fn new(plan: Plan) -> Self {
         let policy = crate::fields::policy_field(&plan);
-        Self { plan, policy }
+        let observed = Some(Plan::of(plan.observe.clone())).filter(|observed| !observed.limits.is_empty());
+        Self { plan, observed, policy }
     }
 }

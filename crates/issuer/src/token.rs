@@ -146,7 +146,7 @@ impl Issuer {
         found.tell(response.headers_mut());
         if let Some(client) = found.client {
             let (status, took) = (response.status().as_u16(), self.clock.now().since(context.now));
-            let ended = Ended { status, was_limited: found.was_limited, has_failed: false, took };
+            let ended = Ended { status, was_limited: found.was_limited, was_observed: false, has_failed: false, took };
             self.tally.of(client).note(context.now, parts.uri.path(), ended);
         }
         response

@@ -7,7 +7,7 @@ use super::*;
 const NOW: Timestamp = Timestamp::from_unix_millis(1_800_000_000_000);
 
 fn ok() -> Ended {
-    Ended { status: 200, was_limited: false, has_failed: false, took: Duration::from_millis(1) }
+    Ended { status: 200, was_limited: false, was_observed: false, has_failed: false, took: Duration::from_millis(1) }
 }
 
 #[test]

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use super::*;
 
 fn usage() -> impl Strategy<Value = Usage> {
-    proptest::collection::vec(prop_oneof![3 => Just(0), 1 => any::<u64>(), 1 => 0u64..300], 12 + Latency::BUCKETS)
+    proptest::collection::vec(prop_oneof![3 => Just(0), 1 => any::<u64>(), 1 => 0u64..300], 13 + Latency::BUCKETS)
         .prop_map(|numbers| {
             let mut usage = Usage::default();
             usage.numbers_mut().zip(numbers).for_each(|(place, number)| *place = number);
@@ -16,14 +16,22 @@ fn usage() -> impl Strategy<Value = Usage> {
 #[test]
 fn each_request_is_counted_where_it_belongs() {
     let mut usage = Usage::default();
-    let answered = |status| Ended { status, was_limited: false, has_failed: false, took: Duration::from_millis(3) };
+    let answered = |status| Ended {
+        status,
+        was_limited: false,
+        was_observed: false,
+        has_failed: false,
+        took: Duration::from_millis(3),
+    };
     for status in [101, 200, 204, 304, 401, 403, 404, 500] {
         usage.note(answered(status));
     }
     usage.note(Ended { was_limited: true, ..answered(429) });
     usage.note(Ended { has_failed: true, ..answered(502) });
-    assert_eq!((usage.requests, usage.classes), (10, [1, 2, 1, 4, 2]));
+    usage.note(Ended { was_observed: true, ..answered(200) });
+    assert_eq!((usage.requests, usage.classes), (11, [1, 3, 1, 4, 2]));
     assert_eq!((usage.forbidden, usage.not_found, usage.limited, usage.failed), (2, 1, 1, 1));
+    assert_eq!(usage.observed, 1);
     assert!(usage.to_bytes().len() < 30, "{:?}", usage.to_bytes());
 }
 
@@ -34,7 +42,7 @@ fn what_is_no_usage_is_refused() {
         &[2],
         &[1, 0],
         &[1, 200, 1, 1],
-        &[1, 54, 1],
+        &[1, 55, 1],
         &[1, 0, 0x80],
         &[1, 0, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 1],
     ] {

@@ -243,6 +243,12 @@ pub(super) static PLAN: Section = Section {
             "none",
             "Requests of a client under way at once, each until its answer's last byte; a WebSocket counts for as long as it is open. Beyond it, 429.",
         ),
+        key(
+            "observe",
+            LIMITS_LIST,
+            "[]",
+            "Windows that refuse nothing: what they would have refused of what `limits` let through is counted, in `fuuffy usage` as `observed` and in `/metrics` as `observed_refusals`.",
+        ),
     ],
 };
 

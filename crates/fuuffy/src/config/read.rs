@@ -79,8 +79,9 @@ fn plans(root: &Table<'_>) -> BTreeMap<PlanName, Plan> {
             Vec::new()
         });
         let concurrency = table.number("concurrency", 1..=1_000_000).and_then(|most| u32::try_from(most).ok());
+        let observe = limits_of(&table, "observe").unwrap_or_default();
         match PlanName::parse(name) {
-            Ok(name) => drop(plans.insert(name, Plan { limits, concurrency })),
+            Ok(name) => drop(plans.insert(name, Plan { limits, concurrency, observe })),
             Err(_) => table.whole("expected a plan's name of 1 to 64 letters, digits, '_' and '-'"),
         }
     }

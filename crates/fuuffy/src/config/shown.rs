@@ -97,6 +97,7 @@ struct Plan {
     limits: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     concurrency: Option<u32>,
+    observe: Vec<String>,
 }
 
 pub(super) fn to_json(config: &Config) -> String {
@@ -109,7 +110,11 @@ pub(super) fn to_toml(config: &Config) -> String {
 
 impl From<&Config> for Shown {
     fn from(config: &Config) -> Self {
-        let plan = |plan: &fuuffy_domain::Plan| Plan { limits: shown(&plan.limits), concurrency: plan.concurrency };
+        let plan = |plan: &fuuffy_domain::Plan| Plan {
+            limits: shown(&plan.limits),
+            concurrency: plan.concurrency,
+            observe: shown(&plan.observe),
+        };
         Self {
             data_dir: config.data_dir.display().to_string(),
             workers: config.workers,

@@ -146,6 +146,7 @@ fn every_key_refuses_what_it_cannot_be() {
     let words = r#"environments: testing.routes[0].cost: 6 is more than the "5/s" of plans.small ever lets through"#;
     assert_eq!(mistakes, [words]);
     assert!(read(&dear.replace("cost = 6", "cost = 5")).is_ok());
+    refused(&format!("{ENVIRONMENT}[plans.gold]\nlimits = []\nobserve = [\"0/min\"]\n"), "plans.gold.observe");
     for concurrency in ["0", "1000001", "\"5\"", "-1"] {
         let text = format!("{ENVIRONMENT}[plans.gold]\nlimits = []\nconcurrency = {concurrency}\n");
         refused(&text, "plans.gold.concurrency");
@@ -179,7 +180,7 @@ fn two_listeners_cannot_have_one_address() {
 fn what_is_shown_resolves_to_the_same() {
     let text = format!(
         "shutdown_grace = \"1500ms\"\nworkers = 3\n{ENVIRONMENT}tls = \"terminated\"\ntrusted_proxies = [\"10.0.0.0/8\"]\n\
-         hosts = [\"*\"]\n{ROUTE}websocket = true\nmax_body = \"1KiB\"\ncost = 3\n[plans.gold]\nlimits = [\"5/s\"]\nconcurrency = 7\n"
+         hosts = [\"*\"]\n{ROUTE}websocket = true\nmax_body = \"1KiB\"\ncost = 3\n[plans.gold]\nlimits = [\"5/s\"]\nconcurrency = 7\nobserve = [\"3/s\", \"9/h\"]\n"
     );
     let config = read(&text).unwrap();
     assert_eq!(parse(&config.to_toml(), Path::new("/")), Ok(config.clone()));

@@ -53,7 +53,7 @@ enum By {
     Day,
 }
 
-const NUMBERS: [&str; 15] = [
+const NUMBERS: [&str; 16] = [
     "requests",
     "1xx",
     "2xx",
@@ -69,6 +69,7 @@ const NUMBERS: [&str; 15] = [
     "p50_ms",
     "p95_ms",
     "p99_ms",
+    "observed",
 ];
 /// Those of them that people look for first.
 const SHOWN: [&str; 7] = ["requests", "2xx", "4xx", "5xx", "limited", "bytes_out", "p95_ms"];
@@ -187,6 +188,9 @@ impl UsageArgs {
     /// With a bar for each step of time, or the last day of each client.
     fn table(&self, rows: &[Value], days: &[String], out: &mut dyn Write) -> std::io::Result<()> {
         let mut columns: Vec<&'static str> = self.by.names().iter().copied().chain(SHOWN).collect();
+        if rows.iter().any(|row| row["observed"].as_u64() > Some(0)) {
+            columns.push("observed");
+        }
         let requests: Vec<u64> = rows.iter().map(|row| row["requests"].as_u64().unwrap_or(0)).collect();
         let most = requests.iter().copied().max().unwrap_or(0);
         let mut rows = rows.to_vec();

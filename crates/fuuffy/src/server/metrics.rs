@@ -20,6 +20,7 @@ type Labels = Vec<(&'static str, &'static str)>;
 pub(super) fn text(environments: &Environments) -> Result<String, fmt::Error> {
     let mut registry = Registry::with_prefix("fuuffy");
     let requests = Family::<Labels, Counter>::default();
+    let observed = Family::<Labels, Counter>::default();
     let grants = Family::<Labels, Counter>::default();
     let tokens = Family::<Labels, Gauge>::default();
     let bytes = Family::<Labels, Gauge>::default();
@@ -31,6 +32,11 @@ pub(super) fn text(environments: &Environments) -> Result<String, fmt::Error> {
     let waiting = Family::<Labels, Gauge>::default();
     let dead = Family::<Labels, Gauge>::default();
     registry.register("requests", "Requests to the gateway by outcome", requests.clone());
+    registry.register(
+        "observed_refusals",
+        "Requests that limits that are only observed would have refused",
+        observed.clone(),
+    );
     registry.register("token_requests", "Token requests by outcome", grants.clone());
     registry.register("tokens", "Tokens in the index, those that expired lately included", tokens.clone());
     registry.register("token_index_bytes", "Bytes that the tokens take in the index", bytes.clone());
@@ -50,6 +56,7 @@ pub(super) fn text(environments: &Environments) -> Result<String, fmt::Error> {
         for (outcome, count) in environment.gateway.traffic().totals() {
             requests.get_or_create(&vec![name, ("outcome", outcome)]).inc_by(count);
         }
+        observed.get_or_create(&vec![name]).inc_by(environment.gateway.observed());
         let outcome = environment.issuer.outcome();
         grants.get_or_create(&vec![name, ("outcome", "issued")]).inc_by(outcome.issued);
         grants.get_or_create(&vec![name, ("outcome", "refused")]).inc_by(outcome.refused);

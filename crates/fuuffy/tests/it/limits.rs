@@ -10,6 +10,7 @@ use crate::timed::{START, Timed};
 
 mod at_once;
 mod costs;
+mod observed;
 mod own;
 mod report;
 mod tokens;

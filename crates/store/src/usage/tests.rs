@@ -32,7 +32,13 @@ impl Kept {
 fn counted(client: u32, at: Timestamp, route: &str, requests: u64) -> Counted {
     let mut usage = Usage { bytes_out: 10 * requests, ..Usage::default() };
     for _ in 0..requests {
-        usage.note(Ended { status: 200, was_limited: false, has_failed: false, took: Duration::from_millis(2) });
+        usage.note(Ended {
+            status: 200,
+            was_limited: false,
+            was_observed: false,
+            has_failed: false,
+            took: Duration::from_millis(2),
+        });
     }
     Counted { client: ClientSlot(client), minute: Minute::of(at), route: route.into(), usage }
 }
