@@ -54,8 +54,8 @@ pub enum Reason {
         window: String,
         /// When it starts anew, in milliseconds since the Unix epoch.
         until: i64,
-        /// The client's plan.
-        plan: String,
+        /// The client's plan; none where the limit is its own.
+        plan: Option<String>,
     },
     /// The client had as many requests under way as its plan allows.
     AtOnce {
@@ -317,7 +317,8 @@ impl Refused {
             }
             Reason::Limited { window, until, plan } => {
                 let until = Timestamp::from_unix_millis(*until);
-                format!("The client had used up {window} of its plan {plan:?}, until {until}")
+                let of = plan.as_ref().map_or("its own limits".to_owned(), |plan| format!("its plan {plan:?}"));
+                format!("The client had used up {window} of {of}, until {until}")
             }
             Reason::AtOnce { most, plan } => {
                 format!("The client had {most} requests under way, and its plan {plan:?} allows no more at once")
@@ -382,7 +383,7 @@ impl Refused {
             Reason::ScopeMissing { .. } | Reason::ScopeNotAllowed { .. } => {
                 "An operator grants it: fuuffy clients update --scope; then request a new token"
             }
-            Reason::Limited { .. } => "Wait for as long as Retry-After says, or ask an operator for another plan",
+            Reason::Limited { .. } => "Wait for as long as Retry-After says, or ask an operator for more",
             Reason::AtOnce { .. } => {
                 "Send the next request when one of those under way is answered to its end, or ask an operator for another plan"
             }

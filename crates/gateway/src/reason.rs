@@ -38,7 +38,7 @@ impl Gateway {
         let reason = used_up.map_or(Reason::Told, |standing| Reason::Limited {
             window: standing.limit.into(),
             until: standing.resets_at.unix_millis(),
-            plan: permit.client().plan.to_string(),
+            plan: permit.client().limits.is_none().then(|| permit.client().plan.to_string()),
         });
         findings.note(Some(&permit.client().id), (request.method(), request.uri().path()), reason);
     }

@@ -106,6 +106,20 @@ fn what_callers_are_told_of_their_limits_is_what_happens() {
     }
 }
 
+#[test]
+fn steps_of_the_calendar_open_and_close_no_window() {
+    let timed = Timed::start("\n[plans.standard]\nlimits = [\"2/min\"]\n");
+    let token = timed.token();
+    for hours in [0, 10, -20] {
+        let statuses = [timed.get(&token).status, timed.get(&token).status];
+        assert_eq!(statuses, [200, 200], "closed after a step of {hours} hours");
+        timed.time.step_wall(Timestamp::from_unix_millis(START.unix_millis() + hours * 3_600_000));
+        let refused = timed.get(&token);
+        assert_eq!((refused.status, refused.field("retry-after")), (429, Some("60")), "a step of {hours} hours");
+        timed.time.pass(Duration::from_secs(60));
+    }
+}
+
 fn agrees(reply: &Reply, windows: &[Model], now: Timestamp, took: Duration) {
     let policy: Vec<_> = windows
         .iter()

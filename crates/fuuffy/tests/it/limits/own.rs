@@ -23,6 +23,10 @@ fn a_clients_own_limits_hold_until_they_are_taken_back() {
     assert_eq!(policy(&others), r#""minute";q=2;w=60"#, "and nobody else has them");
     let statuses: Vec<u16> = (0..5).map(|_| get(server.testing, "/v1/orders", &held).status).collect();
     assert_eq!(statuses, [200, 200, 200, 200, 429]);
+    let refused = get(server.testing, "/v1/orders", &held);
+    let told = place.command(&["explain", refused.field("x-request-id").unwrap()]).stdout;
+    let told = String::from_utf8_lossy(&told).into_owned();
+    assert!(told.contains("The client had used up 5/min of its own limits, until "), "{told}");
     let shown = place.done(&["clients", "show", "--environment", "testing", &client.id]);
     assert_eq!((&shown["limits"], &shown["plan"]), (&json!("5/min 50/h"), &json!("standard")));
     let record = place.done(&["audit", "list", "--environment", "testing", "--client", &client.id])[0].clone();
