@@ -109,7 +109,7 @@ impl Issuer {
             token_lifetime: Lifetime::HOUR,
             token_bytes: 16,
             retire_unused_after: Lifetime::DAY,
-            token_limits: TokenLimits::usual(Lifetime::HOUR),
+            token_limits: TokenLimits::default(),
             token_requests: TokenRequests::default(),
             throttle: Throttle::default(),
             look_ups: LookUps::default(),

@@ -163,13 +163,13 @@ pub(super) static LIMITS: Section = Section {
         key(
             "tokens",
             LIMITS_LIST,
-            r#"["20/min", "120/h"]; as many times more as a token's life is shorter than an hour"#,
-            "Tokens that one client may ask for, by right secrets; beyond it, 429. A client with a shorter life of its own may ask for as many times more. `[]`: no limit.",
+            "[]",
+            "Tokens that one client may ask for, by right secrets; beyond it, 429. A client with a shorter life of its own may ask for as many times more. A program needs 24 a day, so [\"20/min\", \"120/h\"] tells whoever fetches one for each call.",
         ),
         key(
             "tokens_by_address",
             LIMITS_LIST,
-            r#"["1000/min", "6000/h"]; as many times more as a token's life is shorter than an hour"#,
+            "[]",
             "The same for all clients at one address together; at one network of 64 bits with IPv6.",
         ),
     ],

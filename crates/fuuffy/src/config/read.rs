@@ -152,7 +152,7 @@ fn environment(name: EnvironmentName, table: &Table<'_>, folder: &Path) -> Optio
     let audit = table.table("audit", &keys::AUDIT);
     let retention = audit.and_then(|audit| audit.parsed("retention", super::quantity::age));
     let limits_table = table.table("limits", &keys::LIMITS);
-    let token_limits = token_limits(limits_table.as_ref(), token_lifetime);
+    let token_limits = token_limits(limits_table.as_ref());
     let limits = limits(limits_table.as_ref());
     let routes = routes(table, &limits);
     Some(EnvironmentConfig {
@@ -243,10 +243,9 @@ fn hosts(table: &Table<'_>, base_url: &str, listen: Option<SocketAddr>) -> Optio
     }
 }
 
-fn token_limits(table: Option<&Table<'_>>, lifetime: Lifetime) -> TokenLimits {
-    let usual = TokenLimits::usual(lifetime);
-    let plan = |key, usual| table.and_then(|table| limits_of(table, key)).map_or(usual, Plan::of);
-    TokenLimits { by_client: plan("tokens", usual.by_client), by_address: plan("tokens_by_address", usual.by_address) }
+fn token_limits(table: Option<&Table<'_>>) -> TokenLimits {
+    let plan = |key| table.and_then(|table| limits_of(table, key)).map(Plan::of).unwrap_or_default();
+    TokenLimits { by_client: plan("tokens"), by_address: plan("tokens_by_address") }
 }
 
 fn limits(table: Option<&Table<'_>>) -> ConnectionLimits {

@@ -42,12 +42,9 @@ pub(crate) fn config(upstream: SocketAddr) -> String {
 /// The same, with more lines for the environments and for their route.
 pub(crate) fn config_with(upstream: SocketAddr, of_environment: &str, of_route: &str) -> String {
     let mut text = "data_dir = \"data\"\nworkers = 2\n\n[admin]\nlisten = \"127.0.0.1:0\"\n".to_owned();
-    // Tests ask for tokens as no client should, unless they are about just that.
-    let tokens =
-        if of_environment.contains("limits") { "" } else { "limits.tokens = []\nlimits.tokens_by_address = []\n" };
     for name in ["testing", "production"] {
         text.push_str(&format!(
-            "\n[environments.{name}]\nlisten = \"127.0.0.1:0\"\n{tokens}{of_environment}\n\
+            "\n[environments.{name}]\nlisten = \"127.0.0.1:0\"\n{of_environment}\n\
              \n[[environments.{name}.routes]]\nprefix = \"/v1/orders\"\nupstreams = [\"http://{upstream}\"]\n\
              scopes = {{ read = \"orders:read\", write = \"orders:write\" }}\n{of_route}\n"
         ));

@@ -2,21 +2,12 @@
 
 use std::net::Ipv4Addr;
 
+use fuuffy_domain::Limit;
+
 use super::*;
 
 fn at(seconds: u64) -> Timestamp {
     Timestamp::from_unix_millis(1_000_000).after(Duration::from_secs(seconds))
-}
-
-#[test]
-fn the_usual_limits_grow_as_lives_shrink() {
-    let shown = |life: &str| {
-        let TokenLimits { by_client, by_address } = TokenLimits::usual(Lifetime::parse(life).unwrap());
-        [by_client, by_address].map(|plan| plan.limits.into_iter().map(String::from).collect::<Vec<_>>().join(" "))
-    };
-    assert_eq!(shown("1h"), ["20/min 120/h", "1000/min 6000/h"]);
-    assert_eq!(shown("2h"), ["20/min 120/h", "1000/min 6000/h"]);
-    assert_eq!(shown("60s"), ["1200/min 7200/h", "60000/min 360000/h"]);
 }
 
 #[test]

@@ -39,6 +39,7 @@ fn client(secrets: Vec<Secret>) -> Client {
         name: "Acme".to_owned(),
         scopes: ScopeSet::default(),
         plan: PlanName::parse("standard").unwrap(),
+        limits: None,
         token_lifetime: None,
         status: ClientStatus::Active,
         generation: 0,
