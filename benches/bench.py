@@ -208,9 +208,10 @@ def median(values):
     return statistics.median(values)
 
 
-def save(name, result, lines):
+def save(name, result, lines, command=None):
     """Prints the result, and keeps it with the machine's description."""
-    result = {"benchmark": name, "date": time.strftime("%Y-%m-%d"), "command": "benches/" + name, "machine": machine(), **result}
+    command = command or "benches/" + name
+    result = {"benchmark": name, "date": time.strftime("%Y-%m-%d"), "command": command, "machine": machine(), **result}
     path = os.path.join(ROOT, "benches", "results", name + ".json")
     with open(path, "w") as file:
         json.dump(result, file, indent=2)
