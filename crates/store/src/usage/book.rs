@@ -133,7 +133,11 @@ impl Book {
             Ok(()) => {}
             // The commit may have been done all the same.
             Err(_) if self.folds_done() == Some(self.folds + 1) => {}
-            Err(error) => return self.tell(&error),
+            Err(error) => {
+                // Routes that were new are undone with the rest, and another may get their number.
+                self.routes.clear();
+                return self.tell(&error);
+            }
         }
         self.folds += 1;
         self.pending.clear();
@@ -175,14 +179,9 @@ impl Book {
         if self.cleaned_in != Some(hour) {
             forget(&transaction, now)?;
         }
-        let committed = transaction.commit();
-        if committed.is_err() {
-            // Routes that were new may be undone.
-            self.routes.clear();
-        } else {
-            self.cleaned_in = Some(hour);
-        }
-        committed
+        transaction.commit()?;
+        self.cleaned_in = Some(hour);
+        Ok(())
     }
 
     fn folds_done(&self) -> Option<i64> {

@@ -140,6 +140,22 @@ async fn no_room_loses_nothing_while_it_lasts() {
     assert_eq!(requests(&rows), [100]);
 }
 
+/// What was undone half-way is done anew, whatever another has done in between.
+#[tokio::test]
+async fn a_fold_that_fails_in_its_midst_mixes_no_routes_up() {
+    let kept = Kept::new();
+    let book = kept.open();
+    let other = rusqlite::Connection::open(kept.path()).unwrap();
+    other
+        .execute_batch("CREATE TRIGGER full BEFORE INSERT ON hours BEGIN SELECT RAISE(ABORT, 'no room'); END")
+        .unwrap();
+    book.add(vec![counted(0, NOW, "/a", 3)], NOW).await;
+    other.execute_batch("DROP TRIGGER full; INSERT INTO routes (prefix) VALUES ('/other')").unwrap();
+    let rows = book.read(ask(None, Grouping::Route, Step::Day, NOW..NOW.after(DAY)), NOW).await.unwrap();
+    let routes: Vec<_> = rows.iter().map(|row| (row.route.as_deref().unwrap(), row.usage.requests)).collect();
+    assert_eq!(routes, [("/a", 3)]);
+}
+
 #[tokio::test]
 async fn a_file_that_is_none_stops_nothing() {
     let kept = Kept::new();
