@@ -119,7 +119,7 @@ impl Environment {
         let tallies = vec![Arc::clone(gateway.tally()), Arc::clone(issuer.tally())];
         let usage = Arc::new(UsageBook::open(path.with_extension("usage.sqlite3"), name, tallies));
         let plans = Arc::new(ArcSwap::from_pointee(config.plans.clone()));
-        let mut environment = Self {
+        Ok(Self {
             name,
             stage,
             settings: settings.clone(),
@@ -137,9 +137,7 @@ impl Environment {
             configured: Arc::new(ArcSwap::from_pointee(configured(settings, &config.plans))),
             refusals: Arc::default(),
             watch: Watch::default(),
-        };
-        environment.watch = environment.learn_from_before();
-        Ok(environment)
+        })
     }
 
     /// What the operators' deeds need of this environment, and no more.

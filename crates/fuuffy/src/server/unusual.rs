@@ -15,9 +15,9 @@ const CAUGHT_UP: i64 = 60;
 /// How often what was learned is kept.
 const KEPT: i64 = 60;
 
-/// The histories of an environment's clients.
+/// The histories of an environment's clients, once somebody watches: a command that opens the store does not.
 #[derive(Default)]
-pub(super) struct Watch(Mutex<Histories>);
+pub(super) struct Watch(Mutex<Option<Histories>>);
 
 /// Those that there are, and the last minute that they know.
 #[derive(Default)]
@@ -85,18 +85,19 @@ fn sample(usage: &Usage) -> Sample {
 
 impl Environment {
     /// Takes up what was learned before.
-    pub(super) fn learn_from_before(&self) -> Watch {
+    fn learn_from_before(&self, now: Timestamp) -> Histories {
         let kept = self.usage.known().unwrap_or_else(|error| {
             tracing::warn!(environment = %self.name, %error, "What is usual of clients is learned anew");
             Vec::new()
         });
-        Watch(Mutex::new(Histories::restored(kept, self.clock.now())))
+        Histories::restored(kept, now)
     }
 
     /// Looks at the minutes that are over, and tells of what is unusual in them.
     pub(super) async fn look_for_the_unusual(&self) {
         let now = self.clock.now();
-        let mut histories = self.watch.0.lock().await;
+        let mut watch = self.watch.0.lock().await;
+        let histories = watch.get_or_insert_with(|| self.learn_from_before(now));
         for minute in histories.due(now) {
             let Some(used) = self.used_in(minute, now).await else {
                 return;
@@ -108,13 +109,15 @@ impl Environment {
         let minute = Minute::of(now);
         if histories.kept.is_none_or(|kept| minute.0 - kept.0 >= KEPT) {
             histories.kept = Some(minute);
-            self.usage.know(known(&histories)).await;
+            self.usage.know(known(histories)).await;
         }
     }
 
-    /// Keeps what was learned.
+    /// Keeps what was learned, if anything was.
     pub(super) async fn keep_what_is_usual(&self) {
-        self.usage.know(known(&*self.watch.0.lock().await)).await;
+        if let Some(histories) = &*self.watch.0.lock().await {
+            self.usage.know(known(histories)).await;
+        }
     }
 
     async fn used_in(&self, minute: Minute, now: Timestamp) -> Option<HashMap<ClientSlot, Usage>> {
