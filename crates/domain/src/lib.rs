@@ -46,7 +46,7 @@ pub use keyring::{AnswerKey, Keyring, KeyringFault, SecretDigest, TokenDigest, k
 pub use limit::{Limit, LimitFault, LimitState, Limits, LimitsFault, Plan, Standing, Verdict};
 pub use permit::{InvalidToken, Permit, PermitRefusal, TokenEntry, VerifiedToken};
 pub use random::{Entropy, NoEntropy, SeededEntropy};
-pub use refusals::RefusalCounts;
+pub use refusals::{REFUSAL_CODES, RefusalCounts};
 pub use retirement::Retirement;
 pub use route::{AmbiguousPath, MatchedPath, Route, RouteFault, RouteMatch, RouteTable};
 pub use stage::{Drills, Stage, TooManyDrills};

@@ -4,8 +4,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use fuuffy_protocol::Refusal;
 
-/// The classes: the `code` of each answer.
-const CODES: [&str; 19] = [
+/// The classes: the `code` of each answer, of which each means the same wherever it is met.
+pub const REFUSAL_CODES: [&str; 19] = [
     "invalid_request",
     "unsupported_grant_type",
     "invalid_scope",
@@ -29,7 +29,7 @@ const CODES: [&str; 19] = [
 
 /// Refusals since they were last taken.
 #[derive(Debug, Default)]
-pub struct RefusalCounts([AtomicU64; CODES.len()]);
+pub struct RefusalCounts([AtomicU64; REFUSAL_CODES.len()]);
 
 impl RefusalCounts {
     /// Counts one.
@@ -39,13 +39,13 @@ impl RefusalCounts {
 
     /// Takes what was counted: each class that there was, and how often.
     pub fn take(&self) -> impl Iterator<Item = (&'static str, u64)> {
-        let counts = CODES.into_iter().zip(self.0.iter().map(|count| count.swap(0, Ordering::Relaxed)));
+        let counts = REFUSAL_CODES.into_iter().zip(self.0.iter().map(|count| count.swap(0, Ordering::Relaxed)));
         counts.filter(|(_, times)| *times > 0)
     }
 
     /// Counts what was taken and could not be kept.
     pub fn put_back(&self, code: &str, times: u64) {
-        if let Some(place) = CODES.iter().position(|known| *known == code) {
+        if let Some(place) = REFUSAL_CODES.iter().position(|known| *known == code) {
             self.0[place].fetch_add(times, Ordering::Relaxed);
         }
     }

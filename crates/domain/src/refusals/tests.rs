@@ -2,7 +2,7 @@
 
 use fuuffy_protocol::{Refusal, RequestFault, TokenFault};
 
-use super::{CODES, RefusalCounts};
+use super::{REFUSAL_CODES, RefusalCounts};
 
 #[test]
 fn every_refusal_counts_under_the_code_of_its_answer() {
@@ -27,7 +27,7 @@ fn every_refusal_counts_under_the_code_of_its_answer() {
         Refusal::ServiceUnavailable(1),
         Refusal::TooManySecrets,
     ];
-    assert_eq!(all.len(), CODES.len());
+    assert_eq!(all.len(), REFUSAL_CODES.len());
     for refusal in all {
         let counts = RefusalCounts::default();
         counts.note(&refusal);

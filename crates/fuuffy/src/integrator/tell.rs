@@ -4,34 +4,11 @@ use std::io::Write as _;
 use std::time::Duration;
 
 use fuuffy_client::{Error, Event, Reason};
-use fuuffy_domain::RequestId;
+use fuuffy_domain::{REFUSAL_CODES, RequestId};
 use http::StatusCode;
 
 /// Waits that are too short to be told.
 const SHORT: Duration = Duration::from_millis(400);
-
-/// The codes of refusals that are the gateway's own, and so are explained. An upstream's are not.
-const OF_GATEWAY: [&str; 19] = [
-    "invalid_request",
-    "unsupported_grant_type",
-    "invalid_scope",
-    "invalid_client",
-    "unauthorized_client",
-    "missing_token",
-    "invalid_token",
-    "insufficient_scope",
-    "not_found",
-    "method_not_allowed",
-    "payload_too_large",
-    "uri_too_long",
-    "headers_too_large",
-    "misdirected_request",
-    "rate_limit_exceeded",
-    "bad_gateway",
-    "gateway_timeout",
-    "too_many_secrets",
-    "service_unavailable",
-];
 
 /// Tells of waits and of requests that are sent again, on standard error.
 pub(super) fn on_standard_error(event: &Event) {
@@ -71,7 +48,7 @@ pub(crate) fn advice(error: &Error) -> Option<String> {
 /// How to learn the whole reason of a refusal, where the gateway itself refused and said by which request.
 pub(super) fn way_to_reason(code: &str, request: Option<&str>) -> Option<String> {
     // It is there to be copied into a shell, so it must be an id and nothing else.
-    let request = request.filter(|_| OF_GATEWAY.contains(&code)).and_then(RequestId::parse)?;
+    let request = request.filter(|_| REFUSAL_CODES.contains(&code)).and_then(RequestId::parse)?;
     Some(match code {
         // Whoever has no secret that works cannot ask.
         "invalid_client" => format!("whoever runs the gateway can say why: fuuffy explain {request}"),
