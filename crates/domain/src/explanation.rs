@@ -64,6 +64,11 @@ pub enum Reason {
         /// The client's plan.
         plan: String,
     },
+    /// As many requests waited for the API as it can answer in time.
+    Overloaded {
+        /// How many.
+        limit: u32,
+    },
     /// Too many tokens were asked for lately.
     TokensLimited {
         /// The window that is used up, as the configuration writes it.
@@ -323,6 +328,9 @@ impl Refused {
             Reason::AtOnce { most, plan } => {
                 format!("The client had {most} requests under way, and its plan {plan:?} allows no more at once")
             }
+            Reason::Overloaded { limit } => {
+                format!("As many requests to the route were waiting for an answer as the API can answer in time: {limit}")
+            }
             Reason::TokensLimited { window, until, by_address } => {
                 let until = Timestamp::from_unix_millis(*until);
                 let who = if *by_address { format!("The clients at {} had", self.peer) } else { "The client had".to_owned() };
@@ -386,6 +394,12 @@ impl Refused {
             Reason::Limited { .. } => "Wait for as long as Retry-After says, or ask an operator for more",
             Reason::AtOnce { .. } => {
                 "Send the next request when one of those under way is answered to its end, or ask an operator for another plan"
+            }
+            Reason::Overloaded { .. } if to == Audience::Client => {
+                "Nothing was wrong with the request; try again after the seconds that Retry-After names"
+            }
+            Reason::Overloaded { .. } => {
+                "Look at how fast the API answers, and give it more room; fuuffy_route_in_flight_limit in /metrics is what it was found to manage"
             }
             Reason::TokensLimited { .. } => {
                 "Use a token until it expires instead of requesting one for each call; fuuffy-client and fuuffy agent do"

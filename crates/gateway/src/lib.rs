@@ -6,7 +6,9 @@ mod body;
 mod drills;
 mod fields;
 mod findings;
+mod forward;
 mod meter;
+mod overload;
 mod proxy;
 mod reason;
 mod record;
@@ -16,6 +18,7 @@ mod upstream;
 
 pub use body::{CallerBody, ResponseBody};
 pub use fields::{CallerFields, remove_hop_by_hop, takes_trailers};
+pub use overload::RouteStanding;
 pub use proxy::Gateway;
 pub use record::{Outcome, Traffic};
 pub use snapshot::{RouteSettings, Snapshot, SnapshotFault, Upstream, UpstreamProtocol};

@@ -1,20 +1,18 @@
 //! The life of a proxied request, top to bottom.
 
-use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use fuuffy_domain::{
     ClientId, Ended, Keyring, MatchedPath, Mover, Permit, Plan, Reason, RefusalCounts, RequestContext, RouteMatch,
-    Stage, Tally, UpstreamProblem, VerifiedToken,
+    Stage, Tally, VerifiedToken,
 };
 use fuuffy_protocol::{Bearer, BodyShape, Refusal, RequestFault};
 use fuuffy_store::{Explanations, Store, verify};
 use http::header::{self, HeaderMap, HeaderValue};
 use http::request::Parts;
-use http::{Method, Request, Response, StatusCode, Uri, Version};
+use http::{Method, Request, Response, Uri};
 use http_body::Body;
 use hyper::body::Incoming;
 use hyper::upgrade::OnUpgrade;
@@ -23,12 +21,14 @@ use tokio::time::Instant;
 use crate::body::{BodyFate, CallerBody, ResponseBody};
 use crate::fields::{self, Assertion, CallerFields};
 use crate::findings::Findings;
+use crate::forward::{forward, forward_late};
 use crate::meter::{Meter, Meters, UnderWay};
-use crate::reason::{self, note_at_once};
+use crate::overload::{RouteStanding, Turn};
+use crate::reason::{note_at_once, note_shed};
 use crate::record::{Outcome, Traffic};
 use crate::snapshot::{RouteSettings, Snapshot, UpstreamProtocol};
-use crate::tunnel::{self, Tunnel};
-use crate::upstream::{ConnectFailure, Lease, Pool, Pools, RoutePools};
+use crate::tunnel;
+use crate::upstream::Pools;
 
 /// Seconds after which one of the requests under way will likely have ended.
 const ONE_ENDS: u64 = 1;
@@ -47,13 +47,13 @@ pub struct Gateway {
 }
 
 /// A request that is ready for any upstream of its route.
-struct UpstreamRequest {
-    request: Request<CallerBody>,
-    fate: BodyFate,
+pub(crate) struct UpstreamRequest {
+    pub(crate) request: Request<CallerBody>,
+    pub(crate) fate: BodyFate,
     /// The caller's head once more, where the request may be sent a second time.
-    again: Option<Box<CallerHead>>,
-    upgrade: Option<OnUpgrade>,
-    passage: Passage,
+    pub(crate) again: Option<Box<CallerHead>>,
+    pub(crate) upgrade: Option<OnUpgrade>,
+    pub(crate) passage: Passage,
 }
 
 /// What goes with an exchange for as long as anything of it moves.
@@ -67,7 +67,7 @@ pub(crate) struct Passage {
 
 /// What is kept of the caller's head: all but the fields of one hop.
 #[derive(Clone)]
-struct CallerHead {
+pub(crate) struct CallerHead {
     method: Method,
     uri: Uri,
     headers: HeaderMap,
@@ -76,16 +76,10 @@ struct CallerHead {
 }
 
 /// A request that may be forwarded, and what is said of it.
-struct Admitted<'a> {
-    settings: &'a RouteSettings,
-    assertion: Assertion<'a>,
-    request: UpstreamRequest,
-}
-
-/// An answer whose head has come.
-struct Answer {
-    response: Response<Incoming>,
-    lease: Lease,
+pub(crate) struct Admitted<'a> {
+    pub(crate) settings: &'a RouteSettings,
+    pub(crate) assertion: Assertion<'a>,
+    pub(crate) request: UpstreamRequest,
 }
 
 impl Gateway {
@@ -113,7 +107,8 @@ impl Gateway {
     }
 
     /// Puts a reloaded configuration in force. Requests under way finish by the one they began with.
-    pub fn reload(&self, snapshot: Snapshot) {
+    pub fn reload(&self, mut snapshot: Snapshot) {
+        snapshot.go_on_from(&self.snapshot.load());
         self.snapshot.store(Arc::new(snapshot));
     }
 
@@ -125,6 +120,13 @@ impl Gateway {
     /// Requests that limits that are only observed would have refused.
     pub fn observed(&self) -> u64 {
         self.observed.load(Ordering::Relaxed)
+    }
+
+    /// How many requests each route forwards, and how many it may.
+    pub fn standings(&self) -> Vec<RouteStanding> {
+        let snapshot = self.snapshot.load();
+        let routes = snapshot.routes.iter().zip(&snapshot.loads);
+        routes.map(|(settings, load)| load.standing(&settings.route.prefix)).collect()
     }
 
     /// How often callers were refused, by class.
@@ -147,18 +149,27 @@ impl Gateway {
     ) -> Response<ResponseBody> {
         let (began, snapshot) = (Instant::now(), self.snapshot.load_full());
         let mut findings = Findings::default();
-        let result = match self.admit(context, caller, &snapshot, request, &mut findings) {
-            Ok(admitted) => match findings.delay() {
-                None => forward(admitted, &pools.of(&snapshot), &mut findings).await,
-                // Boxed, so that no other request carries room for it.
-                Some(delay) => Box::pin(forward_late(delay, admitted, &pools.of(&snapshot), &mut findings)).await,
+        let (result, turn) = match self.admit(context, caller, &snapshot, (began, request), &mut findings) {
+            Ok((admitted, turn)) => match findings.delay() {
+                None => (forward(admitted, &pools.of(&snapshot), &mut findings).await, Some(turn)),
+                Some(delay) => {
+                    // What a drill makes late is not the API's slowness.
+                    drop(turn);
+                    // Boxed, so that no other request carries room for it.
+                    (Box::pin(forward_late(delay, admitted, &pools.of(&snapshot), &mut findings)).await, None)
+                }
             },
-            Err(refusal) => Err(refusal),
+            Err(refusal) => (Err(refusal), None),
         };
+        let ended = Instant::now();
+        if let Some(turn) = turn.filter(|_| matches!(result, Ok(_) | Err(Refusal::GatewayTimeout))) {
+            turn.answered(ended, pools.late());
+        }
         let outcome = match &result {
             Ok(response) => Outcome::Proxied(u8::try_from(response.status().as_u16() / 100).unwrap_or(5)),
             Err(Refusal::RateLimitExceeded(_) | Refusal::TooManyAtOnce(_)) => Outcome::Limited,
             Err(Refusal::BadGateway | Refusal::GatewayTimeout) => Outcome::UpstreamFailed,
+            Err(Refusal::ServiceUnavailable(_)) => Outcome::Shed,
             Err(_) => Outcome::Refused,
         };
         let mut response = result.unwrap_or_else(|refusal| {
@@ -167,7 +178,7 @@ impl Gateway {
             self.explain(context, &refusal, findings.noted.take());
             refusal.to_response(BodyShape::Guide).map(ResponseBody::from)
         });
-        let took = began.elapsed();
+        let took = ended - began;
         findings.tell(response.headers_mut(), context.now.after(took));
         self.traffic.record(outcome);
         let status = response.status().as_u16();
@@ -184,15 +195,20 @@ impl Gateway {
         context: &'a RequestContext,
         caller: &'a CallerFields,
         snapshot: &'a Snapshot,
-        request: Request<Incoming>,
+        (began, request): (Instant, Request<Incoming>),
         findings: &mut Findings,
-    ) -> Result<Admitted<'a>, Refusal> {
+    ) -> Result<(Admitted<'a>, Turn), Refusal> {
         let permit = self.permit(context, snapshot, request.method(), request.uri(), request.headers());
         let permit = permit.inspect_err(|refusal| self.look_into(context, &request, refusal, findings))?;
-        let settings = snapshot.routes.get(permit.route().index).ok_or(Refusal::NotFound)?;
+        let index = permit.route().index;
+        let (Some(settings), Some(load)) = (snapshot.routes.get(index), snapshot.loads.get(index)) else {
+            return Err(Refusal::NotFound);
+        };
         let plan = snapshot.plan(&permit.client().plan);
         let meter = self.meters.of(permit.client());
         findings.used_by(&meter.tally, Some(permit.route()));
+        // Before anything is taken from the client's limits.
+        let turn = load.enter(began).map_err(|shed| note_shed(shed, &permit, &request, findings))?;
         let own = permit.client().limits.as_ref().map(|limits| meter.own(limits));
         let windows = own.as_deref().unwrap_or(plan);
         let under_way = begin(&meter, &plan.plan).inspect_err(|_| {
@@ -222,7 +238,7 @@ impl Gateway {
             let asked = (request.request.method(), permit.route().prefix());
             findings.note(Some(&permit.client().id), asked, Reason::Drill);
         })?;
-        Ok(Admitted { settings, assertion, request })
+        Ok((Admitted { settings, assertion, request }, turn))
     }
 
     /// Route, token, scope: everything that must be proven before a request is forwarded.
@@ -325,7 +341,7 @@ fn prepare(
 
 impl CallerHead {
     /// The upstream's request: what the caller said, and what we say of it.
-    fn assert(self, assertion: &Assertion<'_>, body: CallerBody) -> Request<CallerBody> {
+    pub(crate) fn assert(self, assertion: &Assertion<'_>, body: CallerBody) -> Request<CallerBody> {
         let mut request = Request::new(body);
         *request.method_mut() = self.method;
         *request.uri_mut() = self.uri;
@@ -337,155 +353,6 @@ impl CallerHead {
         }
         request
     }
-}
-
-/// Sends a request, and once more where that is safe: nothing of it was sent, or it is idempotent,
-/// without a body, and the connection died before an answer.
-async fn forward(
-    admitted: Admitted<'_>,
-    pools: &RoutePools,
-    findings: &mut Findings,
-) -> Result<Response<ResponseBody>, Refusal> {
-    let Admitted { settings, assertion, request: mut prepared } = admitted;
-    let Assertion { permit, context, .. } = &assertion;
-    let route = permit.route().index;
-    let mut tried: Option<Arc<Pool>> = None;
-    let mut request = prepared.request;
-    let method = request.method().clone();
-    let mut note = |reason| findings.note(Some(&permit.client().id), (&method, permit.route().prefix()), reason);
-    loop {
-        let other = tried.as_ref().and_then(|tried| pools.choose(route, Some(tried)));
-        let Some(pool) = other.or_else(|| pools.choose(route, None)) else {
-            note(reason::upstream("", UpstreamProblem::Missing));
-            return Err(Refusal::BadGateway);
-        };
-        let is_first = tried.replace(Arc::clone(&pool)).is_none();
-        let failed = |what: &'static str| {
-            tracing::warn!(request_id = %context.id, upstream = pool.authority, route = permit.route().prefix(), "{what}");
-        };
-        let mut lease = match pool.lease().await {
-            Ok(lease) => lease,
-            Err(failure) => {
-                pool.note_failure();
-                failed("No connection to the upstream");
-                if is_first {
-                    continue;
-                }
-                let (problem, refusal) = match failure {
-                    ConnectFailure::Refused => (UpstreamProblem::Refused, Refusal::BadGateway),
-                    ConnectFailure::TimedOut => (UpstreamProblem::ConnectTimedOut, Refusal::GatewayTimeout),
-                };
-                note(reason::upstream(&pool.authority, problem));
-                return Err(refusal);
-            }
-        };
-        let was_reused = lease.is_reused();
-        address(&mut request, lease.pool());
-        let Some(answer) = lease.send(request) else {
-            note(reason::upstream(&pool.authority, UpstreamProblem::BrokeOff));
-            return Err(Refusal::BadGateway);
-        };
-        let answer = lease.watch().within(settings.response_timeout, &prepared.fate, pin!(answer)).await;
-        let mut failure = match answer {
-            Ok(Ok(response)) => {
-                pool.note_success();
-                return respond(Answer { response, lease }, settings, prepared.upgrade, prepared.passage)
-                    .inspect_err(|_| note(reason::upstream(&pool.authority, UpstreamProblem::Unreadable)));
-            }
-            Ok(Err(failure)) => failure,
-            Err(_) => {
-                if let Some(refusal) = prepared.fate.refusal() {
-                    note(Reason::Told);
-                    return Err(refusal);
-                }
-                pool.note_failure();
-                note(reason::upstream(&pool.authority, UpstreamProblem::AnswerTimedOut));
-                failed("The upstream did not answer in time");
-                return Err(Refusal::GatewayTimeout);
-            }
-        };
-        if let Some(refusal) = prepared.fate.refusal() {
-            note(Reason::Told);
-            return Err(refusal);
-        }
-        // What comes back was never sent; what does not may have been seen.
-        let again = match failure.take_message() {
-            Some(unsent) => Some(unsent),
-            None if was_reused => prepared.again.take().map(|again| again.assert(&assertion, CallerBody::empty())),
-            None => None,
-        };
-        match again {
-            Some(again) if is_first => request = again,
-            _ => {
-                pool.note_failure();
-                let error = failure.into_error();
-                note(reason::upstream(&pool.authority, UpstreamProblem::BrokeOff));
-                tracing::warn!(request_id = %context.id, upstream = pool.authority, %error, "The upstream broke off");
-                return Err(Refusal::BadGateway);
-            }
-        }
-    }
-}
-
-/// Forwards after the delay that a drill asks for.
-async fn forward_late(
-    delay: Duration,
-    admitted: Admitted<'_>,
-    pools: &RoutePools,
-    findings: &mut Findings,
-) -> Result<Response<ResponseBody>, Refusal> {
-    tokio::time::sleep(delay).await;
-    forward(admitted, pools, findings).await
-}
-
-/// Addresses a request to one upstream, in the version that it speaks.
-fn address(request: &mut Request<CallerBody>, pool: &Pool) {
-    match pool.protocol {
-        UpstreamProtocol::Http1 => {
-            *request.version_mut() = Version::HTTP_11;
-            if request.uri().authority().is_some()
-                && let Some(target) = request.uri().path_and_query().cloned()
-            {
-                *request.uri_mut() = Uri::from(target);
-            }
-            request.headers_mut().insert(header::HOST, pool.host.clone());
-        }
-        UpstreamProtocol::Http2 => {
-            *request.version_mut() = Version::HTTP_2;
-            let target = request.uri().path_and_query().map_or("/", |target| target.as_str());
-            let uri = Uri::builder().scheme("http").authority(pool.authority.as_str()).path_and_query(target).build();
-            if let Ok(uri) = uri {
-                *request.uri_mut() = uri;
-            }
-            request.headers_mut().remove(header::HOST);
-        }
-    }
-}
-
-/// Passes an upstream's answer on as it is, but for the fields of one hop.
-fn respond(
-    answer: Answer,
-    settings: &RouteSettings,
-    upgrade: Option<OnUpgrade>,
-    passage: Passage,
-) -> Result<Response<ResponseBody>, Refusal> {
-    let Answer { mut response, lease } = answer;
-    *response.version_mut() = Version::HTTP_11;
-    let headers = response.headers_mut();
-    if headers.contains_key(header::TRANSFER_ENCODING) && headers.contains_key(header::CONTENT_LENGTH) {
-        // Two lengths: nobody can say which of them the body will keep.
-        return Err(Refusal::BadGateway);
-    }
-    fields::remove_hop_by_hop(headers);
-    if response.status() != StatusCode::SWITCHING_PROTOCOLS {
-        return Ok(response.map(|body| ResponseBody::streamed(body, settings.body_timeout, lease, passage)));
-    }
-    // An upstream that changes the protocol though nobody asked is broken.
-    let caller = upgrade.ok_or(Refusal::BadGateway)?;
-    let upstream = hyper::upgrade::on(&mut response);
-    tunnel::announce(response.headers_mut());
-    response.extensions_mut().insert(Tunnel { caller, upstream, passage: Arc::new(passage) });
-    Ok(response.map(|_| ResponseBody::Whole(None)))
 }
 
 fn host_of(parts: &Parts) -> Option<HeaderValue> {

@@ -11,6 +11,10 @@ use http::request::Parts;
 
 use crate::Gateway;
 use crate::findings::{Findings, Noted};
+use crate::overload::Shed;
+
+/// Seconds after which whoever was shed may ask again.
+const OVERLOAD_RETRY: u64 = 1;
 
 impl Gateway {
     /// Notes why a request may not be forwarded.
@@ -112,6 +116,15 @@ pub(crate) fn note_at_once<B>(permit: &Permit, request: &Request<B>, plan: &Plan
     let client = permit.client();
     let reason = Reason::AtOnce { most: plan.concurrency.unwrap_or_default(), plan: client.plan.to_string() };
     findings.note(Some(&client.id), (request.method(), request.uri().path()), reason);
+}
+
+/// Notes that the API has too much to do already. What one more would wait for is not known; a second is what it takes
+/// for a limit to move.
+#[cold]
+pub(crate) fn note_shed<B>(shed: Shed, permit: &Permit, request: &Request<B>, findings: &mut Findings) -> Refusal {
+    let reason = Reason::Overloaded { limit: shed.limit };
+    findings.note(Some(&permit.client().id), (request.method(), request.uri().path()), reason);
+    Refusal::ServiceUnavailable(OVERLOAD_RETRY)
 }
 
 /// An upstream that failed.

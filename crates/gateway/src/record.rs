@@ -13,6 +13,8 @@ pub enum Outcome {
     Limited,
     /// The upstream failed.
     UpstreamFailed,
+    /// The upstream had too much to do already.
+    Shed,
 }
 
 /// Counters of one environment.
@@ -21,7 +23,7 @@ pub struct Traffic([AtomicU64; Outcome::LABELS.len()]);
 
 impl Outcome {
     /// The labels of all outcomes, in the order of [`Traffic::totals`].
-    pub const LABELS: [&'static str; 8] = [
+    pub const LABELS: [&'static str; 9] = [
         "proxied_1xx",
         "proxied_2xx",
         "proxied_3xx",
@@ -30,6 +32,7 @@ impl Outcome {
         "refused",
         "limited",
         "upstream_failed",
+        "shed",
     ];
 
     fn place(self) -> usize {
@@ -38,6 +41,7 @@ impl Outcome {
             Self::Refused => 5,
             Self::Limited => 6,
             Self::UpstreamFailed => 7,
+            Self::Shed => 8,
         }
     }
 }

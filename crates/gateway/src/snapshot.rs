@@ -1,17 +1,22 @@
 //! What a reload replaces as a whole: routes, upstreams and plans.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use fuuffy_domain::{Plan, PlanName, Route, RouteFault, RouteTable};
 use http::HeaderValue;
 use thiserror::Error;
 
+use crate::overload::RouteLoad;
+
 /// The configuration that requests are judged by. Immutable; a reload puts another in its place.
 #[derive(Debug)]
 pub struct Snapshot {
     pub(crate) table: RouteTable,
     pub(crate) routes: Vec<RouteSettings>,
+    /// How each route stands.
+    pub(crate) loads: Vec<Arc<RouteLoad>>,
     pub(crate) plans: BTreeMap<PlanName, PlanFields>,
     pub(crate) fallback: PlanFields,
 }
@@ -48,6 +53,10 @@ pub struct RouteSettings {
     pub cost: u32,
     /// The largest request body in bytes.
     pub max_body: u64,
+    /// Requests that wait for the head of an answer at a time, at most.
+    pub in_flight: u32,
+    /// Whether fewer do where answers become slow because there are too many.
+    pub adapts: bool,
 }
 
 /// One server of the API.
@@ -89,7 +98,23 @@ impl Snapshot {
         let table = RouteTable::new(routes.iter().map(|settings| settings.route.clone()).collect())
             .map_err(|(index, fault)| SnapshotFault::Route(index, fault))?;
         let plans = plans.into_iter().map(|(name, plan)| (name, PlanFields::new(plan))).collect();
-        Ok(Self { table, routes, plans, fallback: PlanFields::new(Plan::standard()) })
+        let load = |settings: &RouteSettings| Arc::new(RouteLoad::new(settings.in_flight, settings.adapts));
+        let loads = routes.iter().map(load).collect();
+        Ok(Self { table, routes, loads, plans, fallback: PlanFields::new(Plan::standard()) })
+    }
+
+    /// Goes on from how the routes stood before, where they are the same to their load.
+    pub(crate) fn go_on_from(&mut self, before: &Self) {
+        for (settings, load) in self.routes.iter().zip(&mut self.loads) {
+            let is_same = |known: &RouteSettings| {
+                known.route.prefix == settings.route.prefix
+                    && known.upstreams == settings.upstreams
+                    && (known.in_flight, known.adapts) == (settings.in_flight, settings.adapts)
+            };
+            if let Some(same) = before.routes.iter().position(is_same) {
+                *load = Arc::clone(&before.loads[same]);
+            }
+        }
     }
 
     /// A client's plan. One whose plan is gone from the configuration is held to `standard`.

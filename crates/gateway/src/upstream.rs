@@ -6,7 +6,7 @@
 use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
 use std::task::{Poll, ready};
 use std::time::Duration;
@@ -26,6 +26,8 @@ use crate::snapshot::{RouteSettings, Snapshot, Upstream, UpstreamProtocol};
 /// Failures in a row after which an upstream is left alone, and for how long.
 const FAILURES: usize = 3;
 const REST: Duration = Duration::from_secs(5);
+/// How often it is looked whether a thread is late.
+const BEAT: Duration = Duration::from_millis(50);
 /// Idle connections kept to one upstream by one thread.
 const MAX_IDLE: usize = 256;
 /// How long a connection that was given back may take to be ready again.
@@ -33,7 +35,11 @@ const SETTLE: Duration = Duration::from_millis(50);
 
 /// One thread's pools for one environment. A reload gives new ones; connections in use end by themselves.
 #[derive(Default)]
-pub struct Pools(Mutex<Option<(usize, Arc<RoutePools>)>>);
+pub struct Pools {
+    of: Mutex<Option<(usize, Arc<RoutePools>)>>,
+    /// Microseconds by which the thread is late with all that it does.
+    late: AtomicU64,
+}
 
 /// The pools of all routes of one snapshot.
 pub(crate) struct RoutePools(Vec<RoutePool>);
@@ -48,7 +54,7 @@ impl Pools {
     /// The pools that belong to a snapshot, made on first use.
     pub(crate) fn of(&self, snapshot: &Arc<Snapshot>) -> Arc<RoutePools> {
         let key = Arc::as_ptr(snapshot) as usize;
-        let mut current = self.0.lock();
+        let mut current = self.of.lock();
         if let Some((known, pools)) = &*current
             && *known == key
         {
@@ -57,6 +63,24 @@ impl Pools {
         let pools = Arc::new(RoutePools::new(snapshot));
         *current = Some((key, Arc::clone(&pools)));
         pools
+    }
+}
+
+impl Pools {
+    /// By how much the thread is late with all that it does.
+    pub(crate) fn late(&self) -> Duration {
+        Duration::from_micros(self.late.load(Ordering::Relaxed))
+    }
+
+    /// Finds out, for as long as it is polled by the thread, by how much the thread is late: as late as with this. A
+    /// request whose answer is there already waits as long.
+    pub async fn keep_time(&self) {
+        loop {
+            let due = Instant::now() + BEAT;
+            sleep_until(due).await;
+            let late = u64::try_from(due.elapsed().as_micros()).unwrap_or(u64::MAX);
+            self.late.store(late.max(self.late.load(Ordering::Relaxed) / 2), Ordering::Relaxed);
+        }
     }
 }
 

@@ -33,6 +33,7 @@ fn every_reason_has_words_of_its_own() {
         Reason::Limited { window: "1/h".to_owned(), until: NOW.unix_millis(), plan: Some("standard".to_owned()) },
         Reason::Limited { window: "1/h".to_owned(), until: NOW.unix_millis(), plan: None },
         Reason::AtOnce { most: 50, plan: "standard".to_owned() },
+        Reason::Overloaded { limit: 40 },
         Reason::TokensLimited { window: "120/h".to_owned(), until: NOW.unix_millis(), by_address: false },
         Reason::TokensLimited { window: "6000/h".to_owned(), until: NOW.unix_millis(), by_address: true },
         upstream(UpstreamProblem::Refused),

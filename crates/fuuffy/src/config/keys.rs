@@ -220,6 +220,18 @@ pub(super) static ROUTE: Section = Section {
             "1",
             "What a request takes from each window of its client's plan; at most what the smallest one lets through. 0: it is not counted, and never refused for the plan.",
         ),
+        key(
+            "in_flight",
+            "a whole number from 1 to 1000000",
+            "65536",
+            "Requests that wait for the head of an answer at a time; beyond it, 503.",
+        ),
+        key(
+            "adaptive_limit",
+            "true or false",
+            "true",
+            "Whether fewer than that do where answers become slow because there are too many: as many as the upstreams were found to answer without letting them wait, and never fewer than 16.",
+        ),
     ],
 };
 

@@ -160,6 +160,10 @@ pub struct RouteConfig {
     pub max_body: u64,
     /// What a request takes from the windows of its client's plan.
     pub cost: u32,
+    /// Requests that wait for the head of an answer at a time, at most.
+    pub in_flight: u32,
+    /// Whether fewer do where answers become slow because there are too many.
+    pub adapts: bool,
 }
 
 /// One mistake, and where it is.

@@ -173,7 +173,7 @@ fn environment(name: EnvironmentName, table: &Table<'_>, folder: &Path) -> Optio
 }
 
 fn webhook(table: &Table<'_>, folder: &Path) -> Option<WebhookConfig> {
-    let allow_private = table.boolean("webhook_allow_private");
+    let allow_private = table.boolean("webhook_allow_private").unwrap_or_default();
     let url = table.required("webhook", |text| webhook_url(text, allow_private));
     let key_file = table.required("webhook_key_file", |path| (!path.is_empty()).then(|| folder.join(path)));
     Some(WebhookConfig { url: url?, key_file: key_file?, allow_private })
@@ -326,8 +326,10 @@ fn route(table: &Table<'_>, limits: &ConnectionLimits) -> Option<RouteConfig> {
         connect_timeout: table.duration("connect_timeout", "5s"),
         response_timeout: table.duration("response_timeout", "30s"),
         idle_timeout: table.duration("idle_timeout", "60s"),
-        websocket: table.boolean("websocket"),
+        websocket: table.boolean("websocket").unwrap_or_default(),
         max_body: table.size("max_body").unwrap_or(limits.max_body),
+        in_flight: table.number("in_flight", 1..=1_000_000).and_then(|most| u32::try_from(most).ok()).unwrap_or(65536),
+        adapts: table.boolean("adaptive_limit").unwrap_or(true),
         cost: table.number("cost", 0..=1_000_000).and_then(|cost| u32::try_from(cost).ok()).unwrap_or(1),
     };
     prefix.map(|_| config)

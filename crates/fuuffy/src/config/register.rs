@@ -114,7 +114,7 @@ fn registered(table: &Table<'_>, config: &Config, environment: &EnvironmentConfi
     let limits = table.parsed("limits", |text| Limits::parse(text).ok());
     let fits = |life: &Lifetime| *life <= environment.token_lifetime;
     let token_lifetime = table.parsed("token_lifetime", |text| Lifetime::parse(text).ok().filter(fits));
-    let may_rotate = table.boolean("may_rotate");
+    let may_rotate = table.boolean("may_rotate").unwrap_or_default();
     let status = table.parsed("status", |text| match text {
         "active" => Some(Standing::Active),
         "suspended" => Some(Standing::Suspended),

@@ -89,6 +89,8 @@ struct Route {
     websocket: bool,
     max_body: u64,
     cost: u32,
+    in_flight: u32,
+    adaptive_limit: bool,
     scopes: BTreeMap<&'static str, String>,
 }
 
@@ -190,6 +192,8 @@ impl From<&RouteConfig> for Route {
             websocket: config.websocket,
             max_body: config.max_body,
             cost: config.cost,
+            in_flight: config.in_flight,
+            adaptive_limit: config.adapts,
             scopes: scopes
                 .into_iter()
                 .filter(|(_, scope)| !scope.is_empty())

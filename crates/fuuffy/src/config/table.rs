@@ -148,14 +148,12 @@ impl<'a> Table<'a> {
         size
     }
 
-    pub(super) fn boolean(&self, key: &str) -> bool {
-        let Some(value) = self.value(key) else {
-            return false;
-        };
-        value.get_ref().as_bool().unwrap_or_else(|| {
+    pub(super) fn boolean(&self, key: &str) -> Option<bool> {
+        let value = self.value(key)?.get_ref().as_bool();
+        if value.is_none() {
             self.wrong(key);
-            false
-        })
+        }
+        value
     }
 
     /// A list of strings, each of which must read as a `T`; the mistakes of all of them are noted.

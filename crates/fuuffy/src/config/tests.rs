@@ -97,6 +97,8 @@ fn every_key_refuses_what_it_cannot_be() {
         ("cost = -1", "cost"),
         ("cost = 1000001", "cost"),
         ("cost = \"5\"", "cost"),
+        ("in_flight = 0", "in_flight"),
+        ("adaptive_limit = 1", "adaptive_limit"),
     ] {
         refused(&route(line), &format!("environments.testing.routes[0].{key}"));
     }
@@ -180,7 +182,7 @@ fn two_listeners_cannot_have_one_address() {
 fn what_is_shown_resolves_to_the_same() {
     let text = format!(
         "shutdown_grace = \"1500ms\"\nworkers = 3\n{ENVIRONMENT}tls = \"terminated\"\ntrusted_proxies = [\"10.0.0.0/8\"]\n\
-         hosts = [\"*\"]\n{ROUTE}websocket = true\nmax_body = \"1KiB\"\ncost = 3\n[plans.gold]\nlimits = [\"5/s\"]\nconcurrency = 7\nobserve = [\"3/s\", \"9/h\"]\n"
+         hosts = [\"*\"]\n{ROUTE}websocket = true\nmax_body = \"1KiB\"\ncost = 3\nin_flight = 9\nadaptive_limit = false\n[plans.gold]\nlimits = [\"5/s\"]\nconcurrency = 7\nobserve = [\"3/s\", \"9/h\"]\n"
     );
     let config = read(&text).unwrap();
     assert_eq!(parse(&config.to_toml(), Path::new("/")), Ok(config.clone()));

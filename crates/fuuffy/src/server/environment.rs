@@ -269,6 +269,8 @@ fn snapshot(settings: &EnvironmentConfig, plans: &BTreeMap<PlanName, Plan>) -> a
         websocket: route.websocket,
         cost: route.cost,
         max_body: route.max_body,
+        in_flight: route.in_flight,
+        adapts: route.adapts,
     };
     Snapshot::new(settings.routes.iter().map(route).collect(), plans.clone())
         .with_context(|| format!("environments.{}", settings.name))

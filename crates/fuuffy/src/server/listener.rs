@@ -90,6 +90,10 @@ async fn accept(
 ) {
     let room = Arc::new(Semaphore::new((worker.environment.settings.limits.connections / workers).max(1)));
     let mut connections = JoinSet::new();
+    // It ends with this set, whose connections are waited for.
+    let mut beats = JoinSet::new();
+    let beating = Arc::clone(&worker);
+    beats.spawn(async move { beating.pools.keep_time().await });
     loop {
         // Callers beyond the limit wait in the backlog.
         let permit = tokio::select! {

@@ -15,6 +15,8 @@ use super::Environments;
 pub(super) const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 type Labels = Vec<(&'static str, &'static str)>;
+/// A route is named by its prefix, of which the configuration has only so many.
+type RouteLabels = Vec<(&'static str, String)>;
 
 /// Reads all counters and writes them down.
 pub(super) fn text(environments: &Environments) -> Result<String, fmt::Error> {
@@ -26,6 +28,9 @@ pub(super) fn text(environments: &Environments) -> Result<String, fmt::Error> {
     let bytes = Family::<Labels, Gauge>::default();
     let dropped = Family::<Labels, Counter>::default();
     let lost = Family::<Labels, Counter>::default();
+    let in_flight = Family::<RouteLabels, Gauge>::default();
+    let in_flight_limit = Family::<RouteLabels, Gauge>::default();
+    let shed = Family::<RouteLabels, Counter>::default();
     let writable = Family::<Labels, Gauge>::default();
     let skew = Family::<Labels, Gauge>::default();
     let alerts = Family::<Labels, Counter>::default();
@@ -37,6 +42,13 @@ pub(super) fn text(environments: &Environments) -> Result<String, fmt::Error> {
         "Requests that limits that are only observed would have refused",
         observed.clone(),
     );
+    registry.register("route_in_flight", "Requests that wait for the head of an answer", in_flight.clone());
+    registry.register(
+        "route_in_flight_limit",
+        "How many requests may wait for the head of an answer: fewer than configured while the API is slow because of them",
+        in_flight_limit.clone(),
+    );
+    registry.register("route_shed", "Requests that were refused because too many waited already", shed.clone());
     registry.register("token_requests", "Token requests by outcome", grants.clone());
     registry.register("tokens", "Tokens in the index, those that expired lately included", tokens.clone());
     registry.register("token_index_bytes", "Bytes that the tokens take in the index", bytes.clone());
@@ -57,6 +69,12 @@ pub(super) fn text(environments: &Environments) -> Result<String, fmt::Error> {
             requests.get_or_create(&vec![name, ("outcome", outcome)]).inc_by(count);
         }
         observed.get_or_create(&vec![name]).inc_by(environment.gateway.observed());
+        for standing in environment.gateway.standings() {
+            let labels = vec![(name.0, name.1.to_owned()), ("route", standing.route)];
+            in_flight.get_or_create(&labels).set(i64::from(standing.under_way));
+            in_flight_limit.get_or_create(&labels).set(i64::from(standing.limit));
+            shed.get_or_create(&labels).inc_by(standing.shed);
+        }
         let outcome = environment.issuer.outcome();
         grants.get_or_create(&vec![name, ("outcome", "issued")]).inc_by(outcome.issued);
         grants.get_or_create(&vec![name, ("outcome", "refused")]).inc_by(outcome.refused);

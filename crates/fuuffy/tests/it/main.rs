@@ -35,6 +35,7 @@ mod leaks;
 mod lifecycle;
 mod limits;
 mod migrate;
+mod overload;
 mod own_secrets;
 mod revocation;
 mod rotation;

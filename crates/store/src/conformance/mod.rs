@@ -21,7 +21,7 @@ use crate::{
     Store,
 };
 
-pub use tokens::{flood, issue_in_turn, issue_some, issue_subsets};
+pub use tokens::{flood, issue_in_turn, issue_some, issue_subsets, revoke_in_a_flood};
 
 /// Opens the store under test; the same one every time, and empty the first time.
 pub trait Backend: Sync {

@@ -16,8 +16,19 @@ pub(super) trait Job: Send {
     /// Tells its caller how it ended.
     fn answer(self: Box<Self>, committed: Result<(), StoreError>);
 
-    /// Whether it takes access away: such a deed is done even when the disk is full.
-    fn is_revocation(&self) -> bool;
+    /// How it stands to others that wait.
+    fn urgency(&self) -> Urgency;
+}
+
+/// How a deed stands to others that wait.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Urgency {
+    /// A token: as many as there is room for.
+    Token,
+    /// What somebody does: there is room for it, however many tokens wait.
+    Deed,
+    /// What takes access away is done before all else, and even when the disk is full.
+    Revocation,
 }
 
 /// A deed that somebody waits for, or has given up waiting for.
@@ -27,7 +38,7 @@ pub(super) struct Waited<T, W> {
     answer: oneshot::Sender<Result<T, StoreError>>,
     /// Held by every deed that waits.
     _place: Arc<()>,
-    is_revocation: bool,
+    urgency: Urgency,
 }
 
 impl<T, W> Waited<T, W>
@@ -39,10 +50,10 @@ where
     pub(super) fn queue(
         work: W,
         place: Arc<()>,
-        is_revocation: bool,
+        urgency: Urgency,
     ) -> (Box<dyn Job>, oneshot::Receiver<Result<T, StoreError>>) {
         let (answer, answered) = oneshot::channel();
-        (Box::new(Self { work, outcome: None, answer, _place: place, is_revocation }), answered)
+        (Box::new(Self { work, outcome: None, answer, _place: place, urgency }), answered)
     }
 }
 
@@ -67,8 +78,8 @@ where
         let _ = answer.send(committed.and_then(|()| outcome.unwrap_or_else(given_up)));
     }
 
-    fn is_revocation(&self) -> bool {
-        self.is_revocation
+    fn urgency(&self) -> Urgency {
+        self.urgency
     }
 }
 
@@ -82,7 +93,7 @@ impl<W: FnMut(&mut Batch<'_>) -> rusqlite::Result<()> + Send> Job for Chore<W> {
 
     fn answer(self: Box<Self>, _: Result<(), StoreError>) {}
 
-    fn is_revocation(&self) -> bool {
-        false
+    fn urgency(&self) -> Urgency {
+        Urgency::Deed
     }
 }

@@ -45,7 +45,7 @@ use batch::{Batch, Fault};
 use chains::Chains;
 use checkpoints::CheckpointFile;
 use handover::Signing;
-use job::Waited;
+use job::{Urgency, Waited};
 use read::Reader;
 use reserve::Reserve;
 use state::StateFile;
@@ -79,6 +79,8 @@ pub struct OpenReport {
 
 /// Deeds that may wait at once; they are done in a fraction of a second.
 const MAX_WAITING: usize = 16_384;
+/// Tokens leave so much of that to operators and revocations, however many are asked for.
+const KEPT_FREE: usize = 1024;
 
 /// The store of one environment in one SQLite file.
 pub struct EmbeddedStore {
@@ -147,11 +149,19 @@ impl EmbeddedStore {
         &self,
         work: impl FnOnce(&mut Batch<'_>) -> Result<T, Fault> + Send + 'static,
     ) -> Deed<T> {
+        self.queue_once(work, Urgency::Deed)
+    }
+
+    fn queue_once<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Batch<'_>) -> Result<T, Fault> + Send + 'static,
+        urgency: Urgency,
+    ) -> Deed<T> {
         let mut work = Some(work);
         // It is never done twice: only what takes access away is.
         let once =
             move |batch: &mut Batch<'_>| work.take().map_or(Err(Fault::Refused(StoreError::Full)), |work| work(batch));
-        self.queue(once, false)
+        self.queue(once, urgency)
     }
 
     /// The same for work that takes access away: it is done even when the disk is full.
@@ -159,23 +169,24 @@ impl EmbeddedStore {
         &self,
         work: impl FnMut(&mut Batch<'_>) -> Result<T, Fault> + Send + 'static,
     ) -> Deed<T> {
-        self.queue(work, true)
+        self.queue(work, Urgency::Revocation)
     }
 
     fn queue<T: Send + 'static>(
         &self,
         work: impl FnMut(&mut Batch<'_>) -> Result<T, Fault> + Send + 'static,
-        is_revocation: bool,
+        urgency: Urgency,
     ) -> Deed<T> {
         if !self.memory.is_writable.load(Ordering::Acquire) {
             return Box::pin(async { Err(StoreError::Unwritable("an earlier write failed".to_owned())) });
         }
         // Every waiting deed holds one of these, until it is answered or given up.
         let place = Arc::clone(&self.waiting);
-        if Arc::strong_count(&place) > MAX_WAITING + 1 {
+        let most = if urgency == Urgency::Token { MAX_WAITING - KEPT_FREE } else { MAX_WAITING };
+        if Arc::strong_count(&place) > most + 1 {
             return Box::pin(async { Err(StoreError::Overloaded) });
         }
-        let (job, answered) = Waited::queue(work, place, is_revocation);
+        let (job, answered) = Waited::queue(work, place, urgency);
         let sent = self.commands.send(Command::Job(job));
         Box::pin(async move {
             sent.map_err(|_| StoreError::Closed)?;
@@ -230,7 +241,7 @@ impl Store for EmbeddedStore {
             Some(client) if seen.is_some_and(|seen| seen != client.revision) => Ok(Changed::Stale),
             Some(client) => batch.change_client(&cause, &client, &change).map(Changed::Done),
         };
-        self.queue(work, takes_away)
+        self.queue(work, if takes_away { Urgency::Revocation } else { Urgency::Deed })
     }
 
     fn add_secret(&self, cause: Cause, id: ClientId, secret: NewSecret, on: Conditions) -> Deed<Creation> {
@@ -279,7 +290,7 @@ impl Store for EmbeddedStore {
                 Ok(changed.map_or(Changed::Nothing, Changed::Done))
             }
         };
-        self.queue(work, takes_away)
+        self.queue(work, if takes_away { Urgency::Revocation } else { Urgency::Deed })
     }
 
     fn revoke_token(&self, cause: Cause, which: TokenName) -> Deed<Option<ListedToken>> {
@@ -320,7 +331,7 @@ impl Store for EmbeddedStore {
     }
 
     fn issue_token(&self, token: NewToken) -> Deed<()> {
-        self.submit(move |batch| batch.insert_token(&token))
+        self.queue_once(move |batch| batch.insert_token(&token), Urgency::Token)
     }
 
     fn close(&self) -> Deed<()> {

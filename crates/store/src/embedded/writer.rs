@@ -17,7 +17,7 @@ use super::audit::{AuditHead, Retention};
 use super::batch::{Batch, Changes, Standing};
 use super::checkpoints::CheckpointFile;
 use super::handover::Signing;
-use super::job::{Chore, Job};
+use super::job::{Chore, Job, Urgency};
 use super::load::Loaded;
 use super::reserve::Reserve;
 use super::state::StateFile;
@@ -163,18 +163,30 @@ impl Writer {
         if let Some(handover) = self.due_handover() {
             self.write(vec![handover], None);
         }
-        while let Ok(first) = commands.recv() {
-            let (mut jobs, mut ticked, mut closing) = (Vec::<Box<dyn Job>>::new(), false, None);
-            let mut next = Some(first);
+        // What came before and had no room in a transaction; no more than may wait.
+        let mut waiting = VecDeque::<Box<dyn Job>>::new();
+        let mut closing = None;
+        loop {
+            let (mut jobs, mut ticked) = (Vec::new(), false);
+            let mut next = match waiting.is_empty() {
+                true => match commands.recv() {
+                    Ok(first) => Some(first),
+                    Err(mpsc::RecvError) => return,
+                },
+                false if closing.is_none() => commands.try_recv().ok(),
+                false => None,
+            };
             while let Some(command) = next {
                 match command {
-                    Command::Job(job) => jobs.push(job),
+                    Command::Job(job) if job.urgency() == Urgency::Revocation => jobs.push(job),
+                    Command::Job(job) => waiting.push_back(job),
                     Command::Tick(now) => (self.now, ticked) = (now, true),
                     Command::Close(answer) => closing = Some(answer),
                 }
-                let has_room = closing.is_none() && jobs.len() < BATCH;
-                next = if has_room { commands.try_recv().ok() } else { None };
+                next = if closing.is_none() { commands.try_recv().ok() } else { None };
             }
+            let room = BATCH.saturating_sub(jobs.len()).min(waiting.len());
+            jobs.extend(waiting.drain(..room));
             if ticked {
                 self.tick(&mut jobs);
             }
@@ -184,7 +196,7 @@ impl Writer {
             if !jobs.is_empty() || sweep.is_some() {
                 self.write(jobs, sweep);
             }
-            if let Some(answer) = closing {
+            if let Some(answer) = closing.take_if(|_| waiting.is_empty()) {
                 let closed = self.close();
                 // The files are let go of before anybody hears that they are.
                 drop(self);
@@ -253,7 +265,8 @@ impl Writer {
             jobs.into_iter().for_each(|job| job.answer(answer.clone()));
             return;
         }
-        let (revocations, others): (Vec<_>, Vec<_>) = jobs.into_iter().partition(|job| job.is_revocation());
+        let (revocations, others): (Vec<_>, Vec<_>) =
+            jobs.into_iter().partition(|job| job.urgency() == Urgency::Revocation);
         others.into_iter().for_each(|job| job.answer(Err(StoreError::Full)));
         if !revocations.is_empty() {
             self.write_to_reserve(revocations);
