@@ -5,7 +5,9 @@
  * FUUFFY_FAULT_AT.fired is made.
  *
  * While the file FUUFFY_FAULT_AT.full exists, the disk is full: after as many writes as it says, none succeeds
- * that is to a file of the store, until the reserved space is given back, which none but that is there for. */
+ * that is to a file of the store, until the reserved space is given back, which none but that is there for.
+ *
+ * While the file FUUFFY_FAULT_AT.unread exists, no read of a file of the store succeeds. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
@@ -87,11 +89,26 @@ static int has_no_room(int fd) {
     return fails;
 }
 
+static int is_unread(int fd) {
+    char unread[4096];
+    const char *at = getenv("FUUFFY_FAULT_AT");
+    if (inside || !at || !is_store(fd)) return 0;
+    inside = 1;
+    snprintf(unread, sizeof unread, "%s.unread", at);
+    int fails = access(unread, F_OK) == 0;
+    inside = 0;
+    if (fails) errno = EIO;
+    return fails;
+}
+
 #define NEXT(name) static __typeof__(&name) next; if (!next) next = (__typeof__(&name))dlsym(RTLD_NEXT, #name)
 
 ssize_t write(int fd, const void *bytes, size_t count) { NEXT(write); return has_no_room(fd) || must_fail(fd) ? -1 : next(fd, bytes, count); }
 ssize_t pwrite(int fd, const void *bytes, size_t count, off_t at) { NEXT(pwrite); return has_no_room(fd) || must_fail(fd) ? -1 : next(fd, bytes, count, at); }
 ssize_t pwrite64(int fd, const void *bytes, size_t count, off64_t at) { NEXT(pwrite64); return has_no_room(fd) || must_fail(fd) ? -1 : next(fd, bytes, count, at); }
+ssize_t read(int fd, void *bytes, size_t count) { NEXT(read); return is_unread(fd) ? -1 : next(fd, bytes, count); }
+ssize_t pread(int fd, void *bytes, size_t count, off_t at) { NEXT(pread); return is_unread(fd) ? -1 : next(fd, bytes, count, at); }
+ssize_t pread64(int fd, void *bytes, size_t count, off64_t at) { NEXT(pread64); return is_unread(fd) ? -1 : next(fd, bytes, count, at); }
 int fsync(int fd) { NEXT(fsync); return must_fail(fd) ? -1 : next(fd); }
 int fdatasync(int fd) { NEXT(fdatasync); return must_fail(fd) ? -1 : next(fd); }
 int ftruncate(int fd, off_t length) { NEXT(ftruncate); return must_fail(fd) ? -1 : next(fd, length); }

@@ -41,6 +41,7 @@ mod revocation;
 mod rotation;
 mod secret_sources;
 mod secrets;
+mod storms;
 mod tidy;
 mod timed;
 mod tls;
