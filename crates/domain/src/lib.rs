@@ -25,6 +25,7 @@ mod stage;
 mod tally;
 mod tampering;
 mod time;
+mod trace;
 mod unusual;
 mod usage;
 
@@ -53,6 +54,7 @@ pub use stage::{Drills, Stage, TooManyDrills};
 pub use tally::{ClientTally, Counted, Minute, Mover, Tally};
 pub use tampering::Tampering;
 pub use time::{Clock, Lifetime, LifetimeFault, ManualTime, SteadyClock, TimeSource, Timestamp};
+pub use trace::{SpanId, TraceId, TraceParent};
 pub use unusual::{
     Alert, AlertKind, Change, Direction, ForeignBytes, History, Measure, Networks, Sample, Scan, Severity, Silence,
     TokenUse, old_secret, secret_near_its_end,

@@ -8,7 +8,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use bytes::BytesMut;
-use fuuffy_domain::{EnvironmentName, Permit, Plan, RequestContext, Timestamp, Verdict};
+use fuuffy_domain::{EnvironmentName, Permit, Plan, RequestContext, Timestamp, TraceParent, Verdict};
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use parking_lot::Mutex;
 use sfv::{KeyRef, ListSerializer, StringRef};
@@ -31,6 +31,8 @@ const REMAINING: HeaderName = HeaderName::from_static("x-ratelimit-remaining");
 const RESET: HeaderName = HeaderName::from_static("x-ratelimit-reset");
 const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
 const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
+const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
 const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
 
@@ -157,6 +159,20 @@ pub fn remove_hop_by_hop(headers: &mut HeaderMap) {
             headers.remove(name);
         }
     }
+}
+
+/// Reads where a request is in a trace. What says so goes on to the upstream as it is; where it cannot be read, or is
+/// said twice, it is taken out, and `tracestate` with it (W3C Trace Context §3.2.2.5, §3.3.1.4).
+#[must_use]
+pub fn trace_of(headers: &mut HeaderMap) -> Option<TraceParent> {
+    let mut fields = headers.get_all(TRACEPARENT).iter();
+    let only = fields.next().filter(|_| fields.next().is_none());
+    let parent = only.and_then(|field| TraceParent::parse(field.as_bytes()));
+    if parent.is_none() && (headers.contains_key(TRACESTATE) || headers.contains_key(TRACEPARENT)) {
+        headers.remove(TRACEPARENT);
+        headers.remove(TRACESTATE);
+    }
+    parent
 }
 
 /// Makes one field of several `Cookie` fields, as HTTP/2 may send them (RFC 9113 §8.2.3).

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use fuuffy_domain::{Drills, Reason, Refused, RequestContext, Stage};
-use fuuffy_gateway::{CallerFields, ResponseBody, Tunnel};
+use fuuffy_gateway::{CallerFields, ResponseBody, Tunnel, trace_of};
 use fuuffy_issuer::SecretDeed;
 use fuuffy_protocol::{BodyShape, Refusal, RequestFault};
 use http::header::{self, HeaderName, HeaderValue};
@@ -45,8 +45,9 @@ enum Endpoint<'a> {
 /// last byte is taken.
 pub(super) async fn answer(
     caller: Arc<Caller>,
-    request: Request<Incoming>,
+    mut request: Request<Incoming>,
 ) -> Result<Response<Busy<ResponseBody>>, Infallible> {
+    let _ = trace_of(request.headers_mut());
     let (busy, version) = (caller.shared.begin(), request.version());
     let proxied = caller.proxied_for(request.headers()).map(|address| (address, CallerFields::new(address, "https")));
     let (address, fields) = proxied.as_ref().map_or((caller.peer.ip(), &caller.fields), |(at, fields)| (*at, fields));

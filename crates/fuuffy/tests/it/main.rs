@@ -46,5 +46,6 @@ mod tidy;
 mod timed;
 mod tls;
 mod tokens;
+mod traces;
 mod upstream;
 mod usage;

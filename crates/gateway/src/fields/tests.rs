@@ -37,6 +37,30 @@ fn the_limit_fields_are_structured_fields() {
     assert_eq!(field("x-ratelimit-reset"), "1700000060");
 }
 
+#[test]
+fn a_trace_goes_on_as_it_is_or_not_at_all() {
+    const GOOD: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+    let after = |parents: &[&str], state: Option<&'static str>| {
+        let mut headers = HeaderMap::new();
+        for parent in parents {
+            headers.append(TRACEPARENT, HeaderValue::from_str(parent).unwrap());
+        }
+        if let Some(state) = state {
+            headers.insert(TRACESTATE, HeaderValue::from_static(state));
+        }
+        let is_read = trace_of(&mut headers).is_some();
+        let parent = headers.get(TRACEPARENT).map(|field| field.to_str().unwrap().to_owned());
+        (is_read, parent, headers.contains_key(TRACESTATE))
+    };
+    assert_eq!(after(&[GOOD], Some("a=1")), (true, Some(GOOD.to_owned()), true));
+    assert_eq!(after(&[GOOD], None), (true, Some(GOOD.to_owned()), false));
+    assert_eq!(after(&["00-nonsense"], Some("a=1")), (false, None, false));
+    assert_eq!(after(&["00-nonsense"], None), (false, None, false));
+    assert_eq!(after(&[], Some("a=1")), (false, None, false));
+    assert_eq!(after(&[GOOD, GOOD], Some("a=1")), (false, None, false), "nobody knows which of them it is");
+    assert_eq!(after(&[], None), (false, None, false));
+}
+
 proptest! {
     /// The model keeps a field if it is neither of one hop by definition nor named by `Connection`.
     #[test]
