@@ -243,6 +243,13 @@ pub struct Refused {
     pub reason: Reason,
 }
 
+/// So many bytes at most of a text from outside, without what looks like a token or a secret.
+#[must_use]
+pub fn shown(text: &str, longest: usize) -> String {
+    let cut = (0..=longest.min(text.len())).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
+    without_secrets(&text[..cut])
+}
+
 /// A path without what looks like a token or a secret, wherever somebody put it and however often it is escaped.
 fn without_secrets(path: &str) -> String {
     let looks_secret = |text: &[u8]| text.windows(3).any(|it| it == b"sk-") || text.windows(4).any(|it| it == b"fsk_");
@@ -280,14 +287,13 @@ impl Refused {
     /// A record of what is known when a request is refused.
     #[must_use]
     pub fn new(context: &RequestContext, (method, path): (&str, &str), refusal: &Refusal, reason: Reason) -> Self {
-        let cut = (0..=LONGEST_PATH.min(path.len())).rev().find(|at| path.is_char_boundary(*at)).unwrap_or(0);
         Self {
             request: context.id,
             at: context.now,
             peer: context.peer,
             client: None,
             method: method.chars().take(16).collect(),
-            path: without_secrets(&path[..cut]),
+            path: shown(path, LONGEST_PATH),
             status: refusal.status().as_u16(),
             code: refusal.code().to_owned(),
             message: refusal.message().to_owned(),

@@ -39,7 +39,7 @@ pub use client::{
 pub use context::RequestContext;
 pub use drill::{Drill, DrillEffect, DrillFault, DrillKind, MetDrill, PendingDrill};
 pub use environment::EnvironmentName;
-pub use explanation::{Audience, Reason, Refused, StoreProblem, UpstreamProblem};
+pub use explanation::{Audience, Reason, Refused, StoreProblem, UpstreamProblem, shown};
 pub use fuuffy_protocol::ScopeSet;
 pub use grant::{ApprovedGrant, GrantRefusal};
 pub use ids::{ClientId, ClientSlot, IdFault, KeyId, MessageId, PlanName, RequestId, SecretId};

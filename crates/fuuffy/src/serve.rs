@@ -76,7 +76,10 @@ pub async fn serve(args: &ServeArgs, out: &mut dyn Write, err: &mut dyn Write) -
         tokio::select! {
             _ = terminate.recv() => break,
             _ = interrupt.recv() => break,
-            _ = hang_up.recv() => reload(&server, &args.config, err)?,
+            _ = hang_up.recv() => {
+                server.reopen_logs();
+                reload(&server, &args.config, err)?;
+            }
         }
     }
     notify(&[sd_notify::NotifyState::Stopping]);

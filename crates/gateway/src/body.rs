@@ -10,7 +10,6 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
-use fuuffy_domain::Mover;
 use fuuffy_protocol::{Refusal, RequestFault};
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
@@ -19,6 +18,7 @@ use tokio::time::{Instant, Sleep};
 
 use crate::fields;
 use crate::proxy::Passage;
+use crate::trail::Movement;
 use crate::upstream::Lease;
 
 /// Why a body broke off. It is never shown; it makes hyper close the connection.
@@ -69,7 +69,7 @@ struct Streaming {
     left: u64,
     patience: Patience,
     fate: BodyFate,
-    mover: Mover,
+    mover: Movement,
 }
 
 /// Shared with the request's own task, which must learn whose fault a failure was, and whether the body
@@ -111,7 +111,7 @@ impl CallerBody {
         Self(None)
     }
 
-    pub(crate) fn streaming(body: Incoming, max: u64, patience: Duration, mover: Mover) -> (Self, BodyFate) {
+    pub(crate) fn streaming(body: Incoming, max: u64, patience: Duration, mover: Movement) -> (Self, BodyFate) {
         let fate = BodyFate::default();
         let streaming = Streaming { body, left: max, patience: Patience::new(patience), fate: fate.clone(), mover };
         (Self(Some(Box::new(streaming))), fate)

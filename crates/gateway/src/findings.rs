@@ -3,11 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use fuuffy_domain::{ClientId, ClientTally, Ended, MetDrill, Reason, RouteMatch, Timestamp, Verdict};
+use fuuffy_domain::{ClientId, ClientTally, Ended, MetDrill, Permit, Reason, RouteMatch, Timestamp, Verdict};
 use fuuffy_protocol::Refusal;
 use http::Method;
 use http::header::{HeaderMap, HeaderValue};
 
+use crate::trail::Trail;
 use crate::{drills, fields};
 
 /// Each is noted as soon as it is known.
@@ -17,6 +18,8 @@ pub(crate) struct Findings {
     pub(crate) standing: Option<(Verdict, Option<HeaderValue>)>,
     /// Whether a limit that is only observed would have refused it.
     pub(crate) was_observed: bool,
+    /// What is kept of it until it is over, where somebody wants to know.
+    pub(crate) trail: Option<Arc<Trail>>,
     drill: Option<MetDrill>,
     /// Whose usage it is, once that is known.
     user: Option<User>,
@@ -39,8 +42,24 @@ pub(crate) struct Noted {
 }
 
 impl Findings {
+    /// Findings of a request that leaves a trail, if it does.
+    pub(crate) fn along(trail: Option<Arc<Trail>>) -> Self {
+        Self { trail, ..Self::default() }
+    }
+
+    /// Notes on the trail who may go where.
+    pub(crate) fn permitted(&self, permit: &Permit) {
+        if let Some(trail) = &self.trail {
+            trail.used_by(&permit.client().id);
+            trail.matched(permit.route().prefix());
+        }
+    }
+
     /// Notes why a request is refused.
     pub(crate) fn note(&mut self, client: Option<&ClientId>, (method, path): (&Method, &str), reason: Reason) {
+        if let (Some(trail), Some(client)) = (&self.trail, client) {
+            trail.used_by(client);
+        }
         let (client, method, path) = (client.cloned(), method.clone(), path.to_owned());
         self.noted = Some(Box::new(Noted { client, method, path, reason }));
     }

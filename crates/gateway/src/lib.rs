@@ -13,6 +13,7 @@ mod proxy;
 mod reason;
 mod record;
 mod snapshot;
+mod trail;
 mod tunnel;
 mod upstream;
 
@@ -22,5 +23,6 @@ pub use overload::RouteStanding;
 pub use proxy::Gateway;
 pub use record::{Outcome, Traffic};
 pub use snapshot::{RouteSettings, Snapshot, SnapshotFault, Upstream, UpstreamProtocol};
+pub use trail::{Exchange, OnEnd, Spans, Traced, Trail};
 pub use tunnel::Tunnel;
 pub use upstream::Pools;

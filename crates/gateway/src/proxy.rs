@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use arc_swap::ArcSwap;
 use fuuffy_domain::{
-    ClientId, Ended, Keyring, MatchedPath, Mover, Permit, Plan, Reason, RefusalCounts, RequestContext, RouteMatch,
-    Stage, Tally, VerifiedToken,
+    ClientId, Ended, Keyring, MatchedPath, Permit, Plan, Reason, RefusalCounts, RequestContext, RouteMatch, Stage,
+    Tally, VerifiedToken,
 };
 use fuuffy_protocol::{Bearer, BodyShape, Refusal, RequestFault};
 use fuuffy_store::{Explanations, Store, verify};
@@ -27,6 +27,7 @@ use crate::overload::{RouteStanding, Turn};
 use crate::reason::{note_at_once, note_shed};
 use crate::record::{Outcome, Traffic};
 use crate::snapshot::{RouteSettings, Snapshot, UpstreamProtocol};
+use crate::trail::{Movement, Trail};
 use crate::tunnel;
 use crate::upstream::Pools;
 
@@ -60,7 +61,7 @@ pub(crate) struct UpstreamRequest {
 #[derive(Debug)]
 pub(crate) struct Passage {
     /// Counts the bytes of both bodies.
-    pub(crate) mover: Mover,
+    pub(crate) mover: Movement,
     /// Where the plan limits how many there are.
     pub(crate) under_way: Option<UnderWay>,
 }
@@ -148,8 +149,10 @@ impl Gateway {
         request: Request<Incoming>,
     ) -> Response<ResponseBody> {
         let (began, snapshot) = (Instant::now(), self.snapshot.load_full());
-        let mut findings = Findings::default();
-        let (result, turn) = match self.admit(context, caller, &snapshot, (began, request), &mut findings) {
+        let mut findings = Findings::along(request.extensions().get::<Arc<Trail>>().cloned());
+        let admitted = self.admit(context, caller, &snapshot, (began, request), &mut findings);
+        let asked = admitted.is_ok().then(Instant::now);
+        let (result, turn) = match admitted {
             Ok((admitted, turn)) => match findings.delay() {
                 None => (forward(admitted, &pools.of(&snapshot), &mut findings).await, Some(turn)),
                 Some(delay) => {
@@ -178,6 +181,9 @@ impl Gateway {
             self.explain(context, &refusal, findings.noted.take());
             refusal.to_response(BodyShape::Guide).map(ResponseBody::from)
         });
+        if let (Some(trail), Some(asked)) = (&findings.trail, asked) {
+            trail.forwarded(asked, ended);
+        }
         let took = ended - began;
         findings.tell(response.headers_mut(), context.now.after(took));
         self.traffic.record(outcome);
@@ -207,6 +213,7 @@ impl Gateway {
         let plan = snapshot.plan(&permit.client().plan);
         let meter = self.meters.of(permit.client());
         findings.used_by(&meter.tally, Some(permit.route()));
+        findings.permitted(&permit);
         // Before anything is taken from the client's limits.
         let turn = load.enter(began).map_err(|shed| note_shed(shed, &permit, &request, findings))?;
         let own = permit.client().limits.as_ref().map(|limits| meter.own(limits));
@@ -316,6 +323,7 @@ fn prepare(
         return refused(&parts, Refusal::PayloadTooLarge);
     }
     let mover = assertion.meter.tally.mover(assertion.permit.route().prefix());
+    let mover = Movement::new(mover, findings.trail.as_ref());
     let takes_trailers = fields::takes_trailers(&parts.headers);
     fields::remove_hop_by_hop(&mut parts.headers);
     fields::join_cookies(&mut parts.headers);

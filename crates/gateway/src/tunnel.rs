@@ -7,7 +7,6 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use fuuffy_domain::Mover;
 use http::header::{self, HeaderMap, HeaderValue};
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
@@ -15,6 +14,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf, copy_bidirectional};
 use tokio::time::timeout;
 
 use crate::proxy::Passage;
+use crate::trail::Movement;
 
 /// Whether a request asks to become a WebSocket (RFC 9110 §7.8, RFC 6455 §4.1). Any other protocol is not
 /// for us to change to; the request is then one like others.
@@ -71,7 +71,7 @@ impl Tunnel {
 struct Watched<'a, IO> {
     inner: IO,
     moves: &'a AtomicU64,
-    mover: &'a Mover,
+    mover: &'a Movement,
 }
 
 impl<IO> Watched<'_, IO> {

@@ -121,7 +121,7 @@ impl Issuer {
     }
 
     /// Answers one token request, in the shape of the path that it came by. `body` is the whole body,
-    /// or the refusal that reading it met.
+    /// or the refusal that reading it met. The answer has the client as an extension, once that is proven.
     pub async fn respond(
         &self,
         context: &RequestContext,
@@ -148,6 +148,7 @@ impl Issuer {
             let (status, took) = (response.status().as_u16(), self.clock.now().since(context.now));
             let ended = Ended { status, was_limited: found.was_limited, was_observed: false, has_failed: false, took };
             self.tally.of(client).note(context.now, parts.uri.path(), ended);
+            response.extensions_mut().insert(client);
         }
         response
     }

@@ -18,7 +18,7 @@ mod token_response;
 pub use bearer::{Bearer, BearerFault};
 pub use credentials::{AuthMethod, Credentials, CredentialsFault};
 pub use form::{Form, FormFault};
-pub use refusal::{BodyShape, Refusal, RequestFault, TokenFault};
+pub use refusal::{BodyShape, Refusal, RefusalCode, RequestFault, TokenFault};
 pub use refused::Refused;
 pub use scope::{ScopeFault, ScopeSet};
 pub use secret::{AccessToken, ClientSecret, SecretKind};

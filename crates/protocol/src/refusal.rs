@@ -102,6 +102,10 @@ pub enum RequestFault {
     UsageQuery,
 }
 
+/// The code of a refusal, as an extension of its answer: for whoever writes down how requests ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RefusalCode(pub &'static str);
+
 /// What is wrong with a presented token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TokenFault {
@@ -168,6 +172,7 @@ impl Refusal {
         if let Some((name, value)) = self.field() {
             headers.insert(name, value);
         }
+        response.extensions_mut().insert(RefusalCode(code));
         response
     }
 

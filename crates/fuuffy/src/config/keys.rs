@@ -108,6 +108,12 @@ pub(super) static ENVIRONMENT: Section = Section {
         ),
         key("reminders", TABLE, "none: the log alone", "Who is told that a secret expires soon."),
         key("audit", TABLE, "{}", "How long the audit log is kept."),
+        key(
+            "access_log",
+            r#"a path, or "stderr""#,
+            "none",
+            "Gets a line of JSON for each request, once its last byte has moved. A relative path starts from the file's folder; `SIGHUP` opens the file anew.",
+        ),
         key("limits", TABLE, "{}", "What a caller's connection may cost, and how many tokens may be asked for."),
         key("routes", "a list of tables", "[]", "Where requests go."),
     ],

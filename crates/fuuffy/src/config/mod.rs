@@ -80,6 +80,8 @@ pub struct EnvironmentConfig {
     pub reminders: Option<WebhookConfig>,
     /// How its audit log is kept.
     pub audit: AuditConfig,
+    /// Where a line is written for each request, if anywhere.
+    pub access_log: Option<AccessLogTarget>,
     /// What a caller's connection may cost.
     pub limits: ConnectionLimits,
     /// How many tokens may be asked for.
@@ -97,6 +99,15 @@ pub struct WebhookConfig {
     pub key_file: PathBuf,
     /// Whether it may be at a private address.
     pub allow_private: bool,
+}
+
+/// Where an access log goes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AccessLogTarget {
+    /// To standard error, where the log is.
+    Stderr,
+    /// To a file, which is opened anew on `SIGHUP`.
+    File(PathBuf),
 }
 
 /// How an audit log is kept.

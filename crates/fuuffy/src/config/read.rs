@@ -13,8 +13,8 @@ use toml::de::DeTable;
 
 use super::table::{Source, Table};
 use super::{
-    AdminConfig, AuditConfig, Config, ConnectionLimits, EnvironmentConfig, EnvironmentConfigs, Mistake, RouteConfig,
-    TlsMode, WebhookConfig, keys,
+    AccessLogTarget, AdminConfig, AuditConfig, Config, ConnectionLimits, EnvironmentConfig, EnvironmentConfigs,
+    Mistake, RouteConfig, TlsMode, WebhookConfig, keys,
 };
 use crate::reach::{MayReach, address_in};
 
@@ -151,6 +151,11 @@ fn environment(name: EnvironmentName, table: &Table<'_>, folder: &Path) -> Optio
     let reminders = table.table("reminders", &keys::REMINDERS).and_then(|table| webhook(&table, folder));
     let audit = table.table("audit", &keys::AUDIT);
     let retention = audit.and_then(|audit| audit.parsed("retention", super::quantity::age));
+    let access_log = table.parsed("access_log", |text| match text {
+        "" => None,
+        "stderr" => Some(AccessLogTarget::Stderr),
+        path => Some(AccessLogTarget::File(folder.join(path))),
+    });
     let limits_table = table.table("limits", &keys::LIMITS);
     let token_limits = token_limits(limits_table.as_ref());
     let limits = limits(limits_table.as_ref());
@@ -166,6 +171,7 @@ fn environment(name: EnvironmentName, table: &Table<'_>, folder: &Path) -> Optio
         reminders,
         tls: tls?,
         audit: AuditConfig { retention },
+        access_log,
         limits,
         token_limits,
         routes,

@@ -7,7 +7,7 @@ use fuuffy_gateway::UpstreamProtocol;
 use serde::Serialize;
 
 use super::quantity::{show_age, show_duration};
-use super::{Config, EnvironmentConfig, RouteConfig, TlsMode};
+use super::{AccessLogTarget, Config, EnvironmentConfig, RouteConfig, TlsMode};
 
 #[derive(Serialize)]
 struct Shown {
@@ -46,6 +46,8 @@ struct Environment {
     tls: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     trusted_proxies: Option<Vec<String>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    access_log: Option<String>,
     audit: Audit,
     limits: Limits,
     routes: Vec<Route>,
@@ -158,6 +160,10 @@ impl From<&EnvironmentConfig> for Environment {
             }),
             tls,
             trusted_proxies,
+            access_log: config.access_log.as_ref().map(|target| match target {
+                AccessLogTarget::Stderr => "stderr".to_owned(),
+                AccessLogTarget::File(path) => path.display().to_string(),
+            }),
             audit: Audit { retention: config.audit.retention.map(show_age) },
             limits: Limits {
                 connections: limits.connections,

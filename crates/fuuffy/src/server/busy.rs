@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::task::{Context, Poll, ready};
 
-use fuuffy_gateway::Tunnel;
+use fuuffy_gateway::{Trail, Tunnel};
 use http::Version;
 use http_body::{Body, Frame, SizeHint};
 use parking_lot::Mutex;
@@ -37,7 +37,8 @@ impl Shared {
     /// Counts a request until the value is dropped.
     pub(super) fn begin(self: &Arc<Self>) -> Busy<()> {
         self.waiting.fetch_add(1, Ordering::Relaxed);
-        Busy { body: (), shared: Arc::clone(self), ends_with_connection: false, is_waiting: true }
+        let shared = Arc::clone(self);
+        Busy { body: (), shared, ends_with_connection: false, is_waiting: true, trail: None, goes_on: false }
     }
 
     /// From the answer to the request under way on, the connection's bytes are not looked at.
@@ -65,6 +66,9 @@ pin_project! {
         shared: Arc<Shared>,
         ends_with_connection: bool,
         is_waiting: bool,
+        trail: Option<Arc<Trail>>,
+        // Whether the body has something left to give.
+        goes_on: bool,
     }
 
     impl<B> PinnedDrop for Busy<B> {
@@ -72,16 +76,21 @@ pin_project! {
             let this = this.project();
             let count = if *this.is_waiting { &this.shared.waiting } else { &this.shared.in_flight };
             count.fetch_sub(1, Ordering::Relaxed);
+            if let Some(trail) = this.trail.as_ref().filter(|_| *this.goes_on) {
+                trail.broke_off();
+            }
         }
     }
 }
 
 impl Busy<()> {
-    /// Goes on until the answer's body is dropped. To a caller of HTTP/1.0 a body may end with the connection.
-    pub(super) fn until_the_end_of<B>(self, body: B, version: Version) -> Busy<B> {
+    /// Goes on until the answer's body is dropped, and its trail with it. To a caller of HTTP/1.0 a body may end with
+    /// the connection.
+    pub(super) fn until_the_end_of<B: Body>(self, body: B, version: Version, trail: Option<Arc<Trail>>) -> Busy<B> {
         self.shared.in_flight.fetch_add(1, Ordering::Relaxed);
         let ends_with_connection = version == Version::HTTP_10;
-        Busy { body, shared: Arc::clone(&self.shared), ends_with_connection, is_waiting: false }
+        let (shared, goes_on) = (Arc::clone(&self.shared), !body.is_end_stream());
+        Busy { body, shared, ends_with_connection, is_waiting: false, trail, goes_on }
     }
 }
 
@@ -90,12 +99,17 @@ impl<B: Body> Body for Busy<B> {
     type Error = B::Error;
 
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
-        let this = self.project();
-        let frame = ready!(this.body.poll_frame(cx));
+        let mut this = self.project();
+        let frame = ready!(this.body.as_mut().poll_frame(cx));
         this.shared.moves.fetch_add(1, Ordering::Relaxed);
         if *this.ends_with_connection && matches!(frame, Some(Err(_))) {
             this.shared.resets.store(true, Ordering::Relaxed);
         }
+        *this.goes_on = match &frame {
+            None => false,
+            Some(Ok(_)) => !this.body.is_end_stream(),
+            Some(Err(_)) => true,
+        };
         Poll::Ready(frame)
     }
 

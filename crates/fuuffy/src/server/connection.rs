@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bytes::{BufMut, Bytes, BytesMut};
 use fuuffy_domain::{Clock, Entropy, Reason, Refused, RequestContext, RequestId};
-use fuuffy_gateway::{CallerFields, Pools};
+use fuuffy_gateway::{CallerFields, Exchange, Pools};
 use fuuffy_protocol::{BodyShape, Refusal};
 use http::header::{HeaderMap, HeaderName};
 use hyper::service::service_fn;
@@ -211,6 +211,10 @@ fn guard(worker: &Arc<Worker>, stream: TcpStream, peer: SocketAddr, shared: &Arc
         environment.gateway.refusals().note(&refusal);
         let asked = (line.method.as_str(), line.path.as_str());
         environment.explanations.record(Refused::new(&context, asked, &refusal, Reason::Told));
+        if let Some(trails) = &environment.trails {
+            let (status, code) = (Some(refusal.status().as_u16()), Some(refusal.code()));
+            trails.note(Exchange { status, code, ..Exchange::new(&context, asked.0, asked.1) });
+        }
         farewell(&context, &refusal, line.shape())
     });
     Guarded::new(stream, framing, Arc::clone(shared), patience, answer)

@@ -21,6 +21,7 @@ use fuuffy_store::{Explanations, Store, UsageBook};
 use tokio::sync::watch;
 
 use super::alerts::Alerts;
+use super::trails::Trails;
 use super::unusual::Watch;
 use super::{Environments, Sources, told_to_stop};
 use crate::config::{self, Config, EnvironmentConfig};
@@ -53,6 +54,7 @@ pub struct Environment {
     /// How long a shutdown waits for what is in flight.
     pub grace: Duration,
     pub(super) watch: Watch,
+    pub(super) trails: Option<Trails>,
     keyring: Arc<Keyring>,
     entropy: Arc<dyn Entropy>,
     plans: Arc<ArcSwap<BTreeMap<PlanName, Plan>>>,
@@ -137,6 +139,7 @@ impl Environment {
             configured: Arc::new(ArcSwap::from_pointee(configured(settings, &config.plans))),
             refusals: Arc::default(),
             watch: Watch::default(),
+            trails: None,
         })
     }
 
@@ -166,6 +169,9 @@ impl Environment {
     pub async fn each_minute(&self) {
         let environment = self.for_admin();
         self.write_refusals_down().await;
+        if let Some(trails) = &self.trails {
+            trails.each_minute(self.name);
+        }
         fuuffy_admin::retire_unused(&environment).await;
         self.look_for_the_unusual().await;
         self.alerts.tidy().await;
@@ -175,6 +181,12 @@ impl Environment {
                 return;
             }
         }
+    }
+
+    /// Opens what writes down its requests. Only a server does: a command on the same directory serves nobody.
+    pub(super) fn write_down_requests(&mut self) -> anyhow::Result<()> {
+        self.trails = Trails::open(&self.settings).with_context(|| format!("environments.{}", self.name))?;
+        Ok(())
     }
 
     /// Keeps the last of what clients used, and lets go of its file.

@@ -10,6 +10,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
 use super::Environments;
+use super::trails::Trails;
 
 /// OpenMetrics 1.0.
 pub(super) const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -31,6 +32,7 @@ pub(super) fn text(environments: &Environments) -> Result<String, fmt::Error> {
     let in_flight = Family::<RouteLabels, Gauge>::default();
     let in_flight_limit = Family::<RouteLabels, Gauge>::default();
     let shed = Family::<RouteLabels, Counter>::default();
+    let access_lost = Family::<Labels, Counter>::default();
     let writable = Family::<Labels, Gauge>::default();
     let skew = Family::<Labels, Gauge>::default();
     let alerts = Family::<Labels, Counter>::default();
@@ -57,6 +59,7 @@ pub(super) fn text(environments: &Environments) -> Result<String, fmt::Error> {
     registry.register("alerts_delivered", "Attempts to deliver an alert by outcome", alerts.clone());
     registry.register("alerts_waiting", "Alerts that will be tried", waiting.clone());
     registry.register("alerts_dead", "Alerts that nobody took for a day", dead.clone());
+    registry.register("access_log_lost", "Lines that the access log lost", access_lost.clone());
     registry.register("store_writable", "Whether the store can write", writable.clone());
     registry.register(
         "clock_ahead_milliseconds",
@@ -85,6 +88,9 @@ pub(super) fn text(environments: &Environments) -> Result<String, fmt::Error> {
         lost.get_or_create(&vec![name]).inc_by(environment.usage.lost());
         for (outcome, count) in environment.alerts.outcomes() {
             alerts.get_or_create(&vec![name, ("outcome", outcome)]).inc_by(count);
+        }
+        if let Some(log) = environment.trails.as_ref().and_then(Trails::access_log) {
+            access_lost.get_or_create(&vec![name]).inc_by(log.dropped());
         }
         let standing = *environment.alerts.outbox.standing().borrow();
         waiting.get_or_create(&vec![name]).set(gauge(standing.waiting));

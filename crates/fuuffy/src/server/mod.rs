@@ -1,5 +1,6 @@
 //! A running server: environments, listeners, threads, and how they start, reload and stop.
 
+mod access_log;
 mod admin;
 mod alerts;
 mod busy;
@@ -14,6 +15,7 @@ mod own;
 mod request_line;
 mod service;
 mod system;
+mod trails;
 mod unusual;
 mod webhook;
 
@@ -145,6 +147,15 @@ impl Environments {
         [&self.testing, &self.production].into_iter().flatten()
     }
 
+    /// Opens what writes down requests, for a server.
+    fn write_down_requests(&mut self) -> anyhow::Result<()> {
+        for environment in [&mut self.testing, &mut self.production].into_iter().flatten() {
+            let environment = Arc::get_mut(environment).context("the environment is shared already")?;
+            environment.write_down_requests()?;
+        }
+        Ok(())
+    }
+
     /// The JSON API of the operators' deeds.
     pub(crate) fn admin_router(&self) -> Router {
         let shown =
@@ -162,6 +173,9 @@ impl Environments {
         for environment in self.iter() {
             environment.write_refusals_down().await;
             environment.close_usage().await;
+            if let Some(trails) = &environment.trails {
+                trails.close().await;
+            }
             environment.explanations.close().await;
             environment.alerts.outbox.close().await;
             if let Err(error) = environment.store.close().await {
@@ -196,7 +210,8 @@ impl Server {
     /// # Errors
     /// Whatever cannot be opened or bound, by name. Nothing stays behind then.
     pub async fn start(config: Config, sources: Sources) -> anyhow::Result<Self> {
-        let (environments, lock) = Environments::open(&config, &sources)?;
+        let (mut environments, lock) = Environments::open(&config, &sources)?;
+        environments.write_down_requests()?;
         let (shutdown, stopped) = watch::channel(false);
         let mut bound = Vec::new();
         let mut addresses = Addresses { testing: None, production: None, admin: config.admin.listen };
@@ -257,6 +272,13 @@ impl Server {
     /// The JSON API of the operators' deeds, for somebody in this process.
     pub fn admin_router_for(&self, actor: Actor) -> Router {
         self.environments.admin_router_for(actor)
+    }
+
+    /// Opens anew the files that requests are written to, for whoever has moved them away.
+    pub fn reopen_logs(&self) {
+        for trails in self.environments.iter().filter_map(|environment| environment.trails.as_ref()) {
+            trails.reopen();
+        }
     }
 
     /// Puts the routes, plans and upstreams of another configuration in force, in all environments or,

@@ -6,11 +6,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use fuuffy_domain::{Drills, Reason, Refused, RequestContext, Stage};
-use fuuffy_gateway::{CallerFields, ResponseBody, Tunnel, trace_of};
+use fuuffy_domain::{ClientSlot, Drills, Reason, Refused, RequestContext, Stage};
+use fuuffy_gateway::{CallerFields, ResponseBody, Trail, Tunnel, trace_of};
 use fuuffy_issuer::SecretDeed;
-use fuuffy_protocol::{BodyShape, Refusal, RequestFault};
+use fuuffy_protocol::{BodyShape, Refusal, RefusalCode, RequestFault};
+use fuuffy_store::Store as _;
 use http::header::{self, HeaderName, HeaderValue};
+use http::request::Parts;
 use http::{Request, Response};
 use http_body::Body as _;
 use http_body_util::BodyExt as _;
@@ -47,19 +49,29 @@ pub(super) async fn answer(
     caller: Arc<Caller>,
     mut request: Request<Incoming>,
 ) -> Result<Response<Busy<ResponseBody>>, Infallible> {
-    let _ = trace_of(request.headers_mut());
+    let traced = trace_of(request.headers_mut());
     let (busy, version) = (caller.shared.begin(), request.version());
     let proxied = caller.proxied_for(request.headers()).map(|address| (address, CallerFields::new(address, "https")));
     let (address, fields) = proxied.as_ref().map_or((caller.peer.ip(), &caller.fields), |(at, fields)| (*at, fields));
     let context = caller.worker.context(address);
     let environment = &caller.worker.environment;
+    let trail = environment.trails.as_ref().map(|trails| trails.begin(&context, &mut request, traced));
     let endpoint = endpoint(&environment.stage, request.uri().path());
+    if let Some(trail) = &trail
+        && !matches!(endpoint, Endpoint::Api | Endpoint::Token(_))
+        && let Ok(client) = environment.gateway.client_of(&context, request.headers())
+    {
+        trail.used_by(&client);
+    }
     let mut response = match (check_head(&environment.settings, &request), endpoint) {
         (Err(refusal), endpoint) => {
             environment.gateway.refusals().note(&refusal);
             let asked = (request.method().as_str(), request.uri().path());
             let client = environment.gateway.client_of(&context, request.headers()).ok();
             let refused = Refused::new(&context, asked, &refusal, Reason::Told);
+            if let (Some(trail), Some(client)) = (&trail, &client) {
+                trail.used_by(client);
+            }
             environment.explanations.record(Refused { client, ..refused });
             let shape = if let Endpoint::Token(shape) = endpoint { shape } else { BodyShape::Guide };
             refusal.to_response(shape).map(ResponseBody::from)
@@ -75,10 +87,26 @@ pub(super) async fn answer(
     if let Ok(id) = HeaderValue::from_str(context.id.encode(&mut text)) {
         response.headers_mut().insert(REQUEST_ID, id);
     }
+    if let Some(trail) = &trail {
+        note_answer(environment, trail, &response);
+    }
     if let Some(tunnel) = response.extensions_mut().remove::<Tunnel>() {
         caller.shared.upgrade_to(tunnel);
     }
-    Ok(response.map(|body| busy.until_the_end_of(body, version)))
+    Ok(response.map(|body| busy.until_the_end_of(body, version, trail)))
+}
+
+/// Notes on a trail the head of the answer, and its body where that is ours.
+fn note_answer(environment: &Environment, trail: &Trail, response: &Response<ResponseBody>) {
+    let extensions = response.extensions();
+    let client = extensions.get::<ClientSlot>().and_then(|slot| environment.store.directory().get(*slot));
+    if let Some(client) = client {
+        trail.used_by(&client.id);
+    }
+    if let ResponseBody::Whole(Some(bytes)) = response.body() {
+        trail.moved_out(bytes.len() as u64);
+    }
+    trail.answered(response.status().as_u16(), extensions.get::<RefusalCode>().map(|code| code.0));
 }
 
 /// A request to a token endpoint.
@@ -89,7 +117,7 @@ async fn token(
     request: Request<Incoming>,
 ) -> Response<ResponseBody> {
     let (parts, body) = request.into_parts();
-    let body = read_whole(body, environment.settings.limits.body_timeout).await;
+    let body = read_whole(&parts, body, environment.settings.limits.body_timeout).await;
     environment.issuer.respond(context, &parts, body, shape).await.map(ResponseBody::from)
 }
 
@@ -101,7 +129,7 @@ async fn secrets(
     request: Request<Incoming>,
 ) -> Response<ResponseBody> {
     let (parts, body) = request.into_parts();
-    let body = read_whole(body, environment.settings.limits.body_timeout).await;
+    let body = read_whole(&parts, body, environment.settings.limits.body_timeout).await;
     environment.issuer.secrets(context, &parts, body, deed).await.map(ResponseBody::from)
 }
 
@@ -123,7 +151,7 @@ async fn drill(
     request: Request<Incoming>,
 ) -> Response<ResponseBody> {
     let (parts, body) = request.into_parts();
-    let body = read_whole(body, environment.settings.limits.body_timeout).await;
+    let body = read_whole(&parts, body, environment.settings.limits.body_timeout).await;
     environment.gateway.drill(drills, context, &parts, body).map(ResponseBody::from)
 }
 
@@ -174,7 +202,15 @@ fn host_without_port(host: &str) -> &str {
 }
 
 /// Reads a body whole, at most [`WHOLE_BODY`] bytes of it, and not for longer than `patience`.
-async fn read_whole(mut body: Incoming, patience: Duration) -> Result<Bytes, Refusal> {
+async fn read_whole(parts: &Parts, body: Incoming, patience: Duration) -> Result<Bytes, Refusal> {
+    let whole = read(body, patience).await;
+    if let (Some(trail), Ok(bytes)) = (parts.extensions.get::<Arc<Trail>>(), &whole) {
+        trail.moved_in(bytes.len() as u64);
+    }
+    whole
+}
+
+async fn read(mut body: Incoming, patience: Duration) -> Result<Bytes, Refusal> {
     let broken = Refusal::InvalidRequest(RequestFault::MalformedMessage);
     if body.size_hint().lower() > WHOLE_BODY as u64 {
         return Err(Refusal::PayloadTooLarge);
