@@ -27,26 +27,36 @@ pub const REFUSAL_CODES: [&str; 19] = [
     "too_many_secrets",
 ];
 
-/// Refusals since they were last taken.
+/// Refusals since they were last taken, and since the start.
 #[derive(Debug, Default)]
-pub struct RefusalCounts([AtomicU64; REFUSAL_CODES.len()]);
+pub struct RefusalCounts {
+    untaken: [AtomicU64; REFUSAL_CODES.len()],
+    all: [AtomicU64; REFUSAL_CODES.len()],
+}
 
 impl RefusalCounts {
     /// Counts one.
     pub fn note(&self, refusal: &Refusal) {
-        self.0[place(refusal)].fetch_add(1, Ordering::Relaxed);
+        let place = place(refusal);
+        self.untaken[place].fetch_add(1, Ordering::Relaxed);
+        self.all[place].fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// All that was counted since the start, by class.
+    pub fn totals(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        REFUSAL_CODES.into_iter().zip(self.all.iter().map(|count| count.load(Ordering::Relaxed)))
     }
 
     /// Takes what was counted: each class that there was, and how often.
     pub fn take(&self) -> impl Iterator<Item = (&'static str, u64)> {
-        let counts = REFUSAL_CODES.into_iter().zip(self.0.iter().map(|count| count.swap(0, Ordering::Relaxed)));
+        let counts = REFUSAL_CODES.into_iter().zip(self.untaken.iter().map(|count| count.swap(0, Ordering::Relaxed)));
         counts.filter(|(_, times)| *times > 0)
     }
 
     /// Counts what was taken and could not be kept.
     pub fn put_back(&self, code: &str, times: u64) {
         if let Some(place) = REFUSAL_CODES.iter().position(|known| *known == code) {
-            self.0[place].fetch_add(times, Ordering::Relaxed);
+            self.untaken[place].fetch_add(times, Ordering::Relaxed);
         }
     }
 }

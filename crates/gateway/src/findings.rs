@@ -69,6 +69,11 @@ impl Findings {
         self.user = Some(User { tally: Arc::clone(tally), route: route.cloned() });
     }
 
+    /// The place of the route that it is on, once its client may use it.
+    pub(crate) fn route(&self) -> Option<usize> {
+        self.user.as_ref()?.route.as_ref().map(|route| route.index)
+    }
+
     /// Counts the request, for the client that it is known to be of.
     pub(crate) fn count(&self, at: Timestamp, ended: Ended) {
         if let Some(User { tally, route }) = &self.user {

@@ -27,6 +27,7 @@ use crate::overload::{RouteStanding, Turn};
 use crate::reason::{note_at_once, note_shed};
 use crate::record::{Outcome, Traffic};
 use crate::snapshot::{RouteSettings, Snapshot, UpstreamProtocol};
+use crate::times::TimesOfRoute;
 use crate::trail::{Movement, Trail};
 use crate::tunnel;
 use crate::upstream::Pools;
@@ -130,6 +131,17 @@ impl Gateway {
         routes.map(|(settings, load)| load.standing(&settings.route.prefix)).collect()
     }
 
+    /// How long requests on each route took.
+    pub fn times(&self) -> Vec<TimesOfRoute> {
+        let snapshot = self.snapshot.load();
+        snapshot
+            .routes
+            .iter()
+            .zip(&snapshot.times)
+            .map(|(settings, times)| times.read(&settings.route.prefix))
+            .collect()
+    }
+
     /// How often callers were refused, by class.
     pub const fn refusals(&self) -> &RefusalCounts {
         &self.refusals
@@ -188,6 +200,9 @@ impl Gateway {
         findings.tell(response.headers_mut(), context.now.after(took));
         self.traffic.record(outcome);
         let status = response.status().as_u16();
+        if let Some(times) = findings.route().and_then(|route| snapshot.times.get(route)) {
+            times.note(status, took, asked.map(|asked| ended - asked));
+        }
         let was_observed = findings.was_observed;
         let (was_limited, has_failed) = (outcome == Outcome::Limited, outcome == Outcome::UpstreamFailed);
         findings.count(context.now, Ended { status, was_limited, was_observed, has_failed, took });

@@ -9,6 +9,7 @@ use http::HeaderValue;
 use thiserror::Error;
 
 use crate::overload::RouteLoad;
+use crate::times::RouteTimes;
 
 /// The configuration that requests are judged by. Immutable; a reload puts another in its place.
 #[derive(Debug)]
@@ -17,6 +18,7 @@ pub struct Snapshot {
     pub(crate) routes: Vec<RouteSettings>,
     /// How each route stands.
     pub(crate) loads: Vec<Arc<RouteLoad>>,
+    pub(crate) times: Vec<Arc<RouteTimes>>,
     pub(crate) plans: BTreeMap<PlanName, PlanFields>,
     pub(crate) fallback: PlanFields,
 }
@@ -100,11 +102,18 @@ impl Snapshot {
         let plans = plans.into_iter().map(|(name, plan)| (name, PlanFields::new(plan))).collect();
         let load = |settings: &RouteSettings| Arc::new(RouteLoad::new(settings.in_flight, settings.adapts));
         let loads = routes.iter().map(load).collect();
-        Ok(Self { table, routes, loads, plans, fallback: PlanFields::new(Plan::standard()) })
+        let times = routes.iter().map(|_| RouteTimes::new()).collect();
+        Ok(Self { table, routes, loads, times, plans, fallback: PlanFields::new(Plan::standard()) })
     }
 
     /// Goes on from how the routes stood before, where they are the same to their load.
     pub(crate) fn go_on_from(&mut self, before: &Self) {
+        for (settings, times) in self.routes.iter().zip(&mut self.times) {
+            let is_same = |known: &RouteSettings| known.route.prefix == settings.route.prefix;
+            if let Some(same) = before.routes.iter().position(is_same) {
+                *times = Arc::clone(&before.times[same]);
+            }
+        }
         for (settings, load) in self.routes.iter().zip(&mut self.loads) {
             let is_same = |known: &RouteSettings| {
                 known.route.prefix == settings.route.prefix

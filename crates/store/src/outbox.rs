@@ -100,6 +100,8 @@ pub struct Standing {
     pub waiting: usize,
     /// Dead letters.
     pub dead: usize,
+    /// Since when the oldest of those that wait is there.
+    pub oldest: Option<Timestamp>,
     /// When the first of those that wait is due.
     pub next_due: Option<Timestamp>,
 }

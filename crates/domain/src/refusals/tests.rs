@@ -35,5 +35,7 @@ fn every_refusal_counts_under_the_code_of_its_answer() {
         assert_eq!(counts.take().count(), 0, "what was taken is gone");
         counts.put_back(refusal.code(), 3);
         assert_eq!(counts.take().collect::<Vec<_>>(), [(refusal.code(), 3)]);
+        let all: Vec<_> = counts.totals().filter(|(_, times)| *times > 0).collect();
+        assert_eq!(all, [(refusal.code(), 1)], "what was taken, or put back, was counted once");
     }
 }

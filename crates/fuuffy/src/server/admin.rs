@@ -11,13 +11,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use axum::extract::State;
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::IntoResponse;
 use axum::routing::get;
 use axum::serve::Listener;
 use axum::{Extension, Router};
 use fuuffy_admin::{Caller, Stranger};
-use fuuffy_domain::Actor;
+use fuuffy_domain::{Actor, Timestamp};
 use fuuffy_store::Store;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
@@ -46,15 +46,16 @@ impl Readiness {
 struct Observed {
     environments: Environments,
     ready: Arc<Readiness>,
+    started: Timestamp,
 }
 
 /// `/livez`, `/readyz` and `/metrics`.
-pub(super) fn observe(environments: Environments, ready: Arc<Readiness>) -> Router {
+pub(super) fn observe(environments: Environments, ready: Arc<Readiness>, started: Timestamp) -> Router {
     Router::new()
         .route("/livez", get(|| async { "alive\n" }))
         .route("/readyz", get(readyz))
         .route("/metrics", get(show_metrics))
-        .with_state(Observed { environments, ready })
+        .with_state(Observed { environments, ready, started })
 }
 
 /// Ready means: takes requests, and every store can write. A store that cannot still validates tokens; one whose
@@ -76,9 +77,10 @@ async fn readyz(State(observed): State<Observed>) -> impl IntoResponse {
     }
 }
 
-async fn show_metrics(State(observed): State<Observed>) -> impl IntoResponse {
-    match metrics::text(&observed.environments) {
-        Ok(text) => ([(header::CONTENT_TYPE, metrics::CONTENT_TYPE)], text).into_response(),
+async fn show_metrics(State(observed): State<Observed>, headers: HeaderMap) -> impl IntoResponse {
+    let format = metrics::Format::asked_for(&headers);
+    match metrics::text(&observed.environments, observed.started, format) {
+        Ok(text) => ([(header::CONTENT_TYPE, format.content_type())], text).into_response(),
         Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
     }
 }

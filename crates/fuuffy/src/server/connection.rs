@@ -104,6 +104,7 @@ pub(super) async fn serve(
     peer: SocketAddr,
     mut stopped: watch::Receiver<bool>,
 ) {
+    let _open = worker.environment.open_connection();
     // On a listener for both families an IPv4 caller comes in IPv6's clothes.
     let peer = SocketAddr::new(peer.ip().to_canonical(), peer.port());
     let scheme = match &worker.environment.settings.tls {

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
@@ -11,7 +12,7 @@ use arc_swap::ArcSwap;
 use fuuffy_admin::{Configured, Refusals, Reminder};
 use fuuffy_domain::{
     Actor, AuditEvent, AuditKeys, Cause, Clock as _, Entropy, EnvironmentName, Keyring, Plan, PlanName, RequestId,
-    Stage, SteadyClock, TimeSource,
+    Stage, SteadyClock, TimeSource, Timestamp,
 };
 use fuuffy_gateway::{Gateway, RouteSettings, Snapshot};
 use fuuffy_issuer::Issuer;
@@ -55,6 +56,8 @@ pub struct Environment {
     pub grace: Duration,
     pub(super) watch: Watch,
     pub(super) trails: Option<Trails>,
+    connections: Arc<()>,
+    kept_at: AtomicI64,
     keyring: Arc<Keyring>,
     entropy: Arc<dyn Entropy>,
     plans: Arc<ArcSwap<BTreeMap<PlanName, Plan>>>,
@@ -94,6 +97,7 @@ impl Environment {
             tracing::warn!(environment = %name, newest_record = %behind, "This machine's clock is behind the newest record; time goes on from there");
         }
         let clock = Arc::new(SteadyClock::start(Arc::clone(&sources.time), newest));
+        let opened = clock.now();
         tracing::info!(environment = %name, clients = report.clients, tokens = report.tokens, "The store is open");
         let store = Arc::new(store);
         let explanations = Arc::new(Explanations::open(path.with_extension("explain.sqlite3"), name));
@@ -140,6 +144,8 @@ impl Environment {
             refusals: Arc::default(),
             watch: Watch::default(),
             trails: None,
+            connections: Arc::default(),
+            kept_at: AtomicI64::new(opened.unix_millis()),
         })
     }
 
@@ -187,6 +193,28 @@ impl Environment {
     pub(super) fn write_down_requests(&mut self) -> anyhow::Result<()> {
         self.trails = Trails::open(&self.settings).with_context(|| format!("environments.{}", self.name))?;
         Ok(())
+    }
+
+    /// Counts a caller's connection as open, until what this returns is dropped.
+    pub(super) fn open_connection(&self) -> Arc<()> {
+        Arc::clone(&self.connections)
+    }
+
+    /// How many connections of callers are open.
+    pub(super) fn connections(&self) -> usize {
+        Arc::strong_count(&self.connections) - 1
+    }
+
+    /// Keeps what clients used since the last time.
+    async fn keep_usage(&self) {
+        let now = self.clock.now();
+        self.usage.keep(now).await;
+        self.kept_at.store(now.unix_millis(), Ordering::Relaxed);
+    }
+
+    /// How long ago usage was kept last.
+    pub(super) fn usage_lag(&self, now: Timestamp) -> Duration {
+        now.since(Timestamp::from_unix_millis(self.kept_at.load(Ordering::Relaxed)))
     }
 
     /// Keeps the last of what clients used, and lets go of its file.
@@ -312,7 +340,7 @@ pub(super) async fn keep_house(environments: Environments, mut stopped: watch::R
             _ = seconds.tick() => {
                 for environment in environments.iter() {
                     environment.store.tick(environment.clock.now());
-                    environment.usage.keep(environment.clock.now()).await;
+                    environment.keep_usage().await;
                     fuuffy_admin::note_refusals(&environment.for_admin()).await;
                 }
             }

@@ -1,108 +1,171 @@
-//! The numbers of a server as OpenMetrics text. Labels are bounded: never a client, a path or a token.
+//! The numbers of a server as OpenMetrics text, or as Prometheus wrote it before. Labels are bounded: never a client, a
+//! path or a token. Names are Prometheus's: of base units, and `_total` for what only grows.
+
+mod plain;
+mod process;
+mod routes;
 
 use std::fmt;
+use std::sync::atomic::AtomicU64;
+use std::time::Duration;
 
+use fuuffy_domain::{Clock as _, Timestamp};
 use fuuffy_store::Store as _;
-use prometheus_client::encoding::text::encode;
+use prometheus_client::encoding::text::{encode_eof, encode_registry};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
-use super::Environments;
 use super::trails::Trails;
+use super::{Environment, Environments};
 
-/// OpenMetrics 1.0.
-pub(super) const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+pub(super) use plain::Format;
 
 type Labels = Vec<(&'static str, &'static str)>;
 /// A route is named by its prefix, of which the configuration has only so many.
 type RouteLabels = Vec<(&'static str, String)>;
+type Seconds = Gauge<f64, AtomicU64>;
 
-/// Reads all counters and writes them down.
-pub(super) fn text(environments: &Environments) -> Result<String, fmt::Error> {
+/// Reads all numbers and writes them down.
+pub(super) fn text(environments: &Environments, started: Timestamp, format: Format) -> Result<String, fmt::Error> {
     let mut registry = Registry::with_prefix("fuuffy");
-    let requests = Family::<Labels, Counter>::default();
-    let observed = Family::<Labels, Counter>::default();
-    let grants = Family::<Labels, Counter>::default();
-    let tokens = Family::<Labels, Gauge>::default();
-    let bytes = Family::<Labels, Gauge>::default();
-    let dropped = Family::<Labels, Counter>::default();
-    let lost = Family::<Labels, Counter>::default();
-    let in_flight = Family::<RouteLabels, Gauge>::default();
-    let in_flight_limit = Family::<RouteLabels, Gauge>::default();
-    let shed = Family::<RouteLabels, Counter>::default();
-    let access_lost = Family::<Labels, Counter>::default();
-    let writable = Family::<Labels, Gauge>::default();
-    let skew = Family::<Labels, Gauge>::default();
-    let alerts = Family::<Labels, Counter>::default();
-    let waiting = Family::<Labels, Gauge>::default();
-    let dead = Family::<Labels, Gauge>::default();
-    registry.register("requests", "Requests to the gateway by outcome", requests.clone());
-    registry.register(
-        "observed_refusals",
-        "Requests that limits that are only observed would have refused",
-        observed.clone(),
-    );
-    registry.register("route_in_flight", "Requests that wait for the head of an answer", in_flight.clone());
-    registry.register(
-        "route_in_flight_limit",
-        "How many requests may wait for the head of an answer: fewer than configured while the API is slow because of them",
-        in_flight_limit.clone(),
-    );
-    registry.register("route_shed", "Requests that were refused because too many waited already", shed.clone());
-    registry.register("token_requests", "Token requests by outcome", grants.clone());
-    registry.register("tokens", "Tokens in the index, those that expired lately included", tokens.clone());
-    registry.register("token_index_bytes", "Bytes that the tokens take in the index", bytes.clone());
-    registry.register("explanations_dropped", "Reasons of refusals that could not be kept", dropped.clone());
-    registry.register("usage_lost", "Requests whose usage could not be kept", lost.clone());
-    registry.register("alerts_delivered", "Attempts to deliver an alert by outcome", alerts.clone());
-    registry.register("alerts_waiting", "Alerts that will be tried", waiting.clone());
-    registry.register("alerts_dead", "Alerts that nobody took for a day", dead.clone());
-    registry.register("access_log_lost", "Lines that the access log lost", access_lost.clone());
-    registry.register("store_writable", "Whether the store can write", writable.clone());
-    registry.register(
-        "clock_ahead_milliseconds",
-        "How far the machine's calendar is ahead of the server's clock",
-        skew.clone(),
-    );
+    let build = Family::<Labels, Gauge>::default();
+    build.get_or_create(&vec![("version", env!("CARGO_PKG_VERSION"))]).set(1);
+    registry.register("build_info", "Which release this is", build);
+    let of_environments = OfEnvironments::registered(&mut registry);
+    routes::register(&mut registry, environments);
     for environment in environments.iter() {
-        let name = ("environment", environment.name.as_str());
-        for (outcome, count) in environment.gateway.traffic().totals() {
-            requests.get_or_create(&vec![name, ("outcome", outcome)]).inc_by(count);
-        }
-        observed.get_or_create(&vec![name]).inc_by(environment.gateway.observed());
-        for standing in environment.gateway.standings() {
-            let labels = vec![(name.0, name.1.to_owned()), ("route", standing.route)];
-            in_flight.get_or_create(&labels).set(i64::from(standing.under_way));
-            in_flight_limit.get_or_create(&labels).set(i64::from(standing.limit));
-            shed.get_or_create(&labels).inc_by(standing.shed);
-        }
-        let outcome = environment.issuer.outcome();
-        grants.get_or_create(&vec![name, ("outcome", "issued")]).inc_by(outcome.issued);
-        grants.get_or_create(&vec![name, ("outcome", "refused")]).inc_by(outcome.refused);
-        let index = environment.store.tokens();
-        tokens.get_or_create(&vec![name]).set(gauge(index.len()));
-        bytes.get_or_create(&vec![name]).set(gauge(index.memory_bytes()));
-        dropped.get_or_create(&vec![name]).inc_by(environment.explanations.dropped());
-        lost.get_or_create(&vec![name]).inc_by(environment.usage.lost());
-        for (outcome, count) in environment.alerts.outcomes() {
-            alerts.get_or_create(&vec![name, ("outcome", outcome)]).inc_by(count);
-        }
-        if let Some(log) = environment.trails.as_ref().and_then(Trails::access_log) {
-            access_lost.get_or_create(&vec![name]).inc_by(log.dropped());
-        }
-        let standing = *environment.alerts.outbox.standing().borrow();
-        waiting.get_or_create(&vec![name]).set(gauge(standing.waiting));
-        dead.get_or_create(&vec![name]).set(gauge(standing.dead));
-        writable.get_or_create(&vec![name]).set(i64::from(environment.store.is_writable()));
-        skew.get_or_create(&vec![name]).set(environment.clock.wall_ahead_millis());
+        of_environments.read(environment);
     }
     let mut text = String::new();
-    encode(&mut text, &registry)?;
-    Ok(text)
+    encode_registry(&mut text, &registry)?;
+    encode_registry(&mut text, &process::registry(started))?;
+    encode_eof(&mut text)?;
+    Ok(format.of(text))
+}
+
+/// What every environment has.
+#[derive(Default)]
+struct OfEnvironments {
+    connections: Family<Labels, Gauge>,
+    requests: Family<Labels, Counter>,
+    refusals: Family<Labels, Counter>,
+    observed: Family<Labels, Counter>,
+    grants: Family<Labels, Counter>,
+    tokens: Family<Labels, Gauge>,
+    bytes: Family<Labels, Gauge>,
+    explanations_dropped: Family<Labels, Counter>,
+    usage_lost: Family<Labels, Counter>,
+    usage_lag: Family<Labels, Seconds>,
+    access_lost: Family<Labels, Counter>,
+    in_flight: Family<RouteLabels, Gauge>,
+    in_flight_limit: Family<RouteLabels, Gauge>,
+    shed: Family<RouteLabels, Counter>,
+    alerts: Family<Labels, Counter>,
+    waiting: Family<Labels, Gauge>,
+    oldest: Family<Labels, Seconds>,
+    dead: Family<Labels, Gauge>,
+    writable: Family<Labels, Gauge>,
+    full: Family<Labels, Gauge>,
+    skew: Family<Labels, Seconds>,
+}
+
+impl OfEnvironments {
+    fn registered(registry: &mut Registry) -> Self {
+        let all = Self::default();
+        let counters = [
+            ("requests", "Requests to the gateway by outcome", &all.requests),
+            ("refusals", "Refusals by the code of the answer, and by what was asked for", &all.refusals),
+            ("observed_refusals", "Requests that limits that are only observed would have refused", &all.observed),
+            ("token_requests", "Token requests by outcome", &all.grants),
+            ("explanations_dropped", "Reasons of refusals that could not be kept", &all.explanations_dropped),
+            ("usage_lost", "Requests whose usage could not be kept", &all.usage_lost),
+            ("access_log_lost", "Lines that the access log lost", &all.access_lost),
+            ("alerts_delivered", "Attempts to deliver an alert by outcome", &all.alerts),
+        ];
+        for (name, help, family) in counters {
+            registry.register(name, help, family.clone());
+        }
+        let gauges = [
+            ("connections", "Connections of callers that are open", &all.connections),
+            ("tokens", "Tokens in the index, those that expired lately included", &all.tokens),
+            ("token_index_bytes", "Bytes that the tokens take in the index", &all.bytes),
+            ("alerts_waiting", "Alerts that will be tried", &all.waiting),
+            ("alerts_dead", "Alerts that nobody took for a day", &all.dead),
+            ("store_writable", "Whether the store can write", &all.writable),
+            ("store_full", "Whether the disk of the store is full", &all.full),
+        ];
+        for (name, help, family) in gauges {
+            registry.register(name, help, family.clone());
+        }
+        let seconds = [
+            ("usage_lag_seconds", "How long ago usage was kept last", &all.usage_lag),
+            ("alerts_oldest_waiting_seconds", "How long the oldest alert that waits has waited", &all.oldest),
+            ("clock_ahead_seconds", "How far the machine's calendar is ahead of the server's clock", &all.skew),
+        ];
+        for (name, help, family) in seconds {
+            registry.register(name, help, family.clone());
+        }
+        registry.register("route_in_flight", "Requests that wait for the head of an answer", all.in_flight.clone());
+        registry.register(
+            "route_in_flight_limit",
+            "How many requests may wait for the head of an answer: fewer than configured while the API is slow because of them",
+            all.in_flight_limit.clone(),
+        );
+        registry.register("route_shed", "Requests that were refused because too many waited already", all.shed.clone());
+        all
+    }
+
+    fn read(&self, environment: &Environment) {
+        let (name, now) = (("environment", environment.name.as_str()), environment.clock.now());
+        let only = vec![name];
+        self.connections.get_or_create(&only).set(gauge(environment.connections()));
+        for (outcome, count) in environment.gateway.traffic().totals() {
+            self.requests.get_or_create(&vec![name, ("outcome", outcome)]).inc_by(count);
+        }
+        for (asked, counts) in [("token", environment.issuer.refusals()), ("api", environment.gateway.refusals())] {
+            for (code, count) in counts.totals() {
+                self.refusals.get_or_create(&vec![name, ("asked", asked), ("code", code)]).inc_by(count);
+            }
+        }
+        self.observed.get_or_create(&only).inc_by(environment.gateway.observed());
+        for standing in environment.gateway.standings() {
+            let labels = vec![(name.0, name.1.to_owned()), ("route", standing.route)];
+            self.in_flight.get_or_create(&labels).set(i64::from(standing.under_way));
+            self.in_flight_limit.get_or_create(&labels).set(i64::from(standing.limit));
+            self.shed.get_or_create(&labels).inc_by(standing.shed);
+        }
+        let outcome = environment.issuer.outcome();
+        self.grants.get_or_create(&vec![name, ("outcome", "issued")]).inc_by(outcome.issued);
+        self.grants.get_or_create(&vec![name, ("outcome", "refused")]).inc_by(outcome.refused);
+        let index = environment.store.tokens();
+        self.tokens.get_or_create(&only).set(gauge(index.len()));
+        self.bytes.get_or_create(&only).set(gauge(index.memory_bytes()));
+        self.explanations_dropped.get_or_create(&only).inc_by(environment.explanations.dropped());
+        self.usage_lost.get_or_create(&only).inc_by(environment.usage.lost());
+        self.usage_lag.get_or_create(&only).set(environment.usage_lag(now).as_secs_f64());
+        let access_log = environment.trails.as_ref().and_then(Trails::access_log);
+        self.access_lost.get_or_create(&only).inc_by(access_log.map_or(0, |log| log.dropped()));
+        for (outcome, count) in environment.alerts.outcomes() {
+            self.alerts.get_or_create(&vec![name, ("outcome", outcome)]).inc_by(count);
+        }
+        let standing = *environment.alerts.outbox.standing().borrow();
+        self.waiting.get_or_create(&only).set(gauge(standing.waiting));
+        let oldest = standing.oldest.map_or(Duration::ZERO, |since| now.since(since));
+        self.oldest.get_or_create(&only).set(oldest.as_secs_f64());
+        self.dead.get_or_create(&only).set(gauge(standing.dead));
+        self.writable.get_or_create(&only).set(i64::from(environment.store.is_writable()));
+        self.full.get_or_create(&only).set(i64::from(environment.store.is_full()));
+        self.skew.get_or_create(&only).set(seconds(environment.clock.wall_ahead_millis()));
+    }
 }
 
 fn gauge(count: usize) -> i64 {
     i64::try_from(count).unwrap_or(i64::MAX)
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a clock that is wrong by centuries is wrong enough")]
+fn seconds(millis: i64) -> f64 {
+    millis as f64 / 1000.0
 }

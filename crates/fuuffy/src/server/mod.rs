@@ -229,7 +229,8 @@ impl Server {
         let mut control = JoinSet::new();
         let ready = Arc::new(admin::Readiness::default());
         let socket = config.data_dir.join("admin.sock");
-        let router = admin::observe(environments.clone(), Arc::clone(&ready)).merge(environments.admin_router());
+        let router = admin::observe(environments.clone(), Arc::clone(&ready), sources.time.wall())
+            .merge(environments.admin_router());
         addresses.admin = admin::listen(&mut control, config.admin.listen, router, stopped.clone())
             .await
             .with_context(|| format!("admin.listen: cannot bind {}", config.admin.listen))?;

@@ -35,6 +35,7 @@ mod kills;
 mod leaks;
 mod lifecycle;
 mod limits;
+mod metrics;
 mod migrate;
 mod overload;
 mod own_secrets;

@@ -180,11 +180,13 @@ impl File {
     /// Tells how it stands. Where that cannot be read, the last word stays.
     pub(super) fn tell_standing(&self) {
         let read = || -> rusqlite::Result<Standing> {
-            let next = "SELECT min(next_at) FROM alerts WHERE next_at IS NOT NULL";
-            let next: Option<i64> = self.connection.prepare_cached(next)?.query_row([], |row| row.get(0))?;
+            let first = "SELECT min(next_at), min(since) FROM alerts WHERE next_at IS NOT NULL";
+            let read = |row: &rusqlite::Row<'_>| Ok((row.get::<_, Option<i64>>(0)?, row.get::<_, Option<i64>>(1)?));
+            let (next, oldest) = self.connection.prepare_cached(first)?.query_row([], read)?;
             Ok(Standing {
                 waiting: count(&self.connection, "next_at")?,
                 dead: count(&self.connection, "died_at")?,
+                oldest: oldest.map(Timestamp::from_unix_millis),
                 next_due: next.map(Timestamp::from_unix_millis),
             })
         };

@@ -57,7 +57,7 @@ async fn an_alert_waits_until_it_is_told_and_is_told_once() {
     let outbox = kept.open();
     let due = outbox.due(NOW, 10).await.unwrap();
     assert_eq!((ids(&due), due[0].body.as_str(), due[0].attempts), (vec!["msg_1"], "{\"number\":1}", 0));
-    let expected = Standing { waiting: 1, dead: 0, next_due: Some(NOW) };
+    let expected = Standing { waiting: 1, dead: 0, oldest: Some(NOW), next_due: Some(NOW) };
     assert_eq!(*outbox.standing().borrow(), expected);
     outbox.delivered(id(1), NOW).await.unwrap();
     assert_eq!(*outbox.standing().borrow(), Standing::default());
