@@ -14,6 +14,7 @@ mod refusals;
 mod reminders;
 mod roles;
 mod secrets;
+mod silences;
 mod token_use;
 mod tokens;
 mod usage;

@@ -66,7 +66,7 @@ const fn deed(method: Method, path: &'static str, scope: &'static str, kind: Kin
 }
 
 /// The table. What is not in it is not done, whoever asks.
-pub static DEEDS: [Deed; 29] = [
+pub static DEEDS: [Deed; 32] = [
     deed(Method::GET, "/alerts", "admin:alerts:read", Kind::Read),
     deed(Method::POST, "/alerts/redeliver", "admin:alerts:write", Kind::Errand),
     deed(Method::POST, "/alerts/test", "admin:alerts:write", Kind::Errand),
@@ -94,6 +94,9 @@ pub static DEEDS: [Deed; 29] = [
     deed(Method::GET, "/plans", "admin:routes:read", Kind::Read),
     deed(Method::GET, "/routes", "admin:routes:read", Kind::Read),
     deed(Method::GET, "/scopes", "admin:routes:read", Kind::Read),
+    deed(Method::GET, "/silences", "admin:alerts:read", Kind::Read),
+    deed(Method::POST, "/silences", "admin:alerts:write", Kind::Errand),
+    deed(Method::DELETE, "/silences/{silence}", "admin:alerts:write", Kind::Errand),
     deed(Method::GET, "/usage", "admin:usage:read", Kind::Read),
     deed(Method::GET, "/usage/tokens", "admin:usage:read", Kind::Read),
 ];

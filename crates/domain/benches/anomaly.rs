@@ -193,6 +193,7 @@ fn tell(number: u64, kind: Kind, labels: &[Labelled], changes: &[(u32, Change)])
             match change {
                 Change::Opened(alert) => format!("opened {}: {}", alert.kind.name(), alert.words),
                 Change::Joined(alert) => format!("joined {}: {}", alert.kind.name(), alert.words),
+                Change::Silenced(alert) => format!("silenced {}: {}", alert.kind.name(), alert.words),
                 Change::Closed { kind, .. } => format!("closed {}", kind.name()),
             },
         ));

@@ -8,7 +8,7 @@ use std::net::IpAddr;
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
-use crate::{ClientId, EnvironmentName, KeyId, MessageId, PlanName, RequestId, SecretId, Timestamp};
+use crate::{ClientId, EnvironmentName, KeyId, MessageId, PlanName, RequestId, SecretId, SilenceId, Timestamp};
 
 /// What a link's hash begins with, so that it is a hash of nothing else.
 const LABEL: &[u8] = b"fuuffy audit 1\n";
@@ -208,6 +208,26 @@ pub enum AuditEvent {
         /// Whether it was taken.
         taken: bool,
     },
+    /// Nobody is told of something for a while.
+    #[serde(rename = "alerts.silenced")]
+    AlertsSilenced {
+        /// Which silence.
+        silence_id: SilenceId,
+        /// Whose alerts, or everybody's.
+        client_id: Option<ClientId>,
+        /// Alerts of which kind, or of every kind.
+        kind: Option<&'static str>,
+        /// Until when.
+        until: Timestamp,
+    },
+    /// A silence was ended.
+    #[serde(rename = "alerts.unsilenced")]
+    AlertsUnsilenced {
+        /// Which one.
+        silence_id: SilenceId,
+        /// Whose alerts it kept back, or everybody's.
+        client_id: Option<ClientId>,
+    },
     /// Somebody was refused a deed.
     #[serde(rename = "refused")]
     Refused {
@@ -290,6 +310,7 @@ impl AuditEvent {
             | Self::SecretRetiring { client_id, .. }
             | Self::SecretRetired { client_id, .. }
             | Self::SecretExposed { client_id, .. } => Some(client_id),
+            Self::AlertsSilenced { client_id, .. } | Self::AlertsUnsilenced { client_id, .. } => client_id.as_ref(),
             Self::KeyRotated { .. }
             | Self::AuditKeyRotated { .. }
             | Self::KeyRetired { .. }

@@ -87,6 +87,11 @@ text_id!(
     "msg_"
 );
 text_id!(
+    /// An operator's word that something is known and nobody is to be told of it.
+    SilenceId,
+    "sil_"
+);
+text_id!(
     /// The name of a plan in the configuration.
     PlanName,
     "plan_"

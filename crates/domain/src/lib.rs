@@ -42,7 +42,7 @@ pub use environment::EnvironmentName;
 pub use explanation::{Audience, Reason, Refused, StoreProblem, UpstreamProblem, shown};
 pub use fuuffy_protocol::ScopeSet;
 pub use grant::{ApprovedGrant, GrantRefusal};
-pub use ids::{ClientId, ClientSlot, IdFault, KeyId, MessageId, PlanName, RequestId, SecretId};
+pub use ids::{ClientId, ClientSlot, IdFault, KeyId, MessageId, PlanName, RequestId, SecretId, SilenceId};
 pub use keyring::{AnswerKey, Keyring, KeyringFault, SecretDigest, TokenDigest, key_fingerprint};
 pub use limit::{Limit, LimitFault, LimitState, Limits, LimitsFault, Plan, Standing, Verdict};
 pub use permit::{InvalidToken, Permit, PermitRefusal, TokenEntry, VerifiedToken};

@@ -26,6 +26,8 @@ pub use deeds::{
 pub use directory::Directory;
 pub use explanations::Explanations;
 pub use index::{IndexedToken, TokenIndex};
-pub use outbox::{Alert, AlertState, Failed, NewAlert, Outbox, OutboxError, Standing};
+pub use outbox::{
+    Alert, AlertState, Failed, KeptSilence, MOST_SILENCES, NewAlert, NewSilence, Outbox, OutboxError, Standing,
+};
 pub use usage::{BusyRow, Grouping, Step, UsageBook, UsageQuery, UsageRow};
 pub use verify::verify;

@@ -6,7 +6,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use fuuffy_domain::{EnvironmentName, MessageId, Timestamp};
+use fuuffy_domain::{EnvironmentName, MessageId, SilenceId, Timestamp};
 use thiserror::Error;
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -14,8 +14,10 @@ use crate::{Part, PartOf};
 
 mod backoff;
 mod file;
+mod silences;
 
 use file::File;
+pub use silences::{KeptSilence, MOST as MOST_SILENCES, NewSilence};
 
 /// Deeds that wait for the thread at most; whoever comes beyond waits.
 const QUEUE: usize = 64;
@@ -115,6 +117,9 @@ pub enum OutboxError {
     /// Its body is over 16 KiB.
     #[error("an alert has at most {LARGEST} bytes")]
     TooLarge,
+    /// There are as many silences as there may be.
+    #[error("there are {} silences already; end one first", MOST_SILENCES)]
+    TooManySilences,
     /// Its file cannot be written or read for now.
     #[error("the outbox cannot be used ({0})")]
     Unusable(String),
@@ -219,6 +224,46 @@ impl Outbox {
     /// That could not be written.
     pub async fn redeliver(&self, which: Option<MessageId>, now: Timestamp) -> Result<usize, OutboxError> {
         self.ask(move |file| file.redeliver(which.as_ref(), now)).await
+    }
+
+    /// Whether an alert of this name waits, or was told within a month.
+    ///
+    /// # Errors
+    /// It could not be read.
+    pub async fn knows(&self, name: String) -> Result<bool, OutboxError> {
+        self.ask(move |file| file.knows(&name)).await
+    }
+
+    /// Keeps a silence: on disk when this returns.
+    ///
+    /// # Errors
+    /// There are too many, or it could not be written.
+    pub async fn silence(&self, new: NewSilence, now: Timestamp) -> Result<(), OutboxError> {
+        self.ask(move |file| file.silence(&new, now)).await
+    }
+
+    /// The silences that hold, the oldest first.
+    ///
+    /// # Errors
+    /// They could not be read.
+    pub async fn silences(&self, now: Timestamp) -> Result<Vec<KeptSilence>, OutboxError> {
+        self.ask(move |file| file.silences(now)).await
+    }
+
+    /// Ends a silence. Answers whether it was there.
+    ///
+    /// # Errors
+    /// That could not be written.
+    pub async fn unsilence(&self, id: SilenceId) -> Result<bool, OutboxError> {
+        self.ask(move |file| file.unsilence(&id)).await
+    }
+
+    /// Counts an alert that a silence kept back.
+    ///
+    /// # Errors
+    /// That could not be written.
+    pub async fn count_silenced(&self, id: SilenceId, now: Timestamp) -> Result<(), OutboxError> {
+        self.ask(move |file| file.count_silenced(&id, now)).await
     }
 
     /// Lets go of what is too old, and tells the standing anew.

@@ -4,7 +4,7 @@ use axum::body::Body;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use fuuffy_protocol::{BodyShape, Refusal};
-use fuuffy_store::StoreError;
+use fuuffy_store::{OutboxError, StoreError};
 use serde_json::json;
 
 use super::answer::json_response;
@@ -31,6 +31,7 @@ pub(super) enum Failure {
     Taken,
     KeyReused,
     TooManySecrets,
+    TooManySilences(String),
     NoWebhook,
     /// An alert was not taken, and why.
     Undelivered(String),
@@ -56,6 +57,7 @@ impl From<DeedError> for Failure {
             DeedError::Unreadable => Self::Unavailable(DeedError::Unreadable.to_string()),
             DeedError::Untold(Untold::NoWebhook) => Self::NoWebhook,
             DeedError::Untold(Untold::Refused(words)) => Self::Undelivered(words),
+            DeedError::Outbox(error @ OutboxError::TooManySilences) => Self::TooManySilences(error.to_string()),
             DeedError::Outbox(error) => Self::Unavailable(error.to_string()),
             DeedError::Entropy(error) => Self::Unavailable(error.to_string()),
             DeedError::Store(
@@ -141,6 +143,9 @@ impl IntoResponse for Failure {
                 "The client has three live secrets already".to_owned(),
                 "Retire one that is no longer used, then add another".to_owned(),
             ),
+            Self::TooManySilences(words) => {
+                (StatusCode::CONFLICT, "too_many_silences", "Nothing more can be silenced".to_owned(), words)
+            }
             Self::NoWebhook => (
                 StatusCode::CONFLICT,
                 "no_webhook",

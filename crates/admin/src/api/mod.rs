@@ -10,6 +10,7 @@ mod openapi;
 mod operators;
 mod records;
 mod secrets;
+mod silences;
 mod tokens;
 
 use std::sync::Arc;
@@ -73,6 +74,8 @@ fn deeds() -> OpenApiRouter<Arc<Environment>> {
         .routes(routes!(alerts::redeliver_alerts))
         .routes(routes!(alerts::redeliver_alert))
         .routes(routes!(alerts::test_alert))
+        .routes(routes!(silences::list_silences, silences::add_silence))
+        .routes(routes!(silences::end_silence))
         .routes(routes!(records::list_audit))
         .routes(routes!(records::sign_audit))
         .routes(routes!(records::show_explanation))

@@ -117,7 +117,11 @@ fn complete(operation: &mut Value, deed: &Deed) {
     if deed.path == "/alerts/test" {
         refusals.extend([409, 502]);
     }
-    if deed.kind != Kind::Read {
+    if deed.path == "/silences" && deed.kind != Kind::Read {
+        let description = "Why, for the audit log and whoever lists silences.";
+        parameters.push(header_parameter("Fuuffy-Why", true, description, "^[!-~]([ -~]{0,298}[!-~])?$"));
+        refusals.push(409);
+    } else if deed.kind != Kind::Read {
         parameters.push(header_parameter("Fuuffy-Why", false, "Why, for the audit log.", "^[ -~]{0,300}$"));
     }
     if let Some(known) = operation["parameters"].as_array() {
@@ -190,7 +194,10 @@ const fn words(status: u16) -> (&'static str, Option<&'static str>) {
         403 => ("insufficient_scope: the token lacks the scope; browser_refused: a browser asks.", None),
         404 => ("not_found: there is none in this environment.", None),
         405 => ("method_not_allowed.", Some("Allow")),
-        409 => ("too_many_secrets: the client has three live ones; no_webhook: there is nobody to tell.", None),
+        409 => (
+            "too_many_secrets: the client has three live ones; too_many_silences: end one first; no_webhook: there is nobody to tell.",
+            None,
+        ),
         412 => ("precondition_failed: the client was changed since it was seen.", None),
         413 => ("payload_too_large: the body is over 64 KiB.", None),
         422 => ("idempotency_key_reused: the key stands for another request.", None),

@@ -92,7 +92,7 @@ impl Score {
             let (alert, is_told) = match change {
                 Change::Opened(alert) => (alert, true),
                 Change::Joined(alert) => (alert, false),
-                Change::Closed { .. } => continue,
+                Change::Silenced(_) | Change::Closed { .. } => continue,
             };
             let AlertKind::Series(measure, direction) = alert.kind else { continue };
             let fits = |label: &&Labelled| {

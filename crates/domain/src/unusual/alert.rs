@@ -30,6 +30,22 @@ pub enum AlertKind {
 }
 
 impl AlertKind {
+    /// All of them.
+    pub fn all() -> impl Iterator<Item = Self> {
+        let series = Measure::ALL
+            .into_iter()
+            .flat_map(|measure| [Direction::Jump, Direction::Drop].map(|direction| Self::Series(measure, direction)));
+        let others =
+            [Self::NewNetwork, Self::TokenFromTwoNetworks, Self::Scan, Self::OldSecret, Self::SecretNearItsEnd];
+        series.chain(others)
+    }
+
+    /// The one of this name.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        Self::all().find(|kind| kind.name() == name)
+    }
+
     /// Its name for programs, which never changes.
     #[must_use]
     pub const fn name(self) -> &'static str {
@@ -77,7 +93,9 @@ pub enum Change {
     /// Another side of an incident that was told of a moment ago, or the same side again: to be shown with it, and
     /// nobody is told again, unless it is more severe than all before it.
     Joined(Alert),
-    /// It is over.
+    /// An incident that a silence covers: nobody is told. If it outlasts the silence, it is [`Change::Opened`] then.
+    Silenced(Alert),
+    /// It is over, and somebody was told of it.
     Closed {
         /// What it was about.
         kind: AlertKind,

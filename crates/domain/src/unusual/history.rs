@@ -3,7 +3,7 @@
 use super::alert::{Alert, AlertKind, Change, Direction, Silence};
 use super::hours::Hours;
 use super::measure::{BINS, Measure, SPREADS};
-use super::track::{Phase, Seat, Track, Turn};
+use super::track::{Evidence, Phase, Seat, Track, Turn};
 use super::{Sample, season, words};
 use crate::Timestamp;
 
@@ -137,13 +137,9 @@ impl History {
                 opened_at: start_of(since),
                 closed_at: now,
             },
+            Turn::Silenced(evidence) => Change::Silenced(alert(measure, &evidence, now)),
             Turn::Opened(evidence) => {
-                let alert = Alert {
-                    kind: AlertKind::Series(measure, evidence.direction),
-                    severity: words::severity(measure, &evidence),
-                    opened_at: now,
-                    words: words::of_series(measure, &evidence),
-                };
+                let alert = alert(measure, &evidence, now);
                 let is_joined = evidence.is_again || self.is_beside(measure, minute);
                 if is_joined { Change::Joined(alert) } else { Change::Opened(alert) }
             }
@@ -157,6 +153,15 @@ impl History {
             Phase::Open(_, is_told) => is_told && minute.saturating_sub(track.since) <= TOGETHER,
             Phase::Calm => track.closed != 0 && minute.saturating_sub(track.closed) <= TOGETHER,
         })
+    }
+}
+
+fn alert(measure: Measure, evidence: &Evidence, now: Timestamp) -> Alert {
+    Alert {
+        kind: AlertKind::Series(measure, evidence.direction),
+        severity: words::severity(measure, evidence),
+        opened_at: now,
+        words: words::of_series(measure, evidence),
     }
 }
 

@@ -104,7 +104,7 @@ impl Track {
         evidence.is_again = self.closed != 0 && minute.saturating_sub(self.closed) < SAME;
         let is_told = !seat.silenced[evidence.direction as usize];
         (self.phase, self.since, self.closed) = (Phase::Open(evidence.direction, is_told), minute, minute);
-        is_told.then_some(Turn::Opened(evidence))
+        Some(if is_told { Turn::Opened(evidence) } else { Turn::Silenced(evidence) })
     }
 
     /// Notes that the client was busy as it usually is, and busier than on its quietest day.

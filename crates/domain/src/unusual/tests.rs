@@ -79,7 +79,7 @@ static OFFICE: LazyLock<History> = LazyLock::new(|| learned(4, office));
 fn opened(changes: &[(u32, Change)]) -> Vec<(u32, AlertKind)> {
     let opened = changes.iter().filter_map(|(minute, change)| match change {
         Change::Opened(alert) => Some((*minute, alert.kind)),
-        Change::Joined(_) | Change::Closed { .. } => None,
+        Change::Joined(_) | Change::Silenced(_) | Change::Closed { .. } => None,
     });
     opened.collect()
 }
@@ -244,9 +244,15 @@ fn what_is_silenced_is_told_when_the_silence_ends_and_only_if_it_goes_on() {
     let busy = |minute: u32| sample(about(500.0, minute));
     let changes = run(&mut MACHINE.clone(), 3 * WEEK..3 * WEEK + 8 * HOUR, &silence, busy);
     let [(minute, VOLUME_JUMP)] = opened(&changes)[..] else { panic!("{changes:?}") };
+    let [(silenced, Change::Silenced(alert)), ..] = &changes[..] else { panic!("{changes:?}") };
+    assert!(*silenced < 3 * WEEK + HOUR && alert.words.starts_with("The client"), "{changes:?}");
     assert!((4 * HOUR..4 * HOUR + 5).contains(&(minute - 3 * WEEK)), "{minute}");
     let short = |minute: u32| if minute < 3 * WEEK + 2 * HOUR { busy(minute) } else { machine(minute) };
-    assert_eq!(run(&mut MACHINE.clone(), 3 * WEEK..3 * WEEK + DAY, &silence, short), []);
+    let changes = run(&mut MACHINE.clone(), 3 * WEEK..3 * WEEK + DAY, &silence, short);
+    assert!(
+        matches!(&changes[..], [(_, Change::Silenced(_))]),
+        "neither its beginning nor its end is told: {changes:?}"
+    );
     // Another kind is told all the same.
     let stopped = run(&mut MACHINE.clone(), 3 * WEEK..3 * WEEK + HOUR, &silence, |_| sample(0));
     assert_eq!(opened(&stopped).len(), 1);
@@ -262,4 +268,14 @@ fn a_new_usual_is_learned_when_it_has_lasted_for_days() {
     assert!((3 * DAY..7 * DAY).contains(&(closed - 3 * WEEK)), "{closed}");
     let usual = history.usual(Measure::Volume, at(6 * WEEK)).unwrap();
     assert!((240.0..340.0).contains(&usual), "{usual}");
+}
+
+#[test]
+fn every_kind_is_known_by_its_name_and_no_two_share_one() {
+    let names: std::collections::BTreeSet<&str> = AlertKind::all().map(AlertKind::name).collect();
+    assert_eq!(names.len(), AlertKind::all().count());
+    for kind in AlertKind::all() {
+        assert_eq!(AlertKind::named(kind.name()), Some(kind));
+    }
+    assert_eq!(AlertKind::named("volume"), None);
 }

@@ -93,6 +93,8 @@ pub(super) struct Evidence {
 /// What a minute did to an incident.
 pub(super) enum Turn {
     Opened(Evidence),
+    /// It opened, and a silence covers it.
+    Silenced(Evidence),
     Closed(Direction, u32),
 }
 

@@ -3,6 +3,8 @@
 use std::io::Write;
 
 use clap::{Args, Subcommand, ValueEnum};
+use http::Method;
+use serde_json::Map;
 
 use super::{Call, Common, InEnvironment, Shape, Why, run, segment};
 
@@ -34,6 +36,38 @@ enum AlertsCommand {
         #[command(flatten)]
         why: Why,
     },
+    /// Have nobody told of something that is known, for a while. It is still logged.
+    Silence {
+        #[command(flatten)]
+        place: InEnvironment,
+        /// Alerts of this client alone.
+        #[arg(long, value_name = "CLIENT_ID")]
+        client: Option<String>,
+        /// Alerts of this kind alone, as in volume_drop.
+        #[arg(long)]
+        kind: Option<String>,
+        /// For how long: a whole number with the unit s, m, h or d, up to 365d.
+        #[arg(long = "for", value_name = "TIME")]
+        lasts: String,
+        /// Why, for the audit log and whoever lists silences.
+        #[arg(long, value_name = "WORDS")]
+        why: String,
+    },
+    /// List the silences that hold, and how many alerts each kept back.
+    Silences {
+        #[command(flatten)]
+        place: InEnvironment,
+    },
+    /// End a silence. What goes on still is told within a minute.
+    Unsilence {
+        #[command(flatten)]
+        place: InEnvironment,
+        /// Which.
+        #[arg(value_name = "SILENCE_ID")]
+        silence: String,
+        #[command(flatten)]
+        why: Why,
+    },
     /// Send a test to whoever takes alerts, and wait for its outcome.
     Test {
         #[command(flatten)]
@@ -62,6 +96,9 @@ struct Which {
 
 const ALERT_COLUMNS: &[&str] = &["message_id", "type", "state", "queued_at", "attempts", "next_attempt_at", "error"];
 
+const SILENCE_COLUMNS: &[&str] =
+    &["silence_id", "client_id", "kind", "until", "silenced", "last_silenced_at", "by/kind", "why"];
+
 /// Runs an `alerts` command.
 ///
 /// # Errors
@@ -80,6 +117,17 @@ pub async fn alerts(args: AlertsArgs, out: &mut dyn Write, err: &mut dyn Write) 
             (place, Call::post(format!("alerts/{}/redeliver", segment(&id)), None, why))
         }
         AlertsCommand::Redeliver { place, why, .. } => (place, Call::post("alerts/redeliver".to_owned(), None, why)),
+        AlertsCommand::Silence { place, client, kind, lasts, why } => {
+            let members = [("client_id", client), ("kind", kind), ("for", Some(lasts))];
+            let given = members.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?.into())));
+            let body = Some(given.collect::<Map<_, _>>().into());
+            (place, Call::post("silences".to_owned(), body, Why { why: Some(why) }))
+        }
+        AlertsCommand::Silences { place } => (place, Call::get("silences".to_owned(), Shape::Pages(SILENCE_COLUMNS))),
+        AlertsCommand::Unsilence { place, silence, why } => {
+            let call = Call::post(format!("silences/{}", segment(&silence)), None, why);
+            (place, Call { method: Method::DELETE, ..call })
+        }
         AlertsCommand::Test { place, why } => (place, Call::post("alerts/test".to_owned(), None, why)),
     };
     run(&args.common, place.environment, call, out, err).await

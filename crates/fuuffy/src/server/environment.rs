@@ -23,6 +23,7 @@ use tokio::sync::watch;
 
 use super::alerts::Alerts;
 use super::trails::Trails;
+use super::silences::Silences;
 use super::unusual::Watch;
 use super::{Environments, Sources, told_to_stop};
 use crate::config::{self, Config, EnvironmentConfig};
@@ -58,6 +59,7 @@ pub struct Environment {
     pub(super) trails: Option<Trails>,
     connections: Arc<()>,
     kept_at: AtomicI64,
+    pub(super) silenced: ArcSwap<Silences>,
     keyring: Arc<Keyring>,
     entropy: Arc<dyn Entropy>,
     plans: Arc<ArcSwap<BTreeMap<PlanName, Plan>>>,
@@ -146,6 +148,7 @@ impl Environment {
             trails: None,
             connections: Arc::default(),
             kept_at: AtomicI64::new(opened.unix_millis()),
+            silenced: ArcSwap::default(),
         })
     }
 

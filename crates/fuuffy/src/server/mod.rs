@@ -14,6 +14,7 @@ mod metrics;
 mod own;
 mod request_line;
 mod service;
+mod silences;
 mod system;
 mod trails;
 mod unusual;

@@ -1,14 +1,18 @@
 //! What is unusual of clients: each minute of theirs beside their own history, and operators told of what comes of it.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
 
-use fuuffy_domain::{Alert, Change, ClientSlot, Clock as _, History, Minute, Sample, Severity, Timestamp, Usage};
+use fuuffy_domain::{
+    Alert, AlertKind, Change, ClientSlot, Clock as _, History, Minute, Sample, Severity, Timestamp, Usage,
+};
 use fuuffy_store::{Grouping, Step, Store as _, UsageQuery};
 use serde_json::json;
 use tokio::sync::Mutex;
 
 use super::Environment;
+use super::silences::Silences;
 
 /// Minutes that are caught up with at most; beyond, nobody watched.
 const CAUGHT_UP: i64 = 60;
@@ -25,6 +29,8 @@ struct Histories {
     of: HashMap<ClientSlot, History>,
     last: Option<Minute>,
     kept: Option<Minute>,
+    /// What nobody is to be told of.
+    silences: Arc<Silences>,
 }
 
 impl Histories {
@@ -36,7 +42,7 @@ impl Histories {
             history.interrupt(now);
             Some((client, history))
         });
-        Self { of: restored.collect(), last: None, kept: None }
+        Self { of: restored.collect(), ..Self::default() }
     }
 
     /// The minutes that are over and not looked at. Too many of them were not watched.
@@ -62,7 +68,12 @@ impl Histories {
         let mut changes = Vec::new();
         for (client, history) in &mut self.of {
             let sample = used.get(client).map_or_else(Sample::default, sample);
-            changes.extend(history.observe(minute.start(), &sample, &[]).into_iter().map(|change| (*client, change)));
+            changes.extend(
+                history
+                    .observe(minute.start(), &sample, self.silences.of(*client))
+                    .into_iter()
+                    .map(|change| (*client, change)),
+            );
         }
         changes
     }
@@ -98,6 +109,7 @@ impl Environment {
         let now = self.clock.now();
         let mut watch = self.watch.0.lock().await;
         let histories = watch.get_or_insert_with(|| self.learn_from_before(now));
+        histories.silences = self.silences(now).await;
         for minute in histories.due(now) {
             let Some(used) = self.used_in(minute, now).await else {
                 return;
@@ -137,6 +149,10 @@ impl Environment {
             return;
         };
         let (id, name) = (&client.id, &client.name);
+        let told_as = |kind: AlertKind, opened_at| format!("unusual {id} {} {opened_at} opened", kind.name());
+        let Some(change) = self.unsilenced(slot, change, told_as).await else {
+            return;
+        };
         let (kind, word, opened_at, data) = match &change {
             Change::Opened(Alert { kind, severity, opened_at, words }) => {
                 tracing::warn!(environment = %self.name, client_id = %id, client_name = name, kind = kind.name(), "{words}");
@@ -149,6 +165,7 @@ impl Environment {
                 tracing::info!(environment = %self.name, client_id = %id, kind = alert.kind.name(), "{words}");
                 return;
             }
+            Change::Silenced(_) => return,
             Change::Closed { kind, opened_at, closed_at } => {
                 tracing::info!(environment = %self.name, client_id = %id, kind = kind.name(), "It is as usual again");
                 let data = json!({"client_id": id, "client_name": name, "kind": kind.name(), "opened_at": opened_at,

@@ -2,6 +2,7 @@
 
 mod bounds;
 mod reach;
+mod silences;
 
 use std::time::Duration;
 

@@ -15,6 +15,7 @@ KNOWN = {
     "plan": (r"[A-Za-z0-9_-]{1,64}", "standard"),
     "token_lifetime": (r"[0-9]{1,6}[smhd]", "15m"),
     "expires_at": (r"\d{4}-\d\d-\d\d[Tt].*", "2100-01-01T00:00:00Z"),
+    "for": (r"[0-9]{1,6}[smhd]", "4h"),
     "when_unused_for": (r"[0-9]{1,6}[smhd]", "24h"),
 }
 

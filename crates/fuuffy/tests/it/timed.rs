@@ -119,12 +119,22 @@ impl Timed {
 
     /// Does what an operator does.
     pub(crate) fn operate(&self, path: &str, body: &str) -> serde_json::Value {
-        self.ask_operator(Method::POST, path, body)
+        self.ask_operator(Method::POST, path, body, "")
+    }
+
+    /// The same, and says why.
+    pub(crate) fn operate_because(&self, path: &str, body: &str, why: &str) -> serde_json::Value {
+        self.ask_operator(Method::POST, path, body, why)
+    }
+
+    /// Takes away what an operator made.
+    pub(crate) fn delete(&self, path: &str) -> serde_json::Value {
+        self.ask_operator(Method::DELETE, path, "", "")
     }
 
     /// Shows what an operator sees.
     pub(crate) fn shown(&self, path: &str) -> serde_json::Value {
-        self.ask_operator(Method::GET, path, "")
+        self.ask_operator(Method::GET, path, "", "")
     }
 
     /// What the server does by itself once a minute.
@@ -133,10 +143,10 @@ impl Timed {
         self.runtime.block_on(environment.each_minute());
     }
 
-    fn ask_operator(&self, method: Method, path: &str, body: &str) -> serde_json::Value {
+    fn ask_operator(&self, method: Method, path: &str, body: &str, why: &str) -> serde_json::Value {
         let router = self.server.as_ref().unwrap().admin_router_for(Actor::Server);
-        let asked =
-            http::Request::builder().method(method).uri(path).body(axum::body::Body::from(body.to_owned())).unwrap();
+        let asked = http::Request::builder().method(method).uri(path).header("fuuffy-why", why);
+        let asked = asked.body(axum::body::Body::from(body.to_owned())).unwrap();
         self.runtime.block_on(async {
             let response = router.oneshot(asked).await.unwrap();
             serde_json::from_slice(&axum::body::to_bytes(response.into_body(), 10_000).await.unwrap()).unwrap()

@@ -6,7 +6,9 @@ use fuuffy_domain::{MessageId, Timestamp};
 use rusqlite::{Connection, OptionalExtension as _, Row, Transaction, params};
 use tokio::sync::watch;
 
-use super::{Alert, AlertState, Failed, KEPT, LARGEST, Most, NewAlert, OutboxError, PATIENCE, Standing, backoff};
+use super::{
+    Alert, AlertState, Failed, KEPT, LARGEST, Most, NewAlert, OutboxError, PATIENCE, Standing, backoff, silences,
+};
 use crate::side_file::{SideFile, Unopened};
 use crate::{Part, PartOf};
 
@@ -38,7 +40,7 @@ const LONGEST_ERROR: usize = 300;
 
 /// The file, open.
 pub(super) struct File {
-    connection: Connection,
+    pub(super) connection: Connection,
     most: Most,
     standing: watch::Sender<Standing>,
 }
@@ -47,6 +49,7 @@ impl File {
     pub(super) fn open(path: &Path, most: Most, standing: watch::Sender<Standing>) -> Result<Self, Unopened> {
         let file = SideFile { path, what: "The alerts that waited", schema: SCHEMA, synchronous: "FULL" };
         let file = Self { connection: file.open_or_replace()?, most, standing };
+        file.connection.execute_batch(silences::SCHEMA)?;
         file.tell_standing();
         Ok(file)
     }
@@ -59,9 +62,7 @@ impl File {
         let most = self.most;
         let transaction = self.connection.transaction()?;
         clear_old(&transaction, now)?;
-        let known =
-            "SELECT EXISTS (SELECT 1 FROM told WHERE name = ?1) OR EXISTS (SELECT 1 FROM alerts WHERE name = ?1)";
-        if transaction.prepare_cached(known)?.query_row([name], |row| row.get(0))? {
+        if knows(&transaction, name)? {
             return Ok(false);
         }
         let all = number(&transaction, "SELECT count(*) FROM alerts")?;
@@ -77,6 +78,10 @@ impl File {
             .execute(params![id.as_str(), name, kind, body, now.unix_millis()])?;
         transaction.commit()?;
         Ok(true)
+    }
+
+    pub(super) fn knows(&mut self, name: &str) -> Result<bool, OutboxError> {
+        Ok(knows(&self.connection, name)?)
     }
 
     pub(super) fn due(&mut self, now: Timestamp, limit: usize) -> Result<Vec<Alert>, OutboxError> {
@@ -196,8 +201,15 @@ impl File {
     }
 }
 
+/// Whether an alert of this name is there, or was told.
+fn knows(connection: &Connection, name: &str) -> rusqlite::Result<bool> {
+    let known = "SELECT EXISTS (SELECT 1 FROM told WHERE name = ?1) OR EXISTS (SELECT 1 FROM alerts WHERE name = ?1)";
+    connection.prepare_cached(known)?.query_row([name], |row| row.get(0))
+}
+
 /// What is too old leaves.
 fn clear_old(connection: &Connection, now: Timestamp) -> rusqlite::Result<()> {
+    connection.prepare_cached("DELETE FROM silences WHERE until <= ?1")?.execute([now.unix_millis()])?;
     let kept = i64::try_from(KEPT.as_millis()).unwrap_or(i64::MAX);
     let before = now.unix_millis().saturating_sub(kept);
     connection.prepare_cached("DELETE FROM alerts WHERE died_at < ?1")?.execute([before])?;
@@ -217,7 +229,7 @@ fn count(connection: &Connection, time: &str) -> rusqlite::Result<usize> {
     number(connection, &format!("SELECT count(*) FROM alerts WHERE {time} IS NOT NULL"))
 }
 
-fn number(connection: &Connection, asked: &str) -> rusqlite::Result<usize> {
+pub(super) fn number(connection: &Connection, asked: &str) -> rusqlite::Result<usize> {
     let number: i64 = connection.prepare_cached(asked)?.query_row([], |row| row.get(0))?;
     Ok(usize::try_from(number).unwrap_or(0))
 }

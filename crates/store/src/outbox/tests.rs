@@ -1,5 +1,6 @@
 //! What is kept until it is told, for how long, and what leaves where there is no room.
 
+use fuuffy_domain::{AlertKind, ClientId, Silence};
 use rusqlite::Connection;
 
 use super::*;
@@ -190,4 +191,52 @@ async fn a_damaged_file_is_put_aside_and_one_that_cannot_be_opened_stops_nothing
     let nowhere = Outbox::open(kept.0.path().join("nowhere/x.sqlite3"), EnvironmentName::Testing);
     assert!(matches!(nowhere.enqueue(new(1), NOW).await, Err(OutboxError::Closed)));
     nowhere.close().await;
+}
+
+fn new_silence(number: usize, until: Timestamp) -> NewSilence {
+    NewSilence {
+        id: SilenceId::parse(&format!("sil_{number}")).unwrap(),
+        client: number.is_multiple_of(2).then(|| ClientId::parse("app_1").unwrap()),
+        silence: Silence { kind: number.is_multiple_of(3).then_some(AlertKind::Scan), until },
+        by: "{}".to_owned(),
+        why: "a load test".to_owned(),
+    }
+}
+
+#[tokio::test]
+async fn a_silence_is_kept_until_it_ends_and_is_counted() {
+    let kept = Kept::new();
+    let outbox = kept.open();
+    let until = NOW.after(HOUR);
+    for number in 0..4 {
+        outbox.silence(new_silence(number, until.after(MINUTE * u32::try_from(number).unwrap())), NOW).await.unwrap();
+    }
+    outbox.count_silenced(new_silence(1, until).id, NOW.after(MINUTE)).await.unwrap();
+    outbox.close().await;
+    let outbox = kept.open();
+    let silences = outbox.silences(NOW).await.unwrap();
+    assert_eq!(silences.len(), 4);
+    let expected = KeptSilence { made: new_silence(0, until), at: NOW, times: 0, last_at: None };
+    assert_eq!(silences[0], expected);
+    assert_eq!((silences[1].times, silences[1].last_at), (1, Some(NOW.after(MINUTE))));
+    let ids =
+        |silences: &[KeptSilence]| -> Vec<String> { silences.iter().map(|kept| kept.made.id.to_string()).collect() };
+    assert_eq!(ids(&outbox.silences(until).await.unwrap()), ["sil_1", "sil_2", "sil_3"], "not a moment longer");
+    assert!(outbox.unsilence(new_silence(2, until).id).await.unwrap());
+    assert!(!outbox.unsilence(new_silence(2, until).id).await.unwrap());
+    outbox.tidy(until.after(MINUTE)).await.unwrap();
+    assert_eq!(ids(&outbox.silences(NOW).await.unwrap()), ["sil_3"], "what is over has gone");
+}
+
+#[test]
+fn there_are_so_many_silences_and_what_is_over_makes_room() {
+    let kept = Kept::new();
+    let mut file = kept.file(MOST);
+    for number in 0..silences::MOST {
+        file.silence(&new_silence(number, NOW.after(HOUR)), NOW).unwrap();
+    }
+    let another = new_silence(silences::MOST, NOW.after(PATIENCE));
+    assert!(matches!(file.silence(&another, NOW), Err(OutboxError::TooManySilences)));
+    file.silence(&another, NOW.after(HOUR)).unwrap();
+    assert_eq!(file.silences(NOW).unwrap().len(), 1);
 }

@@ -12,7 +12,10 @@ use crate::http1::{Connection, Reply};
 const METHODS: [&str; 7] = ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "HEAD"];
 
 fn filled(path: &str) -> String {
-    path.replace("{client}", "app_nobody").replace("{secret}", "sec_none").replace("{message}", "msg_none")
+    path.replace("{client}", "app_nobody")
+        .replace("{secret}", "sec_none")
+        .replace("{message}", "msg_none")
+        .replace("{silence}", "sil_none")
 }
 
 /// Asks through the socket.
