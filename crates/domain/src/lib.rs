@@ -21,6 +21,7 @@ mod random;
 mod refusals;
 mod retirement;
 mod route;
+mod sightings;
 mod stage;
 mod tally;
 mod tampering;
@@ -50,13 +51,14 @@ pub use random::{Entropy, NoEntropy, SeededEntropy};
 pub use refusals::{REFUSAL_CODES, RefusalCounts};
 pub use retirement::Retirement;
 pub use route::{AmbiguousPath, MatchedPath, Route, RouteFault, RouteMatch, RouteTable};
+pub use sightings::{PathKey, Seen, Sighting, TokenUsed};
 pub use stage::{Drills, Stage, TooManyDrills};
-pub use tally::{ClientTally, Counted, Minute, Mover, Tally};
+pub use tally::{Call, ClientTally, Counted, Minute, Mover, Tally};
 pub use tampering::Tampering;
 pub use time::{Clock, Lifetime, LifetimeFault, ManualTime, SteadyClock, TimeSource, Timestamp};
 pub use trace::{SpanId, TraceId, TraceParent};
 pub use unusual::{
-    Alert, AlertKind, Change, Direction, ForeignBytes, History, Measure, Networks, Sample, Scan, Severity, Silence,
-    TokenUse, old_secret, secret_near_its_end,
+    Alert, AlertKind, Change, Direction, ForeignBytes, History, Measure, Network, Networks, RefusedPaths, Sample, Scan,
+    Severity, Silence, TokenUse, old_secret, secret_near_its_end,
 };
 pub use usage::{Ended, Latency, Usage};

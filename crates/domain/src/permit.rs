@@ -4,11 +4,13 @@ use std::sync::Arc;
 
 use thiserror::Error;
 
-use crate::{Client, ClientSlot, ClientStatus, RouteMatch, ScopeSet, Timestamp};
+use crate::{Client, ClientSlot, ClientStatus, RouteMatch, ScopeSet, Timestamp, TokenDigest, TokenUsed};
 
 /// What the token index knows of a token.
 #[derive(Debug, Clone)]
 pub struct TokenEntry {
+    /// Its keyed digest.
+    pub digest: TokenDigest,
     /// Whose it is.
     pub client: ClientSlot,
     /// The client's generation in which it was issued.
@@ -24,6 +26,7 @@ pub struct TokenEntry {
 pub struct VerifiedToken {
     client: Arc<Client>,
     scope: Arc<ScopeSet>,
+    token: TokenUsed,
 }
 
 /// Why a known token is not accepted.
@@ -52,7 +55,8 @@ impl TokenEntry {
         if now >= self.expires_at {
             return Err(InvalidToken::Expired);
         }
-        Ok(VerifiedToken { client, scope: self.scope })
+        let token = TokenUsed::new(&self.digest, self.expires_at);
+        Ok(VerifiedToken { client, scope: self.scope, token })
     }
 }
 
@@ -61,6 +65,7 @@ impl TokenEntry {
 pub struct Permit {
     client: Arc<Client>,
     scope: Arc<ScopeSet>,
+    token: TokenUsed,
     route: RouteMatch,
 }
 
@@ -83,7 +88,7 @@ impl VerifiedToken {
         if !self.scope.covers(route.needed_scope()) {
             return Err(PermitRefusal { needed: route.needed_scope().clone(), client: self.client.slot });
         }
-        Ok(Permit { client: self.client, scope: self.scope, route })
+        Ok(Permit { client: self.client, scope: self.scope, token: self.token, route })
     }
 
     /// Whose token it is.
@@ -110,6 +115,12 @@ impl Permit {
     #[must_use]
     pub const fn scope(&self) -> &Arc<ScopeSet> {
         &self.scope
+    }
+
+    /// By which token.
+    #[must_use]
+    pub const fn token(&self) -> TokenUsed {
+        self.token
     }
 
     /// Where to.

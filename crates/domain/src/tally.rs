@@ -1,12 +1,15 @@
 //! What clients use, counted as it happens and taken once a second: nothing is counted twice, and whoever counts
-//! waits for nobody but another request of the same client.
+//! waits for nobody but another request of the same client. Under the same lock it is noted from where and by what the
+//! client was seen, which is taken once a minute.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::{Mutex, RwLock};
 
-use crate::{ClientSlot, Ended, Timestamp, Usage};
+use crate::sightings::Sightings;
+use crate::{ClientSlot, Ended, Network, PathKey, Seen, Timestamp, TokenUsed, Usage};
 
 /// A minute of the calendar: minutes since 1970.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -25,15 +28,47 @@ pub struct Counted {
     pub usage: Usage,
 }
 
+/// One request of a client, as it is counted.
+#[derive(Debug, Clone, Copy)]
+pub struct Call<'a> {
+    /// When.
+    pub at: Timestamp,
+    /// Of which route, by its prefix.
+    pub route: &'a str,
+    /// How it ended.
+    pub ended: Ended,
+    /// Where it came from.
+    pub from: IpAddr,
+    /// By which token, if it was not by a secret.
+    pub by: Option<TokenUsed>,
+    /// What was asked for, by the hash of its path.
+    pub path: u64,
+}
+
 /// The counts of one environment.
 #[derive(Debug, Default)]
 pub struct Tally {
     clients: RwLock<Vec<Option<Arc<ClientTally>>>>,
     waiting: Arc<Waiting>,
+    strangers: Strangers,
+    paths: PathKey,
 }
 
 /// Clients with something that was not taken yet.
-type Waiting = Mutex<Vec<Arc<ClientTally>>>;
+#[derive(Debug, Default)]
+struct Waiting {
+    counted: Mutex<Vec<Arc<ClientTally>>>,
+    seen: Mutex<Vec<Arc<ClientTally>>>,
+}
+
+/// Requests of which no client is known.
+#[derive(Debug, Default)]
+struct Strangers {
+    classes: [AtomicU64; 5],
+    forbidden: AtomicU64,
+    not_found: AtomicU64,
+    limited: AtomicU64,
+}
 
 /// The counts of one client.
 #[derive(Debug)]
@@ -49,6 +84,7 @@ struct Counts {
     /// By route, for as long as anybody moves bytes there.
     bytes: Vec<Arc<RouteBytes>>,
     is_waiting: bool,
+    sightings: Sightings,
 }
 
 /// Bytes that moved on a route since they were taken last.
@@ -81,6 +117,18 @@ impl Minute {
 }
 
 impl Tally {
+    /// Counts of which nothing is there yet; paths are hashed with a key that nobody else knows.
+    #[must_use]
+    pub fn new(paths: PathKey) -> Self {
+        Self { paths, ..Self::default() }
+    }
+
+    /// The hash of a path, for [`Call::path`].
+    #[must_use]
+    pub fn path(&self, path: &str) -> u64 {
+        self.paths.hash(path)
+    }
+
     /// The counts of a client.
     #[must_use]
     pub fn of(&self, client: ClientSlot) -> Arc<ClientTally> {
@@ -99,17 +147,53 @@ impl Tally {
     /// Takes all that was counted. Bytes are of the minute in which they are taken.
     #[must_use]
     pub fn take(&self, now: Timestamp) -> Vec<Counted> {
-        let waiting = std::mem::take(&mut *self.waiting.lock());
+        let waiting = std::mem::take(&mut *self.waiting.counted.lock());
         waiting.iter().flat_map(|client| client.take(Minute::of(now))).collect()
+    }
+
+    /// Takes from where and by what clients were seen.
+    #[must_use]
+    pub fn take_seen(&self) -> Vec<Seen> {
+        let waiting = std::mem::take(&mut *self.waiting.seen.lock());
+        waiting.iter().map(|client| client.counts.lock().sightings.take(client.client)).collect()
+    }
+
+    /// Counts a request of which no client is known, by the status of its answer.
+    pub fn note_stranger(&self, status: u16) {
+        let Strangers { classes, forbidden, not_found, limited } = &self.strangers;
+        classes[usize::from(status / 100).clamp(1, 5) - 1].fetch_add(1, Ordering::Relaxed);
+        match status {
+            401 | 403 => drop(forbidden.fetch_add(1, Ordering::Relaxed)),
+            404 => drop(not_found.fetch_add(1, Ordering::Relaxed)),
+            429 => drop(limited.fetch_add(1, Ordering::Relaxed)),
+            _ => {}
+        }
+    }
+
+    /// Takes the requests of which no client is known.
+    #[must_use]
+    pub fn take_strangers(&self) -> Usage {
+        let taken = |count: &AtomicU64| count.swap(0, Ordering::Relaxed);
+        let Strangers { classes, forbidden, not_found, limited } = &self.strangers;
+        let classes = classes.each_ref().map(taken);
+        let (forbidden, not_found, limited) = (taken(forbidden), taken(not_found), taken(limited));
+        Usage { requests: classes.iter().sum(), classes, forbidden, not_found, limited, ..Usage::default() }
     }
 }
 
 impl ClientTally {
     /// Counts a request.
-    pub fn note(self: &Arc<Self>, at: Timestamp, route: &str, ended: Ended) {
-        let minute = Minute::of(at);
+    pub fn note(self: &Arc<Self>, call: Call<'_>) {
+        let Call { at, route, ended, from, by, path } = call;
+        let (minute, network) = (Minute::of(at), Network::of(from));
         let mut counts = self.counts.lock();
         counts.usage(minute, route).note(ended);
+        if matches!(ended.status, 401 | 403 | 404) {
+            counts.sightings.refuse(path);
+        }
+        if counts.sightings.note(at, network, by) {
+            self.waiting.seen.lock().push(Arc::clone(self));
+        }
         self.wait(&mut counts);
     }
 
@@ -130,7 +214,7 @@ impl ClientTally {
     /// There is something to be taken.
     fn wait(self: &Arc<Self>, counts: &mut Counts) {
         if !std::mem::replace(&mut counts.is_waiting, true) {
-            self.waiting.lock().push(Arc::clone(self));
+            self.waiting.counted.lock().push(Arc::clone(self));
         }
     }
 
@@ -160,6 +244,10 @@ impl Counts {
         let place = match self.requests.iter().rposition(is_meant) {
             Some(place) => place,
             None => {
+                if self.requests.is_empty() {
+                    // Most clients use one route in a second, and room for four would be 2 KiB.
+                    self.requests.reserve_exact(1);
+                }
                 self.requests.push((minute, route.into(), Usage::default()));
                 self.requests.len() - 1
             }

@@ -35,8 +35,8 @@ pub use alert::{Alert, AlertKind, Change, Direction, Severity, Silence};
 pub use bytes::ForeignBytes;
 pub use history::History;
 pub use measure::Measure;
-pub use networks::{Networks, TokenUse};
-pub use scan::Scan;
+pub use networks::{Network, Networks, TokenUse};
+pub use scan::{RefusedPaths, Scan};
 pub use secrets::{old_secret, secret_near_its_end};
 
 /// What one client did in one minute.

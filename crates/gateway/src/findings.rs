@@ -3,7 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use fuuffy_domain::{ClientId, ClientTally, Ended, MetDrill, Permit, Reason, RouteMatch, Timestamp, Verdict};
+use fuuffy_domain::{
+    Call, ClientId, ClientTally, Ended, MetDrill, Permit, Reason, RequestContext, RouteMatch, Tally, Timestamp,
+    TokenUsed, Verdict,
+};
 use fuuffy_protocol::Refusal;
 use http::Method;
 use http::header::{HeaderMap, HeaderValue};
@@ -27,10 +30,10 @@ pub(crate) struct Findings {
     pub(crate) noted: Option<Box<Noted>>,
 }
 
-/// Whose usage a request is, and of what route: none where there is none.
+/// Whose usage a request is, of what route and by which token: none where it had no permit.
 struct User {
     tally: Arc<ClientTally>,
-    route: Option<RouteMatch>,
+    permitted: Option<(RouteMatch, TokenUsed)>,
 }
 
 /// A refused request, and why it was.
@@ -65,20 +68,23 @@ impl Findings {
     }
 
     /// Notes whose usage the request is.
-    pub(crate) fn used_by(&mut self, tally: &Arc<ClientTally>, route: Option<&RouteMatch>) {
-        self.user = Some(User { tally: Arc::clone(tally), route: route.cloned() });
+    pub(crate) fn used_by(&mut self, tally: &Arc<ClientTally>, permit: Option<&Permit>) {
+        let permitted = permit.map(|permit| (permit.route().clone(), permit.token()));
+        self.user = Some(User { tally: Arc::clone(tally), permitted });
     }
 
     /// The place of the route that it is on, once its client may use it.
     pub(crate) fn route(&self) -> Option<usize> {
-        self.user.as_ref()?.route.as_ref().map(|route| route.index)
+        self.user.as_ref()?.permitted.as_ref().map(|(route, _)| route.index)
     }
 
-    /// Counts the request, for the client that it is known to be of.
-    pub(crate) fn count(&self, at: Timestamp, ended: Ended) {
-        if let Some(User { tally, route }) = &self.user {
-            tally.note(at, route.as_ref().map_or("", RouteMatch::prefix), ended);
-        }
+    /// Counts the request, for the client that it is known to be of, or for none.
+    pub(crate) fn count(&self, context: &RequestContext, all: &Tally, path: u64, ended: Ended) {
+        let Some(User { tally, permitted }) = &self.user else {
+            return all.note_stranger(ended.status);
+        };
+        let (route, by) = permitted.as_ref().map_or(("", None), |(route, token)| (route.prefix(), Some(*token)));
+        tally.note(Call { at: context.now, route, ended, from: context.peer, by, path });
     }
 
     /// Notes the drill that the request met, if it met one.

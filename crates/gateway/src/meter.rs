@@ -33,6 +33,10 @@ pub(crate) struct Meter {
 }
 
 impl Meters {
+    pub(crate) fn counting_in(tally: Arc<Tally>) -> Self {
+        Self { by_slot: RwLock::default(), tally }
+    }
+
     pub(crate) fn of(&self, client: &Client) -> Arc<Meter> {
         let slot = client.slot.0 as usize;
         if let Some(Some(meter)) = self.by_slot.read().get(slot) {

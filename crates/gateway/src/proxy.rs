@@ -108,6 +108,12 @@ impl Gateway {
         }
     }
 
+    /// The same, counting in a tally that others count in, too.
+    #[must_use]
+    pub fn counting_in(self, tally: Arc<Tally>) -> Self {
+        Self { meters: Meters::counting_in(tally), ..self }
+    }
+
     /// Puts a reloaded configuration in force. Requests under way finish by the one they began with.
     pub fn reload(&self, mut snapshot: Snapshot) {
         snapshot.go_on_from(&self.snapshot.load());
@@ -161,6 +167,7 @@ impl Gateway {
         request: Request<Incoming>,
     ) -> Response<ResponseBody> {
         let (began, snapshot) = (Instant::now(), self.snapshot.load_full());
+        let path = self.tally().path(request.uri().path());
         let mut findings = Findings::along(request.extensions().get::<Arc<Trail>>().cloned());
         let admitted = self.admit(context, caller, &snapshot, (began, request), &mut findings);
         let asked = admitted.is_ok().then(Instant::now);
@@ -205,7 +212,8 @@ impl Gateway {
         }
         let was_observed = findings.was_observed;
         let (was_limited, has_failed) = (outcome == Outcome::Limited, outcome == Outcome::UpstreamFailed);
-        findings.count(context.now, Ended { status, was_limited, was_observed, has_failed, took });
+        let ended = Ended { status, was_limited, was_observed, has_failed, took };
+        findings.count(context, self.tally(), path, ended);
         response
     }
 
@@ -227,7 +235,7 @@ impl Gateway {
         };
         let plan = snapshot.plan(&permit.client().plan);
         let meter = self.meters.of(permit.client());
-        findings.used_by(&meter.tally, Some(permit.route()));
+        findings.used_by(&meter.tally, Some(&permit));
         findings.permitted(&permit);
         // Before anything is taken from the client's limits.
         let turn = load.enter(began).map_err(|shed| note_shed(shed, &permit, &request, findings))?;

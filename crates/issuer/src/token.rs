@@ -6,8 +6,8 @@ use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use fuuffy_domain::{
-    Actor, ApprovedGrant, AuthenticatedClient, Cause, Client, ClientId, ClientSlot, Clock, DrillKind, Ended, Entropy,
-    GrantRefusal, Keyring, Lifetime, Reason, RefusalCounts, RequestContext, Stage, Tally, Timestamp,
+    Actor, ApprovedGrant, AuthenticatedClient, Call, Cause, Client, ClientId, ClientSlot, Clock, DrillKind, Ended,
+    Entropy, GrantRefusal, Keyring, Lifetime, Reason, RefusalCounts, RequestContext, Stage, Tally, Timestamp,
 };
 use fuuffy_protocol::{
     AccessToken, BodyShape, Credentials, QueryCredentials, Refusal, RequestFault, TokenRequest, TokenResponse,
@@ -62,7 +62,8 @@ pub struct Issuer {
     issued: AtomicU64,
     refused: AtomicU64,
     refusals: RefusalCounts,
-    tally: Arc<Tally>,
+    /// Where the requests of clients are counted.
+    pub tally: Arc<Tally>,
 }
 
 /// What is found out on the way and told in the answer, however it ends.
@@ -144,19 +145,22 @@ impl Issuer {
             }
         };
         found.tell(response.headers_mut());
+        self.count(context, parts.uri.path(), &found, response.status().as_u16());
         if let Some(client) = found.client {
-            let (status, took) = (response.status().as_u16(), self.clock.now().since(context.now));
-            let ended = Ended { status, was_limited: found.was_limited, was_observed: false, has_failed: false, took };
-            self.tally.of(client).note(context.now, parts.uri.path(), ended);
             response.extensions_mut().insert(client);
         }
         response
     }
 
-    /// What clients used of the token endpoints.
-    #[must_use]
-    pub const fn tally(&self) -> &Arc<Tally> {
-        &self.tally
+    /// Counts a request for the client that has proven itself, or for none.
+    fn count(&self, context: &RequestContext, route: &str, found: &Found, status: u16) {
+        let Some(client) = found.client else {
+            return self.tally.note_stranger(status);
+        };
+        let took = self.clock.now().since(context.now);
+        let ended = Ended { status, was_limited: found.was_limited, was_observed: false, has_failed: false, took };
+        let (at, from, path) = (context.now, context.peer, self.tally.path(route));
+        self.tally.of(client).note(Call { at, route, ended, from, by: None, path });
     }
 
     /// How often callers were refused, by class.

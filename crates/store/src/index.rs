@@ -103,6 +103,7 @@ impl TokenIndex {
         let (slice, entry) = buckets.iter().find_map(|bucket| Some((bucket.slice, bucket.find(digest)?)))?;
         let scope = Arc::clone(self.scopes.read().sets.get(entry.scope as usize)?);
         Some(TokenEntry {
+            digest: entry.digest,
             client: ClientSlot(entry.client),
             generation: entry.generation,
             scope,

@@ -22,6 +22,23 @@ const GAIN: f32 = 0.1;
 /// What lasts so long is slowly learned as usual.
 const ACCEPTED: Duration = Duration::from_secs(3 * 86_400);
 
+/// Paths that were refused, counted and not kept: 72 bytes.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct RefusedPaths {
+    bits: [u64; BITS / 64],
+    count: u32,
+}
+
+impl RefusedPaths {
+    /// Takes one by a hash of its path, which should be keyed, so that nobody can choose paths that fall together.
+    pub fn add(&mut self, path_hash: u64) {
+        // The high bits of a product depend on all bits of the hash.
+        let bit = (path_hash.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 55) as usize;
+        self.bits[bit / 64] |= 1 << (bit % 64);
+        self.count = self.count.saturating_add(1);
+    }
+}
+
 /// The refused paths of one client in the last minutes: 96 bytes.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Scan {
@@ -46,21 +63,21 @@ impl Default for Scan {
 }
 
 impl Scan {
-    /// Takes one request that was answered with 401, 403 or 404, by a hash of its path; the hash should be keyed, so
-    /// that nobody can choose paths that fall together.
-    pub fn refused(&mut self, now: Timestamp, path_hash: u64) -> Option<Change> {
+    /// Takes the requests of the last minute that were answered with 401, 403 or 404.
+    pub fn refused(&mut self, now: Timestamp, paths: &RefusedPaths) -> Option<Change> {
         let ended = self.tick(now);
-        // The high bits of a product depend on all bits of the hash.
-        let bit = (path_hash.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 55) as usize;
-        self.bits[bit / 64] |= 1 << (bit % 64);
-        self.refused = self.refused.saturating_add(1);
+        for (mine, theirs) in self.bits.iter_mut().zip(paths.bits) {
+            *mine |= theirs;
+        }
+        self.refused = self.refused.saturating_add(paths.count);
         let count = self.distinct();
         if self.opened_at.is_some() || count < self.bound() {
             return ended;
         }
         self.opened_at = Some(now);
-        let (minutes, seconds) = (now.since(self.began).as_secs() / 60, now.since(self.began).as_secs().max(1));
-        let span = if minutes >= 2 { format!("{minutes} minutes") } else { format!("{seconds} seconds") };
+        // It is told of a minute at a time.
+        let minutes = now.since(self.began).as_secs() / 60 + 1;
+        let span = if minutes >= 2 { format!("{minutes} minutes") } else { "a minute".to_owned() };
         let words = format!(
             "The client asked for about {count:.0} different paths that are not there or that it may not see, in {} \
              refused requests within {span}. Usual are {:.0} in ten minutes, and an alert takes {:.0}. The count is \

@@ -11,8 +11,8 @@ use anyhow::{Context as _, bail};
 use arc_swap::ArcSwap;
 use fuuffy_admin::{Configured, Refusals, Reminder};
 use fuuffy_domain::{
-    Actor, AuditEvent, AuditKeys, Cause, Clock as _, Entropy, EnvironmentName, Keyring, Plan, PlanName, RequestId,
-    Stage, SteadyClock, TimeSource, Timestamp,
+    Actor, AuditEvent, AuditKeys, Cause, Clock as _, Entropy, EnvironmentName, Keyring, PathKey, Plan, PlanName,
+    RequestId, Stage, SteadyClock, Tally, TimeSource, Timestamp,
 };
 use fuuffy_gateway::{Gateway, RouteSettings, Snapshot};
 use fuuffy_issuer::Issuer;
@@ -22,8 +22,8 @@ use fuuffy_store::{Explanations, Store, UsageBook};
 use tokio::sync::watch;
 
 use super::alerts::Alerts;
-use super::trails::Trails;
 use super::silences::Silences;
+use super::trails::Trails;
 use super::unusual::Watch;
 use super::{Environments, Sources, told_to_stop};
 use crate::config::{self, Config, EnvironmentConfig};
@@ -106,6 +106,9 @@ impl Environment {
         let as_store = (sources.store)(Arc::<EmbeddedStore>::clone(&store));
         let entropy = Arc::clone(&sources.entropy);
         let stage = Arc::new(Stage::of(name));
+        let mut path_key = [0; 16];
+        entropy.fill(&mut path_key)?;
+        let tally = Arc::new(Tally::new(PathKey(path_key)));
         let mut issuer = Issuer::new(
             Arc::clone(&stage),
             Arc::clone(&as_store),
@@ -118,14 +121,15 @@ impl Environment {
         issuer.token_bytes = settings.token_bytes;
         issuer.token_limits = settings.token_limits.clone();
         issuer.retire_unused_after = settings.retire_unused_after;
+        issuer.tally = Arc::clone(&tally);
         let outbox = (name, path.with_extension("outbox.sqlite3"));
         let webhook = settings.reminders.as_ref();
         let alerts = Alerts::open(outbox, webhook, &sources.names, Arc::clone(&clock), Arc::clone(&entropy))?;
         let snapshot = snapshot(settings, &config.plans)?;
         let seen = Arc::clone(&explanations);
-        let gateway = Gateway::new(Arc::clone(&stage), as_store, Arc::clone(&keyring), seen, snapshot);
-        let tallies = vec![Arc::clone(gateway.tally()), Arc::clone(issuer.tally())];
-        let usage = Arc::new(UsageBook::open(path.with_extension("usage.sqlite3"), name, tallies));
+        let gateway = Gateway::new(Arc::clone(&stage), as_store, Arc::clone(&keyring), seen, snapshot)
+            .counting_in(Arc::clone(&tally));
+        let usage = Arc::new(UsageBook::open(path.with_extension("usage.sqlite3"), name, vec![tally]));
         let plans = Arc::new(ArcSwap::from_pointee(config.plans.clone()));
         Ok(Self {
             name,

@@ -66,6 +66,7 @@ pub(super) async fn answer(
     let mut response = match (check_head(&environment.settings, &request), endpoint) {
         (Err(refusal), endpoint) => {
             environment.gateway.refusals().note(&refusal);
+            environment.gateway.tally().note_stranger(refusal.status().as_u16());
             let asked = (request.method().as_str(), request.uri().path());
             let client = environment.gateway.client_of(&context, request.headers()).ok();
             let refused = Refused::new(&context, asked, &refusal, Reason::Told);

@@ -1,8 +1,6 @@
 //! When a network is new for a client and when it is not, and when a token is in two places.
 
-use std::net::IpAddr;
-
-use super::{Networks, TokenUse};
+use super::{Network, Networks, TokenUse};
 use crate::{AlertKind, Timestamp};
 
 const HOUR: i64 = 3_600_000;
@@ -12,8 +10,8 @@ fn at(millis: i64) -> Timestamp {
     Timestamp::from_unix_millis(1_793_577_600_000 + millis)
 }
 
-fn ip(text: &str) -> IpAddr {
-    text.parse().unwrap()
+fn ip(text: &str) -> Network {
+    Network::of(text.parse().unwrap())
 }
 
 /// A client that came from these addresses once an hour for so many days.
@@ -21,7 +19,7 @@ fn settled(addresses: &[&str], days: i64) -> Networks {
     let mut networks = Networks::default();
     for hour in 0..days * 24 {
         for address in addresses {
-            assert_eq!(networks.seen(at(hour * HOUR), ip(address)), None);
+            assert_eq!(networks.seen(at(hour * HOUR), ip(address), 1), None);
         }
     }
     networks
@@ -30,47 +28,47 @@ fn settled(addresses: &[&str], days: i64) -> Networks {
 #[test]
 fn a_new_network_is_told_once_with_both_networks_in_words() {
     let mut networks = settled(&["198.51.100.7"], 8);
-    assert_eq!(networks.seen(at(8 * DAY), ip("198.51.100.99")), None, "the same network");
-    let alert = networks.seen(at(8 * DAY), ip("203.0.113.5")).unwrap();
+    assert_eq!(networks.seen(at(8 * DAY), ip("198.51.100.99"), 1), None, "the same network");
+    let alert = networks.seen(at(8 * DAY), ip("203.0.113.5"), 1).unwrap();
     assert_eq!(alert.kind, AlertKind::NewNetwork);
     let words = "The client made a request from 203.0.113.0/24, which it never came from. For 8 days all its requests, \
                  193 of them, came from 198.51.100.0/24.";
     assert!(alert.words.starts_with(words), "{}", alert.words);
-    assert_eq!(networks.seen(at(8 * DAY + HOUR), ip("203.0.113.6")), None, "known by now");
-    assert_eq!(networks.seen(at(8 * DAY + HOUR), ip("192.0.2.1")), None, "nothing is settled for another week");
+    assert_eq!(networks.seen(at(8 * DAY + HOUR), ip("203.0.113.6"), 1), None, "known by now");
+    assert_eq!(networks.seen(at(8 * DAY + HOUR), ip("192.0.2.1"), 1), None, "nothing is settled for another week");
 }
 
 #[test]
 fn the_young_the_rare_and_those_from_everywhere_are_left_alone() {
-    assert_eq!(settled(&["198.51.100.7"], 6).seen(at(6 * DAY), ip("203.0.113.5")), None, "six days are not enough");
+    assert_eq!(settled(&["198.51.100.7"], 6).seen(at(6 * DAY), ip("203.0.113.5"), 1), None, "six days are not enough");
     let mut rare = Networks::default();
     for day in 0..20 {
-        rare.seen(at(day * DAY), ip("198.51.100.7"));
+        rare.seen(at(day * DAY), ip("198.51.100.7"), 1);
     }
-    assert_eq!(rare.seen(at(20 * DAY), ip("203.0.113.5")), None, "twenty requests are not enough");
+    assert_eq!(rare.seen(at(20 * DAY), ip("203.0.113.5"), 1), None, "twenty requests are not enough");
     let everywhere = ["192.0.2.1", "198.51.100.1", "203.0.113.1", "100.64.0.1"];
-    assert_eq!(settled(&everywhere, 9).seen(at(9 * DAY), ip("100.65.0.1")), None);
-    let first_of_its_family = settled(&["198.51.100.7"], 9).seen(at(9 * DAY), ip("2001:db8:1::5"));
+    assert_eq!(settled(&everywhere, 9).seen(at(9 * DAY), ip("100.65.0.1"), 1), None);
+    let first_of_its_family = settled(&["198.51.100.7"], 9).seen(at(9 * DAY), ip("2001:db8:1::5"), 1);
     assert_eq!(first_of_its_family, None);
 }
 
 #[test]
 fn a_network_of_ipv6_is_a_48_and_a_mapped_address_is_ipv4() {
     let mut networks = settled(&["2001:db8:1:2::3", "::ffff:198.51.100.7"], 8);
-    assert_eq!(networks.seen(at(8 * DAY), ip("2001:db8:1:ffff::9")), None);
-    assert_eq!(networks.seen(at(8 * DAY), ip("198.51.100.8")), None);
-    let alert = networks.seen(at(8 * DAY), ip("2001:db8:2::9")).unwrap();
+    assert_eq!(networks.seen(at(8 * DAY), ip("2001:db8:1:ffff::9"), 1), None);
+    assert_eq!(networks.seen(at(8 * DAY), ip("198.51.100.8"), 1), None);
+    let alert = networks.seen(at(8 * DAY), ip("2001:db8:2::9"), 1).unwrap();
     assert!(alert.words.contains("from 2001:db8:2::/48,"), "{}", alert.words);
 }
 
 #[test]
 fn what_was_not_used_for_a_month_is_new_again() {
     let mut networks = settled(&["198.51.100.7"], 8);
-    networks.seen(at(8 * DAY), ip("203.0.113.5")).unwrap();
+    networks.seen(at(8 * DAY), ip("203.0.113.5"), 1).unwrap();
     for hour in 0..31 * 24 {
-        networks.seen(at(9 * DAY + hour * HOUR), ip("198.51.100.7"));
+        networks.seen(at(9 * DAY + hour * HOUR), ip("198.51.100.7"), 1);
     }
-    assert!(networks.seen(at(41 * DAY), ip("203.0.113.5")).is_some());
+    assert!(networks.seen(at(41 * DAY), ip("203.0.113.5"), 1).is_some());
 }
 
 #[test]
@@ -118,7 +116,7 @@ fn a_clock_that_jumps_does_no_harm() {
     let (mut networks, mut token) = (settled(&["198.51.100.7"], 8), TokenUse::default());
     for millis in [i64::MAX, i64::MIN, 0, i64::MAX - 1, -1] {
         for address in ["198.51.100.7", "203.0.113.5", "2001:db8::1"] {
-            networks.seen(Timestamp::from_unix_millis(millis), ip(address));
+            networks.seen(Timestamp::from_unix_millis(millis), ip(address), 1);
             token.seen(Timestamp::from_unix_millis(millis), ip(address), &networks);
         }
     }
