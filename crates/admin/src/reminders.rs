@@ -1,6 +1,6 @@
 //! Reminders of secrets that expire soon: which are due, and that they were given.
 
-use fuuffy_domain::{Actor, Client, ClientId, EnvironmentName, SecretId, Timestamp};
+use fuuffy_domain::{Actor, Client, ClientId, EnvironmentName, SecretId, Timestamp, secret_near_its_end};
 use fuuffy_store::SecretChange;
 use serde::Serialize;
 
@@ -22,6 +22,12 @@ pub struct Reminder {
     pub expires_at: Timestamp,
     /// How many days before that this reminder is for.
     pub days: u32,
+    /// How soon somebody should look, if it is in use and nothing that lasts longer is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub severity: Option<&'static str>,
+    /// What will happen then, and what to do.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub words: Option<String>,
 }
 
 impl Reminder {
@@ -40,10 +46,12 @@ pub fn due_reminders(environment: &Environment) -> Vec<Reminder> {
     let is_due = |client: &Client| client.secrets.iter().any(|secret| secret.reminder(now).is_some());
     let mut due = Vec::new();
     for client in environment.store.directory().filter(is_due) {
+        let near_its_end = secret_near_its_end(&client, now);
         for secret in &client.secrets {
             let (Some(days), Some(expires_at)) = (secret.reminder(now), secret.expires_at) else {
                 continue;
             };
+            let missed = near_its_end.as_ref().filter(|(id, _)| *id == secret.id).map(|(_, alert)| alert);
             due.push(Reminder {
                 environment: environment.name,
                 client_id: client.id.clone(),
@@ -51,6 +59,8 @@ pub fn due_reminders(environment: &Environment) -> Vec<Reminder> {
                 secret_id: secret.id.clone(),
                 expires_at,
                 days,
+                severity: missed.map(|alert| alert.severity.name()),
+                words: missed.map(|alert| alert.words.clone()),
             });
         }
     }

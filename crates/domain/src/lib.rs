@@ -59,6 +59,6 @@ pub use time::{Clock, Lifetime, LifetimeFault, ManualTime, SteadyClock, TimeSour
 pub use trace::{SpanId, TraceId, TraceParent};
 pub use unusual::{
     Alert, AlertKind, Change, Direction, ForeignBytes, History, Measure, Network, Networks, RefusedPaths, Sample, Scan,
-    Severity, Silence, TokenUse, old_secret, secret_near_its_end,
+    Severity, Silence, Subject, TokenUse, old_secret, secret_near_its_end,
 };
 pub use usage::{Ended, Latency, Usage};

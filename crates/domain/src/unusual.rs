@@ -31,7 +31,7 @@ mod secrets;
 mod track;
 mod words;
 
-pub use alert::{Alert, AlertKind, Change, Direction, Severity, Silence};
+pub use alert::{Alert, AlertKind, Change, Direction, Severity, Silence, Subject};
 pub use bytes::ForeignBytes;
 pub use history::History;
 pub use measure::Measure;

@@ -3,6 +3,16 @@
 use super::Measure;
 use crate::Timestamp;
 
+/// Whose history it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Subject {
+    /// One client's.
+    #[default]
+    Client,
+    /// That of a whole environment, whoever asked.
+    Environment,
+}
+
 /// Which way something went.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Direction {
@@ -70,6 +80,18 @@ pub enum Severity {
     Warning,
     /// Now.
     Critical,
+}
+
+impl Severity {
+    /// Its name for programs, which never changes.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Notice => "notice",
+            Self::Warning => "warning",
+            Self::Critical => "critical",
+        }
+    }
 }
 
 /// One thing that is unusual.

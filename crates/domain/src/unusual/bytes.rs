@@ -5,7 +5,7 @@
 
 use thiserror::Error;
 
-use super::alert::Direction;
+use super::alert::{Direction, Subject};
 use super::history::History;
 use super::hours::Hours;
 use super::measure::{BINS, SPREADS};
@@ -78,7 +78,15 @@ impl History {
             busy: u32::from_le_bytes(reader.take()?),
             is_open: reader.take()? == [1],
         };
-        let history = Self { tracks, bins: reader.take()?, spreads: reader.take()?, hours, first, last };
+        let history = Self {
+            tracks,
+            bins: reader.take()?,
+            spreads: reader.take()?,
+            hours,
+            first,
+            last,
+            subject: Subject::default(),
+        };
         if first > last || (first == 0) != (last == 0) { Err(ForeignBytes) } else { Ok(history) }
     }
 }

@@ -1,6 +1,6 @@
 //! The history of one client: all its measures, and the minute up to which it is known.
 
-use super::alert::{Alert, AlertKind, Change, Direction, Silence};
+use super::alert::{Alert, AlertKind, Change, Direction, Silence, Subject};
 use super::hours::Hours;
 use super::measure::{BINS, Measure, SPREADS};
 use super::track::{Evidence, Phase, Seat, Track, Turn};
@@ -25,6 +25,7 @@ pub struct History {
     /// The first minute since the epoch that counts, and the last; zero before there was one.
     pub(super) first: u32,
     pub(super) last: u32,
+    pub(super) subject: Subject,
 }
 
 impl Default for History {
@@ -36,6 +37,7 @@ impl Default for History {
             hours: Hours::default(),
             first: 0,
             last: 0,
+            subject: Subject::default(),
         }
     }
 }
@@ -45,6 +47,12 @@ impl History {
     #[must_use]
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// The same as the history of a whole environment.
+    #[must_use]
+    pub fn of_the_environment(self) -> Self {
+        Self { subject: Subject::Environment, ..self }
     }
 
     /// Takes what the client did in the minute of `now`, and says what came of it.
@@ -137,12 +145,21 @@ impl History {
                 opened_at: start_of(since),
                 closed_at: now,
             },
-            Turn::Silenced(evidence) => Change::Silenced(alert(measure, &evidence, now)),
+            Turn::Silenced(evidence) => Change::Silenced(self.alert(measure, &evidence, now)),
             Turn::Opened(evidence) => {
-                let alert = alert(measure, &evidence, now);
+                let alert = self.alert(measure, &evidence, now);
                 let is_joined = evidence.is_again || self.is_beside(measure, minute);
                 if is_joined { Change::Joined(alert) } else { Change::Opened(alert) }
             }
+        }
+    }
+
+    fn alert(&self, measure: Measure, evidence: &Evidence, now: Timestamp) -> Alert {
+        Alert {
+            kind: AlertKind::Series(measure, evidence.direction),
+            severity: words::severity(measure, evidence),
+            opened_at: now,
+            words: words::of_series(self.subject, measure, evidence),
         }
     }
 
@@ -153,15 +170,6 @@ impl History {
             Phase::Open(_, is_told) => is_told && minute.saturating_sub(track.since) <= TOGETHER,
             Phase::Calm => track.closed != 0 && minute.saturating_sub(track.closed) <= TOGETHER,
         })
-    }
-}
-
-fn alert(measure: Measure, evidence: &Evidence, now: Timestamp) -> Alert {
-    Alert {
-        kind: AlertKind::Series(measure, evidence.direction),
-        severity: words::severity(measure, evidence),
-        opened_at: now,
-        words: words::of_series(measure, evidence),
     }
 }
 

@@ -5,6 +5,8 @@
 //! A network is the first 24 bits of an IPv4 address or the first 48 of an IPv6 address, the least that is routed on
 //! the Internet and so what one site has. Networks of different families are never compared: one machine has both.
 
+mod bytes;
+
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -66,11 +68,11 @@ impl std::fmt::Display for Network {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Known {
-    pub(super) network: Network,
+struct Known {
+    network: Network,
     /// Minutes since 1970.
-    pub(super) since: u32,
-    pub(super) last: u32,
+    since: u32,
+    last: u32,
 }
 
 impl Known {
@@ -82,8 +84,8 @@ impl Known {
 /// The networks that a client comes from: at most four, or the knowledge that there are more.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Networks {
-    pub(super) known: [Option<Known>; KNOWN],
-    pub(super) uses: u32,
+    known: [Option<Known>; KNOWN],
+    uses: u32,
 }
 
 fn minute_of(now: Timestamp) -> u32 {

@@ -1,18 +1,18 @@
 //! Secrets that are unusual: an old one that is still in use, and one that ends soon and has no successor in use.
 //!
-//! Both are told from the client as it stands, so there is nothing to keep; whoever asks again gets the same answer
-//! and tells it once for each severity.
+//! Both are told from the client as it stands, so there is nothing to keep, and whoever asks again gets the same answer.
 
 use std::time::Duration;
 
 use super::alert::{Alert, AlertKind, Severity};
-use crate::{Client, REMINDERS, Secret, Timestamp};
+use crate::{Client, REMINDERS, Secret, SecretId, Timestamp};
 
 const DAY: Duration = Duration::from_secs(86_400);
 /// A successor that has been there for so long should be in use everywhere.
 const TIME_TO_CHANGE: Duration = Duration::from_secs(7 * 86_400);
 
 /// The oldest secret that was used within a day although a newer one has been there, and used, for seven days.
+/// It counts as opened when those were over, so that it is the same alert whenever it is asked for.
 #[must_use]
 pub fn old_secret(client: &Client, now: Timestamp) -> Option<Alert> {
     let is_successor = |secret: &&Secret| {
@@ -32,13 +32,14 @@ pub fn old_secret(client: &Client, now: Timestamp) -> Option<Alert> {
         newest.id,
         days(now.since(newest.created_at)),
     );
-    Some(Alert { kind: AlertKind::OldSecret, severity: Severity::Warning, opened_at: now, words })
+    let opened_at = newest.created_at.after(TIME_TO_CHANGE);
+    Some(Alert { kind: AlertKind::OldSecret, severity: Severity::Warning, opened_at, words })
 }
 
 /// The secret that ends first, if that is within 14 days, it was used in the last seven, and no other that lives
 /// longer is in use: a notice, a warning from the third day before the end, and critical on the last.
 #[must_use]
-pub fn secret_near_its_end(client: &Client, now: Timestamp) -> Option<Alert> {
+pub fn secret_near_its_end(client: &Client, now: Timestamp) -> Option<(SecretId, Alert)> {
     let [early, late, last] = REMINDERS.map(|days| DAY * days);
     let used = || client.secrets.iter().filter(|secret| secret.is_live(now) && is_used(secret, TIME_TO_CHANGE, now));
     let (ends, secret) =
@@ -60,7 +61,7 @@ pub fn secret_near_its_end(client: &Client, now: Timestamp) -> Option<Alert> {
         secret.id,
         days(left),
     );
-    Some(Alert { kind: AlertKind::SecretNearItsEnd, severity, opened_at: now, words })
+    Some((secret.id.clone(), Alert { kind: AlertKind::SecretNearItsEnd, severity, opened_at: now, words }))
 }
 
 fn is_used(secret: &Secret, within: Duration, now: Timestamp) -> bool {

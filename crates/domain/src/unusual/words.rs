@@ -1,7 +1,7 @@
 //! The explanation of an alert: whole sentences, with the numbers that it rests on.
 
 use super::Measure;
-use super::alert::{Direction, Severity};
+use super::alert::{Direction, Severity, Subject};
 use super::track::Evidence;
 
 /// How soon somebody should look at it.
@@ -16,17 +16,25 @@ pub(super) fn severity(measure: Measure, evidence: &Evidence) -> Severity {
 }
 
 /// What was seen, what is usual, how unlikely that is, and what to do next.
-pub(super) fn of_series(measure: Measure, evidence: &Evidence) -> String {
+pub(super) fn of_series(subject: Subject, measure: Measure, evidence: &Evidence) -> String {
     let seen = value(measure, evidence.seen);
     let block = minutes(evidence.block_minutes);
+    let (whose, made) = match subject {
+        Subject::Client => ("client", "made"),
+        Subject::Environment => ("environment", "got"),
+    };
     let what = match measure {
-        Measure::Volume if evidence.seen <= 0.0 => format!("The client made no request in the last {block}."),
-        Measure::Volume => format!("The client made {seen} requests a minute in the last {block}."),
+        Measure::Volume if evidence.seen <= 0.0 => format!("The {whose} {made} no request in the last {block}."),
+        Measure::Volume => format!("The {whose} {made} {seen} requests a minute in the last {block}."),
         Measure::Latency => format!("95 of 100 answers took up to {seen} in the last {block}."),
         Measure::Bytes => format!("A request and its answer had {seen} in the last {block}."),
-        _ => format!("{seen} of the client's requests were answered with {} in the last {block}.", status(measure)),
+        _ => format!("{seen} of the {whose}'s requests were answered with {} in the last {block}.", status(measure)),
     };
-    format!("{what} {} {} {}", usual(measure, evidence), unlikely(evidence), next(measure, evidence.direction))
+    let next = match subject {
+        Subject::Client => next(measure, evidence.direction),
+        Subject::Environment => next_for_all(measure, evidence.direction),
+    };
+    format!("{what} {} {} {next}", usual(measure, evidence), unlikely(whose, evidence))
 }
 
 fn usual(measure: Measure, evidence: &Evidence) -> String {
@@ -39,11 +47,11 @@ fn usual(measure: Measure, evidence: &Evidence) -> String {
 /// A bound that holds for noise of any shape with one hump: P(|X − μ| ≥ λσ) ≤ 4/(9λ²) for λ > 1.63 (Vysochanskij and
 /// Petunin, "Justification of the 3σ rule for unimodal distributions", Theory of Probability and Mathematical
 /// Statistics 21, 1980). No normal distribution is claimed.
-fn unlikely(evidence: &Evidence) -> String {
+fn unlikely(whose: &str, evidence: &Evidence) -> String {
     let far = evidence.far.max(1.7);
     let in_so_many = (9.0 * far * far / 4.0).min(10_000.0);
     format!(
-        "That is {far:.1} times as far off as this client ordinarily strays: fewer than one such span in {in_so_many:.0} \
+        "That is {far:.1} times as far off as this {whose} ordinarily strays: fewer than one such span in {in_so_many:.0} \
          would be as far off by chance, and the evidence has added up for {}.",
         minutes(evidence.minutes.max(2))
     )
@@ -76,6 +84,38 @@ const fn next(measure: Measure, direction: Direction) -> &'static str {
         (Measure::Bytes, Direction::Jump) => "Look at what it fetches or sends: a copy of everything, or a new use.",
         (_, Direction::Drop) => {
             "Less than usual is often good news; look whether answers have become empty, or a release changed its use."
+        }
+    }
+}
+
+/// What to do where it is not one client's.
+const fn next_for_all(measure: Measure, direction: Direction) -> &'static str {
+    match (measure, direction) {
+        (Measure::Volume, Direction::Jump) => {
+            "Look at which clients the requests come from (fuuffy usage), and how many of them are nobody's; set limits \
+             where there are none."
+        }
+        (Measure::Volume, Direction::Drop) => {
+            "Look whether callers reach the gateway: the proxy in front of it, its name, its certificate."
+        }
+        (Measure::ForbiddenShare, Direction::Jump) => {
+            "Look at the reasons of the refusals: somebody who tries tokens or secrets, or a change of scopes or routes."
+        }
+        (Measure::NotFoundShare, Direction::Jump) => {
+            "Look at the paths: a route or a release of the API that is gone, or somebody who looks for what is there."
+        }
+        (Measure::LimitedShare, Direction::Jump) => {
+            "Look at which clients are limited (fuuffy usage): a plan that has become too small, or retries without waiting."
+        }
+        (Measure::ErrorShare, Direction::Jump) => {
+            "Look at the API behind the gateway: which route fails (fuuffy usage --by route), and what changed there."
+        }
+        (Measure::Latency, Direction::Jump) => {
+            "Look at the API behind the gateway: which route is slow (fuuffy usage --by route), and what it waits for."
+        }
+        (Measure::Bytes, Direction::Jump) => "Look at which client and route it is (fuuffy usage --by route).",
+        (_, Direction::Drop) => {
+            "Less than usual is often good news; look whether answers have become empty, or callers have gone."
         }
     }
 }

@@ -40,17 +40,17 @@ impl Silences {
         silences
     }
 
-    /// Those of a client.
-    pub(super) fn of(&self, client: ClientSlot) -> &[Silence] {
-        self.of.get(&client).unwrap_or(&self.of_all)
+    /// Those of a client, or of the environment, for which those of all hold.
+    pub(super) fn of(&self, whose: Option<ClientSlot>) -> &[Silence] {
+        whose.and_then(|client| self.of.get(&client)).unwrap_or(&self.of_all)
     }
 
     /// The one that covers an alert, a client's own before one of all.
-    fn covering(&self, client: ClientSlot, kind: AlertKind, now: Timestamp) -> Option<&SilenceId> {
+    fn covering(&self, whose: Option<ClientSlot>, kind: AlertKind, now: Timestamp) -> Option<&SilenceId> {
         let covers = |of: Option<ClientSlot>| {
             self.kept.iter().find(move |(slot, _, silence)| *slot == of && silence.covers(kind, now))
         };
-        covers(Some(client)).or_else(|| covers(None)).map(|(_, id, _)| id)
+        covers(whose).or_else(|| covers(None)).map(|(_, id, _)| id)
     }
 }
 
@@ -74,18 +74,18 @@ impl Environment {
     /// end of what nobody was told of. `name` is what the alert is known by in the outbox once it is told.
     pub(super) async fn unsilenced(
         &self,
-        client: ClientSlot,
+        whose: Option<ClientSlot>,
         change: Change,
         name: impl Fn(AlertKind, Timestamp) -> String,
     ) -> Option<Change> {
         match &change {
-            Change::Silenced(alert) => self.keep_back(client, alert).await,
+            Change::Silenced(alert) => self.keep_back(whose, alert).await,
             // A history knows of silences itself; what else there is does not.
             Change::Opened(alert) if !matches!(alert.kind, AlertKind::Series(..)) => {
-                if self.silenced.load().covering(client, alert.kind, self.clock.now()).is_none() {
+                if self.silenced.load().covering(whose, alert.kind, self.clock.now()).is_none() {
                     return Some(change);
                 }
-                self.keep_back(client, alert).await;
+                self.keep_back(whose, alert).await;
             }
             Change::Closed { kind, opened_at, .. } if !matches!(kind, AlertKind::Series(..)) => {
                 let told = self.alerts.outbox.knows(name(*kind, *opened_at)).await;
@@ -96,11 +96,12 @@ impl Environment {
         None
     }
 
-    async fn keep_back(&self, client: ClientSlot, alert: &Alert) {
+    async fn keep_back(&self, whose: Option<ClientSlot>, alert: &Alert) {
         let now = self.clock.now();
-        let silence = self.silenced.load().covering(client, alert.kind, now).cloned();
+        let silence = self.silenced.load().covering(whose, alert.kind, now).cloned();
         let (words, kind) = (&alert.words, alert.kind.name());
-        let client_id = self.store.directory().get(client).map(|client| client.id.to_string());
+        let client = whose.and_then(|slot| self.store.directory().get(slot));
+        let client_id = client.map(|client| client.id.to_string());
         let silence_id = silence.as_ref().map(SilenceId::as_str);
         tracing::warn!(environment = %self.name, client_id, kind, silence_id, "Nobody is told, for it is silenced: {words}");
         if let Some(id) = silence

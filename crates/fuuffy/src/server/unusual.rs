@@ -1,134 +1,81 @@
-//! What is unusual of clients: each minute of theirs beside their own history, and operators told of what comes of it.
+//! What is unusual of clients and of the environment: each minute beside its own history, where clients come from and
+//! with what, and operators told of what comes of it.
+
+mod histories;
+mod incidents;
+mod origins;
+mod told;
 
 use std::collections::HashMap;
-use std::sync::Arc;
 use std::time::Duration;
 
 use fuuffy_domain::{
-    Alert, AlertKind, Change, ClientSlot, Clock as _, History, Minute, Sample, Severity, Timestamp, Usage,
+    AlertKind, Change, Client, ClientSlot, ClientStatus, Clock as _, Minute, Timestamp, Usage, old_secret,
 };
 use fuuffy_store::{Grouping, Step, Store as _, UsageQuery};
-use serde_json::json;
 use tokio::sync::Mutex;
 
 use super::Environment;
-use super::silences::Silences;
+use histories::Histories;
 
-/// Minutes that are caught up with at most; beyond, nobody watched.
-const CAUGHT_UP: i64 = 60;
-/// How often what was learned is kept.
+/// How often what was learned is kept, in minutes.
 const KEPT: i64 = 60;
 
-/// The histories of an environment's clients, once somebody watches: a command that opens the store does not.
+/// What an environment's watch knows, once somebody watches: a command that opens the store does not.
 #[derive(Default)]
-pub(super) struct Watch(Mutex<Option<Histories>>);
+pub(super) struct Watch(Mutex<Option<Watching>>);
 
-/// Those that there are, and the last minute that they know.
 #[derive(Default)]
-struct Histories {
-    of: HashMap<ClientSlot, History>,
-    last: Option<Minute>,
+struct Watching {
+    histories: Histories,
     kept: Option<Minute>,
-    /// What nobody is to be told of.
-    silences: Arc<Silences>,
-}
-
-impl Histories {
-    /// Those that were kept. The time since then was not watched.
-    fn restored(kept: Vec<(ClientSlot, Vec<u8>)>, now: Timestamp) -> Self {
-        let restored = kept.into_iter().filter_map(|(client, bytes)| {
-            // What another version wrote is learned anew.
-            let mut history = History::from_bytes(&bytes).ok()?;
-            history.interrupt(now);
-            Some((client, history))
-        });
-        Self { of: restored.collect(), ..Self::default() }
-    }
-
-    /// The minutes that are over and not looked at. Too many of them were not watched.
-    fn due(&mut self, now: Timestamp) -> Vec<Minute> {
-        let last = Minute(Minute::of(now).0 - 1);
-        let first = match self.last {
-            None => last,
-            Some(known) if last.0 - known.0 <= CAUGHT_UP => Minute(known.0 + 1),
-            Some(_) => {
-                self.of.values_mut().for_each(|history| history.interrupt(last.start()));
-                last
-            }
-        };
-        (first.0..=last.0).map(Minute).collect()
-    }
-
-    /// Takes what was used in a minute; whoever has a history and used nothing stopped.
-    fn minute(&mut self, minute: Minute, used: &HashMap<ClientSlot, Usage>) -> Vec<(ClientSlot, Change)> {
-        for client in used.keys() {
-            self.of.entry(*client).or_default();
-        }
-        self.last = Some(minute);
-        let mut changes = Vec::new();
-        for (client, history) in &mut self.of {
-            let sample = used.get(client).map_or_else(Sample::default, sample);
-            changes.extend(
-                history
-                    .observe(minute.start(), &sample, self.silences.of(*client))
-                    .into_iter()
-                    .map(|change| (*client, change)),
-            );
-        }
-        changes
-    }
-}
-
-fn sample(usage: &Usage) -> Sample {
-    let count = |count: u64| u32::try_from(count).unwrap_or(u32::MAX);
-    let latency = usage.latency.quantile(0.95).map(|took| count(u64::try_from(took.as_micros()).unwrap_or(u64::MAX)));
-    Sample {
-        requests: count(usage.requests),
-        forbidden: count(usage.forbidden),
-        not_found: count(usage.not_found),
-        limited: count(usage.limited),
-        server_errors: count(usage.classes[4]),
-        bytes_in: usage.bytes_in,
-        bytes_out: usage.bytes_out,
-        latency,
-    }
+    /// Since when clients use a secret that has a successor.
+    old_secrets: HashMap<ClientSlot, Timestamp>,
 }
 
 impl Environment {
     /// Takes up what was learned before.
-    fn learn_from_before(&self, now: Timestamp) -> Histories {
+    fn learn_from_before(&self, now: Timestamp) -> Watching {
         let kept = self.usage.known().unwrap_or_else(|error| {
             tracing::warn!(environment = %self.name, %error, "What is usual of clients is learned anew");
             Vec::new()
         });
-        Histories::restored(kept, now)
+        let directory = self.store.directory();
+        let is_gone = |slot| directory.get(slot).is_some_and(|client| client.status == ClientStatus::Deleted);
+        let kept = kept.into_iter().filter(|(slot, _)| !is_gone(*slot)).collect();
+        Watching { histories: Histories::restored(kept, now), ..Watching::default() }
     }
 
     /// Looks at the minutes that are over, and tells of what is unusual in them.
     pub(super) async fn look_for_the_unusual(&self) {
         let now = self.clock.now();
         let mut watch = self.watch.0.lock().await;
-        let histories = watch.get_or_insert_with(|| self.learn_from_before(now));
-        histories.silences = self.silences(now).await;
-        for minute in histories.due(now) {
+        let watching = watch.get_or_insert_with(|| self.learn_from_before(now));
+        watching.histories.silences = self.silences(now).await;
+        let mut changes = watching.histories.seen(now, &self.gateway.tally().take_seen());
+        // Of whom nobody knows, it is not known in which of the minutes they came.
+        let mut strangers = self.gateway.tally().take_strangers();
+        for minute in watching.histories.due(now) {
             let Some(used) = self.used_in(minute, now).await else {
-                return;
+                break;
             };
-            for (client, change) in histories.minute(minute, &used) {
-                self.tell_of(client, change).await;
-            }
+            changes.extend(watching.histories.minute(minute, &used, &std::mem::take(&mut strangers)));
         }
+        for (whose, change) in changes {
+            self.tell_of(whose, change).await;
+        }
+        self.look_for_old_secrets(&mut watching.old_secrets, now).await;
         let minute = Minute::of(now);
-        if histories.kept.is_none_or(|kept| minute.0 - kept.0 >= KEPT) {
-            histories.kept = Some(minute);
-            self.usage.know(known(histories)).await;
+        if watching.kept.is_none_or(|kept| minute.0 - kept.0 >= KEPT) {
+            watching.kept = Some(minute);
+            self.usage.know(watching.histories.known()).await;
         }
     }
 
     /// Keeps what was learned, if anything was.
     pub(super) async fn keep_what_is_usual(&self) {
-        if let Some(histories) = &*self.watch.0.lock().await {
-            self.usage.know(known(histories)).await;
+        if let Some(watching) = &*self.watch.0.lock().await {
+            self.usage.know(watching.histories.known()).await;
         }
     }
 
@@ -144,53 +91,22 @@ impl Environment {
         }
     }
 
-    async fn tell_of(&self, slot: ClientSlot, change: Change) {
-        let Some(client) = self.store.directory().get(slot) else {
-            return;
-        };
-        let (id, name) = (&client.id, &client.name);
-        let told_as = |kind: AlertKind, opened_at| format!("unusual {id} {} {opened_at} opened", kind.name());
-        let Some(change) = self.unsilenced(slot, change, told_as).await else {
-            return;
-        };
-        let (kind, word, opened_at, data) = match &change {
-            Change::Opened(Alert { kind, severity, opened_at, words }) => {
-                tracing::warn!(environment = %self.name, client_id = %id, client_name = name, kind = kind.name(), "{words}");
-                let data = json!({"client_id": id, "client_name": name, "kind": kind.name(), "opened_at": opened_at,
-                    "severity": severity_name(*severity), "words": words});
-                (kind, "opened", opened_at, data)
+    /// Tells of secrets that have a successor and are used all the same, once for each successor, and when they are not.
+    async fn look_for_old_secrets(&self, known: &mut HashMap<ClientSlot, Timestamp>, now: Timestamp) {
+        let uses_one = |client: &Client| client.live_secrets(now) > 1 && old_secret(client, now).is_some();
+        let mut over = std::mem::take(known);
+        for client in self.store.directory().filter(uses_one) {
+            let Some(alert) = old_secret(&client, now) else {
+                continue;
+            };
+            known.insert(client.slot, alert.opened_at);
+            if over.remove(&client.slot) != Some(alert.opened_at) {
+                self.tell_of(Some(client.slot), Change::Opened(alert)).await;
             }
-            Change::Joined(alert) => {
-                let words = &alert.words;
-                tracing::info!(environment = %self.name, client_id = %id, kind = alert.kind.name(), "{words}");
-                return;
-            }
-            Change::Silenced(_) => return,
-            Change::Closed { kind, opened_at, closed_at } => {
-                tracing::info!(environment = %self.name, client_id = %id, kind = kind.name(), "It is as usual again");
-                let data = json!({"client_id": id, "client_name": name, "kind": kind.name(), "opened_at": opened_at,
-                    "closed_at": closed_at});
-                (kind, "closed", opened_at, data)
-            }
-        };
-        let once = format!("unusual {id} {} {opened_at} {word}", kind.name());
-        if let Err(error) = self.alerts.tell(&format!("unusual.{word}"), once, data).await {
-            tracing::warn!(environment = %self.name, error = format!("{error:#}"), "An alert could not be sent");
+        }
+        for (client, opened_at) in over {
+            let kind = AlertKind::OldSecret;
+            self.tell_of(Some(client), Change::Closed { kind, opened_at, closed_at: now }).await;
         }
     }
 }
-
-fn known(histories: &Histories) -> Vec<(ClientSlot, Vec<u8>)> {
-    histories.of.iter().map(|(client, history)| (*client, history.to_bytes())).collect()
-}
-
-const fn severity_name(severity: Severity) -> &'static str {
-    match severity {
-        Severity::Notice => "notice",
-        Severity::Warning => "warning",
-        Severity::Critical => "critical",
-    }
-}
-
-#[cfg(test)]
-mod tests;

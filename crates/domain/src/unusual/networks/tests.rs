@@ -1,6 +1,7 @@
 //! When a network is new for a client and when it is not, and when a token is in two places.
 
 use super::{Network, Networks, TokenUse};
+use crate::unusual::bytes::{ForeignBytes, sum};
 use crate::{AlertKind, Timestamp};
 
 const HOUR: i64 = 3_600_000;
@@ -120,4 +121,36 @@ fn a_clock_that_jumps_does_no_harm() {
             token.seen(Timestamp::from_unix_millis(millis), ip(address), &networks);
         }
     }
+}
+
+#[test]
+fn networks_are_small_and_known_after_a_restart() {
+    assert_eq!(size_of::<Networks>(), 68);
+    let networks = settled(&["198.51.100.7", "2001:db8:1::5"], 8);
+    let mut kept = Networks::from_bytes(&networks.to_bytes()).unwrap();
+    assert_eq!(kept, networks);
+    assert!(kept.seen(at(8 * DAY), ip("203.0.113.5"), 1).is_some());
+    assert_eq!(Networks::from_bytes(&Networks::default().to_bytes()), Ok(Networks::default()));
+}
+
+#[test]
+fn foreign_bytes_are_no_networks() {
+    let bytes = settled(&["198.51.100.7", "203.0.113.5"], 1).to_bytes();
+    for place in 0..bytes.len() {
+        let mut other = bytes.clone();
+        other[place] ^= 0x20;
+        assert_eq!(Networks::from_bytes(&other), Err(ForeignBytes), "byte {place}");
+        assert_eq!(Networks::from_bytes(&bytes[..place]), Err(ForeignBytes), "{place} bytes");
+    }
+    // A right sum makes nothing right.
+    let summed = |body: &[u8]| Networks::from_bytes(&[body, &sum(body).to_le_bytes()].concat());
+    let body = &bytes[..bytes.len() - 8];
+    assert!(summed(body).is_ok());
+    for (place, wrong) in [(0, b'o'), (8, 5), (13, 1)] {
+        let mut other = body.to_vec();
+        other[place] = wrong;
+        assert_eq!(summed(&other), Err(ForeignBytes), "byte {place}");
+    }
+    assert_eq!(summed(&[body, &[4; 15], &[4; 15], &[4; 15]].concat()), Err(ForeignBytes), "five networks");
+    assert_eq!(summed(&body[..body.len() - 1]), Err(ForeignBytes));
 }

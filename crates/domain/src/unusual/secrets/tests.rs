@@ -59,6 +59,7 @@ fn an_old_secret_in_use_beside_its_successor_is_told_with_its_address() {
     let words = "The secret sec_old was used 3 hours ago from 10.0.0.5, although its successor sec_new has been there for 10 \
                  days.";
     assert!(alert.words.starts_with(words), "{}", alert.words);
+    assert_eq!(alert.opened_at, after(27 * DAY), "since the time to change was over");
 
     let unused = secret("sec_old", Duration::ZERO, Some(28 * DAY), None);
     assert_eq!(old_secret(&client(vec![unused, new.clone()]), now), None, "nobody uses it any more");
@@ -76,6 +77,7 @@ fn a_secret_that_ends_is_told_the_more_the_nearer() {
     let of = |days: u32, hours: u32| {
         let ends = 60 * DAY + days * DAY + hours * HOUR;
         secret_near_its_end(&client(vec![secret("sec_a", Duration::ZERO, Some(60 * DAY), Some(ends))]), after(60 * DAY))
+            .map(|(_, alert)| alert)
     };
     assert_eq!(of(15, 0), None);
     assert_eq!(of(14, 0).unwrap().severity, Severity::Notice);

@@ -29,11 +29,20 @@ fn a_silence_covers_its_client_and_its_kind_until_it_ends() {
     ];
     let silences =
         Silences::new(all, |kept| kept.made.client.as_ref().filter(|id| id.as_str() == "app_1").map(|_| ClientSlot(1)));
-    assert_eq!((silences.of(ClientSlot(1)).len(), silences.of(ClientSlot(2)).len()), (2, 1));
-    let covering = |slot, kind, now| silences.covering(ClientSlot(slot), kind, now).map(SilenceId::as_str);
+    assert_eq!(
+        (silences.of(Some(ClientSlot(1))).len(), silences.of(Some(ClientSlot(2))).len(), silences.of(None).len()),
+        (2, 1, 1)
+    );
+    let covering = |slot, kind, now| silences.covering(Some(ClientSlot(slot)), kind, now).map(SilenceId::as_str);
     assert_eq!(covering(1, DROP, NOW), Some("sil_own"));
     assert_eq!(covering(1, AlertKind::Scan, NOW), Some("sil_own"), "its own first");
     assert_eq!(covering(2, AlertKind::Scan, NOW), Some("sil_scan"));
     assert_eq!(covering(2, DROP, NOW), None, "of a client that is gone there is no silence of all");
     assert_eq!(covering(1, DROP, UNTIL), None);
+    let of_all = |kind| silences.covering(None, kind, NOW).map(SilenceId::as_str);
+    assert_eq!(
+        (of_all(AlertKind::Scan), of_all(DROP)),
+        (Some("sil_scan"), None),
+        "what holds for all, for the environment"
+    );
 }
