@@ -20,6 +20,8 @@ use histories::Histories;
 
 /// How often what was learned is kept, in minutes.
 const KEPT: i64 = 60;
+/// Minutes that are read at once, where there are several to catch up with.
+const READ: usize = 20;
 
 /// What an environment's watch knows, once somebody watches: a command that opens the store does not.
 #[derive(Default)]
@@ -55,11 +57,14 @@ impl Environment {
         let mut changes = watching.histories.seen(now, &self.gateway.tally().take_seen());
         // Of whom nobody knows, it is not known in which of the minutes they came.
         let mut strangers = self.gateway.tally().take_strangers();
-        for minute in watching.histories.due(now) {
-            let Some(used) = self.used_in(minute, now).await else {
+        for minutes in watching.histories.due(now).chunks(READ) {
+            let Some(mut used) = self.used_in(minutes, now).await else {
                 break;
             };
-            changes.extend(watching.histories.minute(minute, &used, &std::mem::take(&mut strangers)));
+            for minute in minutes {
+                let used = used.remove(minute).unwrap_or_default();
+                changes.extend(watching.histories.minute(*minute, &used, &std::mem::take(&mut strangers)));
+            }
         }
         for (whose, change) in changes {
             self.tell_of(whose, change).await;
@@ -79,16 +84,25 @@ impl Environment {
         }
     }
 
-    async fn used_in(&self, minute: Minute, now: Timestamp) -> Option<HashMap<ClientSlot, Usage>> {
-        let time = minute.start()..minute.start().after(Duration::from_secs(60));
-        let query = UsageQuery { client: None, by: Grouping::Client, time, step: Step::Minute };
-        match self.usage.read(query, now).await {
-            Ok(rows) => Some(rows.into_iter().filter_map(|row| Some((row.client?, row.usage))).collect()),
+    /// What each client used in some minutes in a row.
+    async fn used_in(&self, minutes: &[Minute], now: Timestamp) -> Option<HashMap<Minute, HashMap<ClientSlot, Usage>>> {
+        let (first, last) = (minutes.first()?.start(), minutes.last()?.start());
+        let time = first..last.after(Duration::from_secs(60));
+        let query = UsageQuery { client: None, by: Grouping::ClientAndTime, time, step: Step::Minute };
+        let rows = match self.usage.read(query, now).await {
+            Ok(rows) => rows,
             Err(error) => {
                 tracing::debug!(environment = %self.name, %error, "Nobody watches for the unusual without usage");
-                None
+                return None;
+            }
+        };
+        let mut used: HashMap<Minute, HashMap<ClientSlot, Usage>> = HashMap::new();
+        for row in rows {
+            if let (Some(client), Some(at)) = (row.client, row.at) {
+                used.entry(Minute::of(at)).or_default().insert(client, row.usage);
             }
         }
+        Some(used)
     }
 
     /// Tells of secrets that have a successor and are used all the same, once for each successor, and when they are not.

@@ -49,5 +49,6 @@ mod timed;
 mod tls;
 mod tokens;
 mod traces;
+mod unusual;
 mod upstream;
 mod usage;

@@ -69,6 +69,9 @@ async fn it_adds_up_by_client_route_and_time() {
         let of_one = book.read(ask(Some(0), Grouping::Route, step, whole.clone()), later).await.unwrap();
         assert_eq!(requests(&of_one), [8, 2]);
     }
+    let both = book.read(ask(None, Grouping::ClientAndTime, Step::Hour, whole.clone()), later).await.unwrap();
+    let shown: Vec<_> = both.iter().map(|row| (row.at.unwrap(), row.client.unwrap().0, row.usage.requests)).collect();
+    assert_eq!(shown, [(NOW, 0, 5), (NOW, 1, 1), (later, 0, 5)]);
     let by_hour = book.read(ask(None, Grouping::Time, Step::Hour, whole.clone()), later).await.unwrap();
     assert_eq!((requests(&by_hour), by_hour[0].at), (vec![6, 5], Some(NOW)));
     assert_eq!(book.read(ask(Some(9), Grouping::Time, Step::Hour, whole), later).await.unwrap(), []);
