@@ -175,6 +175,11 @@ pub fn trace_of(headers: &mut HeaderMap) -> Option<TraceParent> {
     parent
 }
 
+/// Tells the upstream another place in a trace than the caller did.
+pub fn set_trace(headers: &mut HeaderMap, ours: TraceParent) {
+    set_or_remove(headers, TRACEPARENT, HeaderValue::try_from(ours.to_string()).ok());
+}
+
 /// Makes one field of several `Cookie` fields, as HTTP/2 may send them (RFC 9113 §8.2.3).
 pub(crate) fn join_cookies(headers: &mut HeaderMap) {
     let mut fields = headers.get_all(header::COOKIE).iter();

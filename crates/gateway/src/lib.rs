@@ -19,7 +19,7 @@ mod tunnel;
 mod upstream;
 
 pub use body::{CallerBody, ResponseBody};
-pub use fields::{CallerFields, remove_hop_by_hop, takes_trailers, trace_of};
+pub use fields::{CallerFields, remove_hop_by_hop, set_trace, takes_trailers, trace_of};
 pub use overload::RouteStanding;
 pub use proxy::Gateway;
 pub use record::{Outcome, Traffic};

@@ -44,6 +44,7 @@ pub(super) static ROOT: Section = Section {
         key("workers", "a whole number from 1 to 1024", "one for each core", "Threads that serve callers."),
         key("shutdown_grace", DURATION, r#""30s""#, "How long a shutdown waits for what is in flight."),
         key("admin", TABLE, "{}", "The operators' listener."),
+        key("telemetry", TABLE, "{}", "What is told to the operator's own tools."),
         key("environments", TABLE, "", "Those that are served: `testing`, `production`, or both."),
         key("plans", TABLE, "{}", "What clients may do, by the plan's name."),
     ],
@@ -58,6 +59,37 @@ pub(super) static ADMIN: Section = Section {
         r#""127.0.0.1:9080""#,
         "On loopback only. Port 0 takes a free one; the ready line names it.",
     )],
+};
+
+pub(super) static TELEMETRY: Section = Section {
+    heading: "`[telemetry]`",
+    about: "",
+    keys: &[key("otlp", TABLE, "none", "A collector that gets spans of requests.")],
+};
+
+pub(super) static OTLP: Section = Section {
+    heading: "`[telemetry.otlp]`",
+    about: "For a `fuuffy` that was built with the feature `otlp`; in any other this is a mistake.",
+    keys: &[
+        key(
+            "endpoint",
+            r#"an https:// or http:// URL, as in "http://127.0.0.1:4318/v1/traces""#,
+            "",
+            "Where spans are sent, by OTLP over HTTP in protobuf.",
+        ),
+        key(
+            "headers_file",
+            "the path of a file that nobody else can read",
+            "none",
+            "Header fields for the collector, one a line as `name: value`. With it the endpoint is https:// or on loopback.",
+        ),
+        key(
+            "one_in",
+            "a whole number from 1 to 1000000",
+            "1",
+            "Of so many traces that begin here one is recorded. A trace that a caller has begun is recorded where its `traceparent` says so.",
+        ),
+    ],
 };
 
 pub(super) static ENVIRONMENTS: Section = Section {
@@ -305,8 +337,20 @@ pub(super) static REGISTERED: Section = Section {
     ],
 };
 
-static ALL: &[&Section] =
-    &[&ROOT, &ADMIN, &ENVIRONMENTS, &ENVIRONMENT, &REMINDERS, &AUDIT, &LIMITS, &ROUTE, &SCOPES, &PLAN];
+static ALL: &[&Section] = &[
+    &ROOT,
+    &ADMIN,
+    &TELEMETRY,
+    &OTLP,
+    &ENVIRONMENTS,
+    &ENVIRONMENT,
+    &REMINDERS,
+    &AUDIT,
+    &LIMITS,
+    &ROUTE,
+    &SCOPES,
+    &PLAN,
+];
 
 /// The reference of the configuration file, as Markdown.
 #[must_use]

@@ -35,10 +35,23 @@ pub struct Config {
     pub shutdown_grace: Duration,
     /// The operators' listener.
     pub admin: AdminConfig,
+    /// Where spans of requests go, if anywhere.
+    pub otlp: Option<OtlpConfig>,
     /// Those that are served.
     pub environments: EnvironmentConfigs,
     /// What clients may do, by name. There always is a plan `standard`.
     pub plans: BTreeMap<PlanName, Plan>,
+}
+
+/// A collector of spans.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OtlpConfig {
+    /// Where spans are sent, as a whole URL.
+    pub endpoint: String,
+    /// A file with header fields for the collector.
+    pub headers_file: Option<PathBuf>,
+    /// Of so many traces that begin here one is recorded.
+    pub one_in: u32,
 }
 
 /// The operators' listener: health, metrics and their API.

@@ -14,7 +14,7 @@ use toml::de::DeTable;
 use super::table::{Source, Table};
 use super::{
     AccessLogTarget, AdminConfig, AuditConfig, Config, ConnectionLimits, EnvironmentConfig, EnvironmentConfigs,
-    Mistake, RouteConfig, TlsMode, WebhookConfig, keys,
+    Mistake, OtlpConfig, RouteConfig, TlsMode, WebhookConfig, keys,
 };
 use crate::reach::{MayReach, address_in};
 
@@ -43,6 +43,8 @@ fn config(root: &Table<'_>, folder: &Path) -> Option<Config> {
     let workers = root.number("workers", 1..=1024).unwrap_or_else(cores);
     let shutdown_grace = root.duration("shutdown_grace", "30s");
     let admin = admin(root);
+    let otlp = root.table("telemetry", &keys::TELEMETRY).and_then(|table| table.table("otlp", &keys::OTLP));
+    let otlp = otlp.and_then(|table| self::otlp(&table, folder));
     let plans = plans(root);
     let environments = environments(root, folder);
     let config = Config {
@@ -50,6 +52,7 @@ fn config(root: &Table<'_>, folder: &Path) -> Option<Config> {
         workers,
         shutdown_grace,
         admin,
+        otlp,
         environments: environments?,
         plans,
     };
@@ -67,6 +70,29 @@ fn admin(root: &Table<'_>) -> AdminConfig {
         table.mistake("listen", "expected an address on loopback; health and metrics are not for the network");
     }
     AdminConfig { listen: listen.unwrap_or(SocketAddr::from(([127, 0, 0, 1], 9080))) }
+}
+
+fn otlp(table: &Table<'_>, folder: &Path) -> Option<OtlpConfig> {
+    if cfg!(not(feature = "otlp")) {
+        table.whole(
+            "this fuuffy was built without the feature otlp; build it with --features otlp, or take the table out",
+        );
+    }
+    let headers_file = table.parsed("headers_file", |path| (!path.is_empty()).then(|| folder.join(path)));
+    let endpoint = table.required("endpoint", |text| {
+        let url = reqwest::Url::parse(text).ok()?;
+        let is_bare = url.username().is_empty() && url.password().is_none() && url.query().is_none();
+        (matches!(url.scheme(), "https" | "http") && is_bare && url.has_host()).then_some(url)
+    });
+    let is_safe = |url: &reqwest::Url| url.scheme() == "https" || url.host_str().is_some_and(is_loopback);
+    if endpoint.as_ref().is_some_and(|url| headers_file.is_some() && !is_safe(url)) {
+        table.mistake(
+            "endpoint",
+            "expected an https:// URL, or one on loopback; headers_file would go out in the clear",
+        );
+    }
+    let one_in = table.number("one_in", 1..=1_000_000).and_then(|one_in| u32::try_from(one_in).ok()).unwrap_or(1);
+    Some(OtlpConfig { endpoint: endpoint?.to_string(), headers_file, one_in })
 }
 
 fn plans(root: &Table<'_>) -> BTreeMap<PlanName, Plan> {

@@ -15,6 +15,8 @@ struct Shown {
     workers: usize,
     shutdown_grace: String,
     admin: Admin,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    telemetry: Option<Telemetry>,
     environments: Environments,
     plans: BTreeMap<String, Plan>,
 }
@@ -22,6 +24,19 @@ struct Shown {
 #[derive(Serialize)]
 struct Admin {
     listen: String,
+}
+
+#[derive(Serialize)]
+struct Telemetry {
+    otlp: Otlp,
+}
+
+#[derive(Serialize)]
+struct Otlp {
+    endpoint: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    headers_file: Option<String>,
+    one_in: u32,
 }
 
 #[derive(Serialize)]
@@ -124,6 +139,13 @@ impl From<&Config> for Shown {
             workers: config.workers,
             shutdown_grace: show_duration(config.shutdown_grace),
             admin: Admin { listen: config.admin.listen.to_string() },
+            telemetry: config.otlp.as_ref().map(|otlp| Telemetry {
+                otlp: Otlp {
+                    endpoint: otlp.endpoint.clone(),
+                    headers_file: otlp.headers_file.as_ref().map(|path| path.display().to_string()),
+                    one_in: otlp.one_in,
+                },
+            }),
             environments: Environments {
                 testing: config.environments.testing.as_ref().map(Environment::from),
                 production: config.environments.production.as_ref().map(Environment::from),

@@ -71,21 +71,26 @@ impl Worker {
         self.environment.grace
     }
 
-    /// The context of a request that begins now.
-    pub(super) fn context(&self, peer: IpAddr) -> RequestContext {
-        let now = self.environment.clock.now();
-        let mut random = [0; 10];
+    /// Random bytes for an id.
+    pub(super) fn random<const N: usize>(&self) -> [u8; N] {
+        let mut random = [0; N];
         let mut ids = self.ids.lock();
-        if ids.used + random.len() > ids.bytes.len() {
+        if ids.used + N > ids.bytes.len() {
             // An id without randomness is still unique enough to find a request by.
             ids.used = 0;
             let Ids { bytes, .. } = &mut *ids;
             let _ = self.entropy.fill(bytes);
         }
         let used = ids.used;
-        random.copy_from_slice(&ids.bytes[used..used + 10]);
-        ids.used += random.len();
-        RequestContext { id: RequestId::generate(now, random), peer, now }
+        random.copy_from_slice(&ids.bytes[used..used + N]);
+        ids.used += N;
+        random
+    }
+
+    /// The context of a request that begins now.
+    pub(super) fn context(&self, peer: IpAddr) -> RequestContext {
+        let now = self.environment.clock.now();
+        RequestContext { id: RequestId::generate(now, self.random()), peer, now }
     }
 }
 

@@ -26,7 +26,7 @@ use super::silences::Silences;
 use super::trails::Trails;
 use super::unusual::Watch;
 use super::{Environments, Sources, told_to_stop};
-use crate::config::{self, Config, EnvironmentConfig};
+use crate::config::{self, Config, EnvironmentConfig, OtlpConfig};
 
 /// The clock that an environment lives by.
 pub(super) type EnvironmentClock = SteadyClock<Arc<dyn TimeSource>>;
@@ -197,8 +197,8 @@ impl Environment {
     }
 
     /// Opens what writes down its requests. Only a server does: a command on the same directory serves nobody.
-    pub(super) fn write_down_requests(&mut self) -> anyhow::Result<()> {
-        self.trails = Trails::open(&self.settings).with_context(|| format!("environments.{}", self.name))?;
+    pub(super) fn write_down_requests(&mut self, otlp: Option<&OtlpConfig>) -> anyhow::Result<()> {
+        self.trails = Trails::open(&self.settings, otlp).with_context(|| format!("environments.{}", self.name))?;
         Ok(())
     }
 

@@ -62,6 +62,7 @@ struct OfEnvironments {
     in_flight: Family<RouteLabels, Gauge>,
     in_flight_limit: Family<RouteLabels, Gauge>,
     shed: Family<RouteLabels, Counter>,
+    spans: Family<Labels, Counter>,
     alerts: Family<Labels, Counter>,
     waiting: Family<Labels, Gauge>,
     oldest: Family<Labels, Seconds>,
@@ -82,6 +83,11 @@ impl OfEnvironments {
             ("explanations_dropped", "Reasons of refusals that could not be kept", &all.explanations_dropped),
             ("usage_lost", "Requests whose usage could not be kept", &all.usage_lost),
             ("access_log_lost", "Lines that the access log lost", &all.access_lost),
+            (
+                "spans",
+                "Spans of requests that were recorded, that a collector took, and that it did not take",
+                &all.spans,
+            ),
             ("alerts_delivered", "Attempts to deliver an alert by outcome", &all.alerts),
         ];
         for (name, help, family) in counters {
@@ -147,6 +153,9 @@ impl OfEnvironments {
         self.usage_lag.get_or_create(&only).set(environment.usage_lag(now).as_secs_f64());
         let access_log = environment.trails.as_ref().and_then(Trails::access_log);
         self.access_lost.get_or_create(&only).inc_by(access_log.map_or(0, |log| log.dropped()));
+        for (outcome, count) in environment.trails.as_ref().and_then(Trails::spans).into_iter().flatten() {
+            self.spans.get_or_create(&vec![name, ("outcome", outcome)]).inc_by(count);
+        }
         for (outcome, count) in environment.alerts.outcomes() {
             self.alerts.get_or_create(&vec![name, ("outcome", outcome)]).inc_by(count);
         }

@@ -11,6 +11,11 @@ mod guard;
 mod keys;
 mod listener;
 mod metrics;
+#[cfg(not(feature = "otlp"))]
+#[path = "no_otlp.rs"]
+mod otlp;
+#[cfg(feature = "otlp")]
+mod otlp;
 mod own;
 mod request_line;
 mod service;
@@ -149,10 +154,10 @@ impl Environments {
     }
 
     /// Opens what writes down requests, for a server.
-    fn write_down_requests(&mut self) -> anyhow::Result<()> {
+    fn write_down_requests(&mut self, config: &Config) -> anyhow::Result<()> {
         for environment in [&mut self.testing, &mut self.production].into_iter().flatten() {
             let environment = Arc::get_mut(environment).context("the environment is shared already")?;
-            environment.write_down_requests()?;
+            environment.write_down_requests(config.otlp.as_ref())?;
         }
         Ok(())
     }
@@ -212,7 +217,7 @@ impl Server {
     /// Whatever cannot be opened or bound, by name. Nothing stays behind then.
     pub async fn start(config: Config, sources: Sources) -> anyhow::Result<Self> {
         let (mut environments, lock) = Environments::open(&config, &sources)?;
-        environments.write_down_requests()?;
+        environments.write_down_requests(&config)?;
         let (shutdown, stopped) = watch::channel(false);
         let mut bound = Vec::new();
         let mut addresses = Addresses { testing: None, production: None, admin: config.admin.listen };

@@ -55,7 +55,10 @@ pub(super) async fn answer(
     let (address, fields) = proxied.as_ref().map_or((caller.peer.ip(), &caller.fields), |(at, fields)| (*at, fields));
     let context = caller.worker.context(address);
     let environment = &caller.worker.environment;
-    let trail = environment.trails.as_ref().map(|trails| trails.begin(&context, &mut request, traced));
+    let trail = environment
+        .trails
+        .as_ref()
+        .map(|trails| trails.begin(&context, &mut request, traced, || caller.worker.random()));
     let endpoint = endpoint(&environment.stage, request.uri().path());
     if let Some(trail) = &trail
         && !matches!(endpoint, Endpoint::Api | Endpoint::Token(_))

@@ -26,3 +26,17 @@ fn a_callers_trace_goes_on_to_the_upstream_and_what_is_none_does_not() {
     assert_eq!(seen(&[state]), (None, None));
     assert_eq!(seen(&[]), (None, None), "nobody records anything, so nothing is begun");
 }
+
+#[cfg(not(feature = "otlp"))]
+#[test]
+fn a_collector_without_the_feature_is_a_mistake() {
+    let text = config(Upstream::friendly().address);
+    let place = Place::new(&format!("{text}\n[telemetry.otlp]\nendpoint = \"http://127.0.0.1:4318/v1/traces\"\n"));
+    let output = place.command(&["check"]);
+    assert_eq!(output.status.code(), Some(2));
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(said.contains("telemetry.otlp: this fuuffy was built without the feature otlp"), "{said}");
+}
+
+#[cfg(feature = "otlp")]
+mod otlp;
