@@ -16,6 +16,7 @@ mod commands;
 mod configuration;
 mod contract;
 mod crash;
+mod dashboards;
 mod demo;
 mod drill_command;
 mod drills;
