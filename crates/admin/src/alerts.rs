@@ -4,23 +4,32 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use fuuffy_domain::{AuditEvent, Cause, MessageId, Timestamp};
-use fuuffy_store::{Alert, AlertState, OutboxError, Part, PartOf};
+use fuuffy_store::{Alert, AlertState, Channel, OutboxError, Part, PartOf, Which};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 use utoipa::{IntoParams, ToSchema};
 
 use crate::deed::{DeedError, Environment};
 
-/// Sends a test alert and tells what became of it.
-pub type TestAlert = Arc<dyn Fn() -> Pin<Box<dyn Future<Output = Result<MessageId, Untold>> + Send>> + Send + Sync>;
+/// Sends a test alert on every channel and tells what became of it.
+pub type TestAlert = Arc<dyn Fn() -> Pin<Box<dyn Future<Output = Result<Tested, Untold>> + Send>> + Send + Sync>;
+
+/// A test alert, and what became of it on each channel that the configuration has.
+#[derive(Debug)]
+pub struct Tested {
+    /// Which.
+    pub id: MessageId,
+    /// Whether it was taken, or why not.
+    pub outcomes: Vec<(Channel, Result<(), String>)>,
+}
 
 /// Why a test alert was not told.
 #[derive(Debug, Error)]
 pub enum Untold {
     /// The configuration names nobody to tell.
-    #[error("there is no webhook")]
-    NoWebhook,
-    /// It was not taken, and why.
+    #[error("there is nobody to tell")]
+    NoChannel,
+    /// A channel did not take it; what became of it on each.
     #[error("{0}")]
     Refused(String),
 }
@@ -53,7 +62,45 @@ pub(crate) enum State {
     Dead,
 }
 
-/// An alert, for operators.
+/// On which way an alert goes.
+#[derive(Debug, Clone, Copy, Deserialize, Serialize, ToSchema)]
+#[schema(as = AlertChannel)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Way {
+    /// A signed POST.
+    Webhook,
+    /// A letter.
+    Email,
+}
+
+impl From<Channel> for Way {
+    fn from(channel: Channel) -> Self {
+        match channel {
+            Channel::Webhook => Self::Webhook,
+            Channel::Email => Self::Email,
+        }
+    }
+}
+
+impl From<Way> for Channel {
+    fn from(way: Way) -> Self {
+        match way {
+            Way::Webhook => Self::Webhook,
+            Way::Email => Self::Email,
+        }
+    }
+}
+
+/// Which deliveries.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Meant {
+    /// By this channel alone.
+    pub(crate) channel: Option<Way>,
+}
+
+/// An alert on its way by one channel, for operators.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Alert)]
 pub(crate) struct Shown {
@@ -61,6 +108,7 @@ pub(crate) struct Shown {
     /// What kind of thing it tells.
     #[serde(rename = "type")]
     kind: String,
+    channel: Way,
     state: State,
     /// Since when it is there.
     #[schema(value_type = String, format = DateTime)]
@@ -74,16 +122,25 @@ pub(crate) struct Shown {
     error: Option<String>,
 }
 
-/// How many alerts are sent once more.
+/// How many deliveries are made once more.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct Redelivered {
     redelivered: usize,
 }
 
-/// A test alert that was taken.
+/// A test alert that was taken on every channel.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct TestedAlert {
     message_id: String,
+    outcome: &'static str,
+    /// What became of it on each.
+    channels: Vec<TestedChannel>,
+}
+
+/// A channel that took a test alert.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct TestedChannel {
+    channel: Way,
     outcome: &'static str,
 }
 
@@ -92,6 +149,7 @@ impl From<Alert> for Shown {
         Self {
             message_id: alert.id.to_string(),
             kind: alert.kind,
+            channel: alert.channel.into(),
             state: match alert.state {
                 AlertState::Waiting => State::Waiting,
                 AlertState::Dead => State::Dead,
@@ -114,32 +172,44 @@ pub(crate) async fn list(environment: &Environment, wanted: &Wanted, part: PartO
     Ok(Part { items: items.into_iter().map(Shown::from).collect(), total })
 }
 
-/// Sends an alert once more, now and for another day: this one, or every dead letter.
+/// Sends an alert once more, now and for another day: this one, or every dead letter; on all channels, or one.
 pub(crate) async fn redeliver(
     environment: &Environment,
     cause: Cause,
-    which: Option<&str>,
+    id: Option<&str>,
+    meant: &Meant,
 ) -> Result<Redelivered, DeedError> {
-    let which = which.map(MessageId::parse).transpose().map_err(|_| DeedError::NotFound("alert"))?;
+    let id = id.map(MessageId::parse).transpose().map_err(|_| DeedError::NotFound("alert"))?;
+    let which = Which { id, channel: meant.channel.map(Channel::from) };
     let found = environment.outbox.count(which.clone()).await?;
-    if found == 0 && which.is_some() {
+    if found == 0 && which.id.is_some() {
         return Err(DeedError::NotFound("alert"));
     }
     // First the record, for the two are in different files: what is done is on record.
     let alerts = u64::try_from(found).unwrap_or(u64::MAX);
-    environment.store.note(cause, AuditEvent::AlertsRedelivered { message_id: which.clone(), alerts }).await?;
+    let channel = which.channel.map(Channel::as_str);
+    let event = AuditEvent::AlertsRedelivered { message_id: which.id.clone(), channel, alerts };
+    environment.store.note(cause, event).await?;
     let redelivered = environment.outbox.redeliver(which, environment.clock.now()).await?;
     tracing::info!(environment = %environment.name, redelivered, "Alerts are sent once more");
     Ok(Redelivered { redelivered })
 }
 
-/// Sends a test to whoever takes alerts.
+/// Sends a test to whoever takes alerts, on every channel.
 pub(crate) async fn test(environment: &Environment, cause: Cause) -> Result<TestedAlert, DeedError> {
-    let outcome = (environment.test_alert)().await;
-    if !matches!(outcome, Err(Untold::NoWebhook)) {
-        environment.store.note(cause, AuditEvent::AlertTested { taken: outcome.is_ok() }).await?;
+    let Tested { id, outcomes } = (environment.test_alert)().await?;
+    let taken = outcomes.iter().all(|(_, outcome)| outcome.is_ok());
+    environment.store.note(cause, AuditEvent::AlertTested { taken }).await?;
+    if !taken {
+        let told = outcomes.iter().map(|(channel, outcome)| {
+            let outcome = outcome.as_ref().err().map_or("delivered", String::as_str);
+            format!("{}: {outcome}", channel.as_str())
+        });
+        return Err(Untold::Refused(told.collect::<Vec<_>>().join("; ")).into());
     }
-    Ok(TestedAlert { message_id: outcome?.to_string(), outcome: "delivered" })
+    let tested = |(channel, _): (Channel, _)| TestedChannel { channel: channel.into(), outcome: "delivered" };
+    let channels = outcomes.into_iter().map(tested).collect();
+    Ok(TestedAlert { message_id: id.to_string(), outcome: "delivered", channels })
 }
 
 impl From<OutboxError> for DeedError {

@@ -19,7 +19,7 @@ mod token_use;
 mod tokens;
 mod usage;
 
-pub use alerts::{TestAlert, Untold};
+pub use alerts::{TestAlert, Tested, Untold};
 pub use api::{Caller, Stranger, openapi, router};
 pub use configuration::Configured;
 pub use deed::{DeedError, Environment};

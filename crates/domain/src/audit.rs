@@ -199,7 +199,9 @@ pub enum AuditEvent {
     AlertsRedelivered {
         /// Which one, or every dead letter.
         message_id: Option<MessageId>,
-        /// How many they were.
+        /// By which channel, or by all.
+        channel: Option<&'static str>,
+        /// How many deliveries they were.
         alerts: u64,
     },
     /// A test alert was sent.

@@ -27,7 +27,8 @@ pub use directory::Directory;
 pub use explanations::Explanations;
 pub use index::{IndexedToken, TokenIndex};
 pub use outbox::{
-    Alert, AlertState, Failed, KeptSilence, MOST_SILENCES, NewAlert, NewSilence, Outbox, OutboxError, Standing,
+    Alert, AlertState, Channel, Delivery, Failed, KeptSilence, MOST_SILENCES, NewAlert, NewSilence, Outbox,
+    OutboxError, Standing, Standings, Which,
 };
 pub use usage::{BusyRow, Grouping, Step, UsageBook, UsageQuery, UsageRow};
 pub use verify::verify;

@@ -27,7 +27,7 @@ const PATIENCE: Duration = Duration::from_secs(24 * 3600);
 const KEPT: Duration = Duration::from_secs(30 * 24 * 3600);
 /// The largest body, in bytes.
 const LARGEST: usize = 16 * 1024;
-/// What there is room for.
+/// What there is room for, for each channel.
 const MOST: Most = Most { all: 100_000, dead: 10_000, told: 100_000 };
 
 /// What there is room for.
@@ -39,6 +39,47 @@ struct Most {
     dead: usize,
     /// Names of alerts that were told.
     told: usize,
+}
+
+/// A way on which alerts go out. One that is down keeps no other back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Channel {
+    /// A signed POST.
+    Webhook,
+    /// A letter.
+    Email,
+}
+
+impl Channel {
+    /// Both of them.
+    pub const ALL: [Self; 2] = [Self::Webhook, Self::Email];
+
+    /// Its name for programs, which never changes.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Webhook => "webhook",
+            Self::Email => "email",
+        }
+    }
+}
+
+/// An alert on its way by one channel.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Delivery {
+    /// Which alert.
+    pub id: MessageId,
+    /// On which way.
+    pub channel: Channel,
+}
+
+/// What is to be sent once more.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Which {
+    /// This alert, or else every dead letter.
+    pub id: Option<MessageId>,
+    /// By this channel alone.
+    pub channel: Option<Channel>,
 }
 
 /// An alert to send.
@@ -68,6 +109,8 @@ pub enum AlertState {
 pub struct Alert {
     /// By which whoever takes it knows it again.
     pub id: MessageId,
+    /// By which channel it is to go.
+    pub channel: Channel,
     /// What kind of thing it tells.
     pub kind: String,
     /// What is sent.
@@ -93,6 +136,24 @@ pub enum Failed {
     Dead,
     /// It is gone already.
     Gone,
+}
+
+/// How each channel stands.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Standings {
+    webhook: Standing,
+    email: Standing,
+}
+
+impl Standings {
+    /// How a channel stands.
+    #[must_use]
+    pub const fn of(&self, channel: Channel) -> Standing {
+        match channel {
+            Channel::Webhook => self.webhook,
+            Channel::Email => self.email,
+        }
+    }
 }
 
 /// How many alerts there are, and when the next one is due.
@@ -137,7 +198,7 @@ impl From<rusqlite::Error> for OutboxError {
 /// The outbox of one environment.
 pub struct Outbox {
     queue: mpsc::Sender<Command>,
-    standing: watch::Receiver<Standing>,
+    standing: watch::Receiver<Standings>,
 }
 
 type Deed = Box<dyn FnOnce(&mut File) + Send>;
@@ -154,7 +215,7 @@ impl Outbox {
     #[must_use]
     pub fn open(path: PathBuf, environment: EnvironmentName) -> Self {
         let (queue, received) = mpsc::channel(QUEUE);
-        let (told, standing) = watch::channel(Standing::default());
+        let (told, standing) = watch::channel(Standings::default());
         let begun = File::open(&path, MOST, told).map_err(|error| error.to_string()).and_then(|file| {
             let thread = std::thread::Builder::new().name(format!("outbox-{environment}"));
             thread.spawn(move || work(file, received)).map_err(|error| error.to_string())
@@ -165,36 +226,43 @@ impl Outbox {
         Self { queue, standing }
     }
 
-    /// Keeps an alert until it is told: on disk when this returns. False: there is or was one of that name.
+    /// Keeps an alert until it is told on each of the channels: on disk when this returns. False: there is or was one
+    /// of that name on all of them.
     ///
     /// # Errors
-    /// There is no room for it, or it could not be written.
-    pub async fn enqueue(&self, alert: NewAlert, now: Timestamp) -> Result<bool, OutboxError> {
-        self.ask(move |file| file.enqueue(&alert, now)).await
+    /// A channel has no room for it, which keeps no other one back, or it could not be written.
+    pub async fn enqueue(&self, alert: NewAlert, channels: Vec<Channel>, now: Timestamp) -> Result<bool, OutboxError> {
+        self.ask(move |file| file.enqueue(&alert, &channels, now)).await
     }
 
-    /// Those that are due, in the order in which they became so.
+    /// Those that are due on a channel, in the order in which they became so.
     ///
     /// # Errors
     /// They could not be read.
-    pub async fn due(&self, now: Timestamp, limit: usize) -> Result<Vec<Alert>, OutboxError> {
-        self.ask(move |file| file.due(now, limit)).await
+    pub async fn due(&self, channel: Channel, now: Timestamp, limit: usize) -> Result<Vec<Alert>, OutboxError> {
+        self.ask(move |file| file.due(channel, now, limit)).await
     }
 
     /// Somebody took it.
     ///
     /// # Errors
     /// That could not be written: it stays due.
-    pub async fn delivered(&self, id: MessageId, now: Timestamp) -> Result<(), OutboxError> {
-        self.ask(move |file| file.delivered(&id, now)).await
+    pub async fn delivered(&self, delivery: Delivery, now: Timestamp) -> Result<(), OutboxError> {
+        self.ask(move |file| file.delivered(&delivery, now)).await
     }
 
     /// Nobody took it, and why; `chance` is what the jitter of the next attempt comes from.
     ///
     /// # Errors
     /// That could not be written: it stays due.
-    pub async fn failed(&self, id: MessageId, why: String, now: Timestamp, chance: u64) -> Result<Failed, OutboxError> {
-        self.ask(move |file| file.failed(&id, &why, now, chance)).await
+    pub async fn failed(
+        &self,
+        delivery: Delivery,
+        why: String,
+        now: Timestamp,
+        chance: u64,
+    ) -> Result<Failed, OutboxError> {
+        self.ask(move |file| file.failed(&delivery, &why, now, chance)).await
     }
 
     /// A part of what is there, the oldest first; of one state, or all.
@@ -210,20 +278,20 @@ impl Outbox {
         self.ask(move |file| file.list(state, part, now)).await
     }
 
-    /// How many alerts [`Self::redeliver`] would find.
+    /// How many deliveries [`Self::redeliver`] would find.
     ///
     /// # Errors
     /// They could not be read.
-    pub async fn count(&self, which: Option<MessageId>) -> Result<usize, OutboxError> {
-        self.ask(move |file| file.count(which.as_ref())).await
+    pub async fn count(&self, which: Which) -> Result<usize, OutboxError> {
+        self.ask(move |file| file.count(&which)).await
     }
 
-    /// Makes an alert due now, for another day: this one, or every dead letter. Answers how many there were.
+    /// Makes deliveries due now, for another day. Answers how many there were.
     ///
     /// # Errors
     /// That could not be written.
-    pub async fn redeliver(&self, which: Option<MessageId>, now: Timestamp) -> Result<usize, OutboxError> {
-        self.ask(move |file| file.redeliver(which.as_ref(), now)).await
+    pub async fn redeliver(&self, which: Which, now: Timestamp) -> Result<usize, OutboxError> {
+        self.ask(move |file| file.redeliver(&which, now)).await
     }
 
     /// Whether an alert of this name waits, or was told within a month.
@@ -276,7 +344,7 @@ impl Outbox {
 
     /// How it stands, and that it changed.
     #[must_use]
-    pub fn standing(&self) -> watch::Receiver<Standing> {
+    pub fn standing(&self) -> watch::Receiver<Standings> {
         self.standing.clone()
     }
 

@@ -7,7 +7,7 @@ use super::answer::{Data, Listed, Page, data};
 use super::asked::Asked;
 use super::failure::Failure;
 use super::{Answer, Here, InPath, InQuery};
-use crate::alerts::{self, Redelivered, Shown, TestedAlert, Wanted};
+use crate::alerts::{self, Meant, Redelivered, Shown, TestedAlert, Wanted};
 
 /// Lists the alerts that nobody has taken yet, the oldest first.
 #[utoipa::path(get, path = "/alerts", tag = "alerts", params(Wanted), responses((status = 200, body = Listed<Shown>)))]
@@ -19,21 +19,30 @@ pub(super) async fn list_alerts(State(here): Here, query: InQuery<Wanted>) -> An
 }
 
 /// Sends every dead letter once more.
-#[utoipa::path(post, path = "/alerts/redeliver", tag = "alerts",
+#[utoipa::path(post, path = "/alerts/redeliver", tag = "alerts", params(Meant),
     responses((status = 200, body = Data<Redelivered>)))]
-pub(super) async fn redeliver_alerts(State(here): Here, asked: Asked) -> Answer {
-    Ok(data(StatusCode::OK, &alerts::redeliver(&here, asked.cause, None).await?))
+pub(super) async fn redeliver_alerts(State(here): Here, query: InQuery<Meant>, asked: Asked) -> Answer {
+    Ok(data(StatusCode::OK, &alerts::redeliver(&here, asked.cause, None, &meant(query)?).await?))
 }
 
 /// Sends one alert once more.
-#[utoipa::path(post, path = "/alerts/{message}/redeliver", tag = "alerts",
+#[utoipa::path(post, path = "/alerts/{message}/redeliver", tag = "alerts", params(Meant),
     responses((status = 200, body = Data<Redelivered>)))]
-pub(super) async fn redeliver_alert(State(here): Here, message: InPath<String>, asked: Asked) -> Answer {
+pub(super) async fn redeliver_alert(
+    State(here): Here,
+    message: InPath<String>,
+    query: InQuery<Meant>,
+    asked: Asked,
+) -> Answer {
     let message = message.map(|Path(id)| id).map_err(|_| Failure::NotFound("alert"))?;
-    Ok(data(StatusCode::OK, &alerts::redeliver(&here, asked.cause, Some(&message)).await?))
+    Ok(data(StatusCode::OK, &alerts::redeliver(&here, asked.cause, Some(&message), &meant(query)?).await?))
 }
 
-/// Sends a test to whoever takes alerts, and waits for its outcome.
+fn meant(query: InQuery<Meant>) -> Result<Meant, Failure> {
+    query.map(|Query(meant)| meant).map_err(|_| Failure::Invalid("expected channel: webhook or email".to_owned()))
+}
+
+/// Sends a test to whoever takes alerts, on every channel, and waits for the outcomes.
 #[utoipa::path(post, path = "/alerts/test", tag = "alerts", responses((status = 200, body = Data<TestedAlert>)))]
 pub(super) async fn test_alert(State(here): Here, asked: Asked) -> Answer {
     Ok(data(StatusCode::OK, &alerts::test(&here, asked.cause).await?))

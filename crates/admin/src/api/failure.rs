@@ -32,7 +32,7 @@ pub(super) enum Failure {
     KeyReused,
     TooManySecrets,
     TooManySilences(String),
-    NoWebhook,
+    NoChannel,
     /// An alert was not taken, and why.
     Undelivered(String),
     Unavailable(String),
@@ -55,7 +55,7 @@ impl From<DeedError> for Failure {
             DeedError::Forbidden(scope) => Self::Refused(Refusal::InsufficientScope(scope.to_owned())),
             DeedError::KeyReused => Self::KeyReused,
             DeedError::Unreadable => Self::Unavailable(DeedError::Unreadable.to_string()),
-            DeedError::Untold(Untold::NoWebhook) => Self::NoWebhook,
+            DeedError::Untold(Untold::NoChannel) => Self::NoChannel,
             DeedError::Untold(Untold::Refused(words)) => Self::Undelivered(words),
             DeedError::Outbox(error @ OutboxError::TooManySilences) => Self::TooManySilences(error.to_string()),
             DeedError::Outbox(error) => Self::Unavailable(error.to_string()),
@@ -146,11 +146,11 @@ impl IntoResponse for Failure {
             Self::TooManySilences(words) => {
                 (StatusCode::CONFLICT, "too_many_silences", "Nothing more can be silenced".to_owned(), words)
             }
-            Self::NoWebhook => (
+            Self::NoChannel => (
                 StatusCode::CONFLICT,
                 "no_webhook",
                 "The configuration names nobody to tell".to_owned(),
-                "Set webhook and webhook_key_file in the environment's reminders".to_owned(),
+                "Set webhook and webhook_key_file in the environment's reminders, or its email".to_owned(),
             ),
             Self::Undelivered(words) => {
                 (StatusCode::BAD_GATEWAY, "alert_undelivered", "The test alert was not taken".to_owned(), words)

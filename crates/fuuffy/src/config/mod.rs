@@ -1,6 +1,7 @@
 //! The configuration: from what was written to what runs. Either all of it is good, or all that is
 //! wrong is told at once, by file, line and key, before anything is opened or bound.
 
+mod email;
 mod keys;
 mod quantity;
 mod read;
@@ -20,6 +21,7 @@ use fuuffy_gateway::{Upstream, UpstreamProtocol};
 use fuuffy_issuer::TokenLimits;
 use ipnet::IpNet;
 
+pub use email::{EmailConfig, MailTls};
 pub use keys::reference;
 pub(crate) use quantity::{age, show_age};
 pub use register::{Registered, Standing, read_register, write_register};
@@ -91,6 +93,8 @@ pub struct EnvironmentConfig {
     pub tls: TlsMode,
     /// Who is told that a secret expires soon, besides the log.
     pub reminders: Option<WebhookConfig>,
+    /// Who gets letters.
+    pub email: Option<EmailConfig>,
     /// How its audit log is kept.
     pub audit: AuditConfig,
     /// Where a line is written for each request, if anywhere.

@@ -175,6 +175,7 @@ fn environment(name: EnvironmentName, table: &Table<'_>, folder: &Path) -> Optio
     let quiet = table.parsed("retire_unused_after", |text| Lifetime::parse(text).ok());
     let tls = tls(table, listen);
     let reminders = table.table("reminders", &keys::REMINDERS).and_then(|table| webhook(&table, folder));
+    let email = table.table("email", &keys::EMAIL).and_then(|table| super::email::read(&table, folder));
     let audit = table.table("audit", &keys::AUDIT);
     let retention = audit.and_then(|audit| audit.parsed("retention", super::quantity::age));
     let access_log = table.parsed("access_log", |text| match text {
@@ -195,6 +196,7 @@ fn environment(name: EnvironmentName, table: &Table<'_>, folder: &Path) -> Optio
         token_bytes,
         retire_unused_after: quiet.unwrap_or(Lifetime::DAY),
         reminders,
+        email,
         tls: tls?,
         audit: AuditConfig { retention },
         access_log,

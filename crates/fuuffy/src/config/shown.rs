@@ -7,7 +7,7 @@ use fuuffy_gateway::UpstreamProtocol;
 use serde::Serialize;
 
 use super::quantity::{show_age, show_duration};
-use super::{AccessLogTarget, Config, EnvironmentConfig, RouteConfig, TlsMode};
+use super::{AccessLogTarget, Config, EmailConfig, EnvironmentConfig, RouteConfig, TlsMode};
 
 #[derive(Serialize)]
 struct Shown {
@@ -58,6 +58,8 @@ struct Environment {
     #[serde(skip_serializing_if = "Option::is_none")]
     reminders: Option<Reminders>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    email: Option<Email>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     tls: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     trusted_proxies: Option<Vec<String>>,
@@ -73,6 +75,19 @@ struct Reminders {
     webhook: String,
     webhook_key_file: String,
     webhook_allow_private: bool,
+}
+
+#[derive(Serialize)]
+struct Email {
+    server: String,
+    tls: &'static str,
+    from: String,
+    to: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    username: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    password_file: Option<String>,
+    allow_private: bool,
 }
 
 #[derive(Serialize)]
@@ -180,6 +195,7 @@ impl From<&EnvironmentConfig> for Environment {
                 webhook_key_file: webhook.key_file.display().to_string(),
                 webhook_allow_private: webhook.allow_private,
             }),
+            email: config.email.as_ref().map(Email::from),
             tls,
             trusted_proxies,
             access_log: config.access_log.as_ref().map(|target| match target {
@@ -200,6 +216,22 @@ impl From<&EnvironmentConfig> for Environment {
                 tokens_by_address: shown(&config.token_limits.by_address.limits),
             },
             routes: config.routes.iter().map(Route::from).collect(),
+        }
+    }
+}
+
+impl From<&EmailConfig> for Email {
+    fn from(config: &EmailConfig) -> Self {
+        let (host, port) = &config.server;
+        let login = config.login.as_ref();
+        Self {
+            server: if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") },
+            tls: config.tls.name(),
+            from: config.from.to_string(),
+            to: config.to.iter().map(ToString::to_string).collect(),
+            username: login.map(|(name, _)| name.clone()),
+            password_file: login.map(|(_, file)| file.display().to_string()),
+            allow_private: config.allow_private,
         }
     }
 }

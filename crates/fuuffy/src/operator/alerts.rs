@@ -33,6 +33,9 @@ enum AlertsCommand {
         place: InEnvironment,
         #[command(flatten)]
         which: Which,
+        /// By this channel alone.
+        #[arg(long, value_name = "CHANNEL")]
+        channel: Option<Channel>,
         #[command(flatten)]
         why: Why,
     },
@@ -68,7 +71,7 @@ enum AlertsCommand {
         #[command(flatten)]
         why: Why,
     },
-    /// Send a test to whoever takes alerts, and wait for its outcome.
+    /// Send a test to whoever takes alerts, on every channel, and wait for the outcomes.
     Test {
         #[command(flatten)]
         place: InEnvironment,
@@ -83,6 +86,12 @@ enum State {
     Dead,
 }
 
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Channel {
+    Webhook,
+    Email,
+}
+
 #[derive(Debug, Args)]
 #[group(required = true, multiple = false)]
 struct Which {
@@ -94,7 +103,8 @@ struct Which {
     all: bool,
 }
 
-const ALERT_COLUMNS: &[&str] = &["message_id", "type", "state", "queued_at", "attempts", "next_attempt_at", "error"];
+const ALERT_COLUMNS: &[&str] =
+    &["message_id", "type", "channel", "state", "queued_at", "attempts", "next_attempt_at", "error"];
 
 const SILENCE_COLUMNS: &[&str] =
     &["silence_id", "client_id", "kind", "until", "silenced", "last_silenced_at", "by/kind", "why"];
@@ -113,10 +123,15 @@ pub async fn alerts(args: AlertsArgs, out: &mut dyn Write, err: &mut dyn Write) 
             };
             (place, Call::get(format!("alerts{query}"), Shape::Pages(ALERT_COLUMNS)))
         }
-        AlertsCommand::Redeliver { place, which: Which { message: Some(id), .. }, why } => {
-            (place, Call::post(format!("alerts/{}/redeliver", segment(&id)), None, why))
+        AlertsCommand::Redeliver { place, which: Which { message, .. }, channel, why } => {
+            let query = match channel {
+                None => "",
+                Some(Channel::Webhook) => "?channel=webhook",
+                Some(Channel::Email) => "?channel=email",
+            };
+            let of = message.map_or_else(String::new, |id| format!("/{}", segment(&id)));
+            (place, Call::post(format!("alerts{of}/redeliver{query}"), None, why))
         }
-        AlertsCommand::Redeliver { place, why, .. } => (place, Call::post("alerts/redeliver".to_owned(), None, why)),
         AlertsCommand::Silence { place, client, kind, lasts, why } => {
             let members = [("client_id", client), ("kind", kind), ("for", Some(lasts))];
             let given = members.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?.into())));

@@ -1,4 +1,4 @@
-//! Alerts of one environment: into the outbox, and from there to the webhook, one at a time, each for a day at most.
+//! Alerts of one environment: into the outbox, and from there to each channel, one at a time on each, for a day at most.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -6,35 +6,65 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use anyhow::Context as _;
-use fuuffy_admin::Untold;
+use fuuffy_admin::{Tested, Untold};
 use fuuffy_domain::{Clock as _, Entropy, EnvironmentName, MessageId, NoEntropy, Timestamp};
-use fuuffy_store::{Alert, Failed, NewAlert, Outbox, OutboxError};
+use fuuffy_store::{Alert, Channel, Delivery, Failed, NewAlert, Outbox, OutboxError};
 use serde::Serialize;
 use tokio::sync::{Mutex, watch};
+use tokio::time::timeout;
 
 use super::environment::EnvironmentClock;
+use super::smtp::Mailer;
 use super::told_to_stop;
 use super::webhook::{Names, Webhook};
-use crate::config::WebhookConfig;
+use crate::config::EnvironmentConfig;
 
 /// How often it is looked whether an alert is due; new ones are seen at once.
 const LOOK: Duration = Duration::from_secs(1);
 /// The pause where the outbox cannot be written: what became of an attempt is not known then, and it is made again.
 const PAUSE: Duration = Duration::from_secs(60);
 /// How long an operator waits for the outcome of a test.
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(45);
 
 /// What tells operators of what happens.
 pub struct Alerts {
     environment: EnvironmentName,
     /// What waits.
     pub outbox: Arc<Outbox>,
-    webhook: Option<Webhook>,
+    webhook: Option<Line>,
+    email: Option<Line>,
     clock: Arc<EnvironmentClock>,
     entropy: Arc<dyn Entropy>,
+}
+
+/// A channel that the configuration has.
+struct Line {
+    channel: Channel,
+    way: Way,
     /// Held by whoever delivers.
     delivering: Mutex<()>,
     outcomes: Outcomes,
+}
+
+/// How a channel is used.
+enum Way {
+    Post(Box<Webhook>),
+    Mail(Box<Mailer>),
+}
+
+impl Line {
+    fn new(channel: Channel, way: Way) -> Self {
+        Self { channel, way, delivering: Mutex::new(()), outcomes: Outcomes::default() }
+    }
+
+    /// One at a time, whatever is at the other end.
+    async fn send(&self, body: &str, clock: &EnvironmentClock) -> anyhow::Result<()> {
+        let _only = self.delivering.lock().await;
+        match &self.way {
+            Way::Post(webhook) => webhook.post(body, clock.now()).await,
+            Way::Mail(mailer) => mailer.send(body, clock.now()).await,
+        }
+    }
 }
 
 /// What became of attempts.
@@ -59,26 +89,36 @@ struct Message<'a, T> {
 impl Alerts {
     pub(super) fn open(
         (environment, path): (EnvironmentName, PathBuf),
-        config: Option<&WebhookConfig>,
+        settings: &EnvironmentConfig,
         names: &Names,
         clock: Arc<EnvironmentClock>,
         entropy: Arc<dyn Entropy>,
     ) -> anyhow::Result<Self> {
-        let webhook = config.map(|config| Webhook::open(config, names)).transpose();
+        let webhook = settings.reminders.as_ref().map(|config| Webhook::open(config, names)).transpose();
         let webhook = webhook.with_context(|| format!("environments.{environment}.reminders"))?;
+        let webhook = webhook.map(|webhook| Line::new(Channel::Webhook, Way::Post(Box::new(webhook))));
+        let email = settings.email.as_ref().map(|config| Mailer::open(config, names)).transpose();
+        let email = email.with_context(|| format!("environments.{environment}.email"))?;
+        let email = email.map(|mailer| Line::new(Channel::Email, Way::Mail(Box::new(mailer))));
         let outbox = Arc::new(Outbox::open(path, environment));
-        let (delivering, outcomes) = (Mutex::new(()), Outcomes::default());
-        Ok(Self { environment, outbox, webhook, clock, entropy, delivering, outcomes })
+        Ok(Self { environment, outbox, webhook, email, clock, entropy })
     }
 
-    /// Sends an alert, once for each name: it is on disk when this returns. Where there is no webhook, nobody is told.
+    /// The channels that the configuration has.
+    fn lines(&self) -> impl Iterator<Item = &Line> {
+        [&self.webhook, &self.email].into_iter().flatten()
+    }
+
+    /// Sends an alert, once for each name on each channel: it is on disk when this returns. Where there is no channel,
+    /// nobody is told.
     pub(super) async fn tell(&self, kind: &str, name: String, data: impl Serialize) -> anyhow::Result<()> {
-        if self.webhook.is_none() {
+        let channels: Vec<Channel> = self.lines().map(|line| line.channel).collect();
+        if channels.is_empty() {
             return Ok(());
         }
         let (id, now) = (self.new_id()?, self.clock.now());
         let body = self.message(&id, kind, data)?;
-        self.outbox.enqueue(NewAlert { id, name, kind: kind.to_owned(), body }, now).await?;
+        self.outbox.enqueue(NewAlert { id, name, kind: kind.to_owned(), body }, channels, now).await?;
         Ok(())
     }
 
@@ -98,34 +138,49 @@ impl Alerts {
         }
     }
 
-    /// Sends a test, past all that waits, and tells what became of it.
-    async fn test(&self) -> Result<MessageId, Untold> {
-        let webhook = self.webhook.as_ref().ok_or(Untold::NoWebhook)?;
-        let send = async {
-            let id = self.new_id()?;
-            self.post(webhook, &self.message(&id, "test", serde_json::Map::new())?).await?;
-            anyhow::Ok(id)
-        };
-        match tokio::time::timeout(PATIENCE, send).await {
-            Ok(outcome) => outcome.map_err(|error| Untold::Refused(format!("{error:#}"))),
-            Err(_) => Err(Untold::Refused("other alerts are being delivered, and it is not its turn yet".to_owned())),
+    /// Sends a test on each channel, past all that waits, and tells what became of it.
+    async fn test(&self) -> Result<Tested, Untold> {
+        if self.lines().next().is_none() {
+            return Err(Untold::NoChannel);
         }
+        let made = self.new_id().map_err(anyhow::Error::from).and_then(|id| {
+            let body = self.message(&id, "test", serde_json::Map::new())?;
+            Ok((id, body))
+        });
+        let (id, body) = made.map_err(|error| Untold::Refused(format!("{error:#}")))?;
+        let sent = async |line: &Option<Line>| {
+            let line = line.as_ref()?;
+            let outcome = match timeout(PATIENCE, line.send(&body, &self.clock)).await {
+                Ok(outcome) => outcome.map_err(|error| format!("{error:#}")),
+                Err(_) => Err("other alerts are being delivered, and it is not its turn yet".to_owned()),
+            };
+            Some((line.channel, outcome))
+        };
+        let (webhook, email) = tokio::join!(sent(&self.webhook), sent(&self.email));
+        Ok(Tested { id, outcomes: [webhook, email].into_iter().flatten().collect() })
     }
 
     /// Delivers whatever is due, until stopped. An attempt that is under way is finished, which is a matter of seconds.
-    pub(super) async fn deliver(&self, mut stopped: watch::Receiver<bool>) {
-        let Some(webhook) = &self.webhook else {
-            let waiting = self.outbox.standing().borrow().waiting;
+    pub(super) async fn deliver(&self, stopped: watch::Receiver<bool>) {
+        tokio::join!(
+            self.deliver_by(Channel::Webhook, self.webhook.as_ref(), stopped.clone()),
+            self.deliver_by(Channel::Email, self.email.as_ref(), stopped),
+        );
+    }
+
+    async fn deliver_by(&self, channel: Channel, line: Option<&Line>, mut stopped: watch::Receiver<bool>) {
+        let mut standing = self.outbox.standing();
+        let Some(line) = line else {
+            let waiting = standing.borrow().of(channel).waiting;
             if waiting > 0 {
-                tracing::warn!(environment = %self.environment, waiting, "Alerts wait, and the configuration names nobody to tell");
+                tracing::warn!(environment = %self.environment, channel = channel.as_str(), waiting, "Alerts wait, and the configuration names nobody to tell");
             }
             return;
         };
-        let mut standing = self.outbox.standing();
         while !*stopped.borrow() {
-            let due = standing.borrow_and_update().next_due;
+            let due = standing.borrow_and_update().of(channel).next_due;
             if due.is_some_and(|due| due <= self.clock.now()) {
-                let Err(error) = self.deliver_next(webhook).await else {
+                let Err(error) = self.deliver_next(line).await else {
                     continue;
                 };
                 tracing::error!(environment = %self.environment, %error, "The outbox cannot be used for now; alerts wait");
@@ -145,38 +200,35 @@ impl Alerts {
         }
     }
 
-    async fn deliver_next(&self, webhook: &Webhook) -> Result<(), OutboxError> {
-        let Some(Alert { id, kind, body, .. }) = self.outbox.due(self.clock.now(), 1).await?.pop() else {
+    async fn deliver_next(&self, line: &Line) -> Result<(), OutboxError> {
+        let channel = line.channel;
+        let Some(Alert { id, kind, body, .. }) = self.outbox.due(channel, self.clock.now(), 1).await?.pop() else {
             return Ok(());
         };
-        let sent = self.post(webhook, &body).await;
-        let now = self.clock.now();
+        let delivery = Delivery { id: id.clone(), channel };
+        let sent = line.send(&body, &self.clock).await;
+        let (now, channel) = (self.clock.now(), channel.as_str());
         let Err(error) = sent else {
-            self.outbox.delivered(id.clone(), now).await?;
-            self.outcomes.delivered.fetch_add(1, Ordering::Relaxed);
-            tracing::info!(environment = %self.environment, message_id = %id, kind, "An alert was delivered");
+            self.outbox.delivered(delivery, now).await?;
+            line.outcomes.delivered.fetch_add(1, Ordering::Relaxed);
+            tracing::info!(environment = %self.environment, message_id = %id, channel, kind, "An alert was delivered");
             return Ok(());
         };
         let (mut chance, error) = ([0; 8], format!("{error:#}"));
         // Without chance the wait is merely the same for all.
         let _ = self.entropy.fill(&mut chance);
-        match self.outbox.failed(id.clone(), error.clone(), now, u64::from_le_bytes(chance)).await? {
+        match self.outbox.failed(delivery, error.clone(), now, u64::from_le_bytes(chance)).await? {
             Failed::Again(next) => {
-                self.outcomes.failed.fetch_add(1, Ordering::Relaxed);
-                tracing::warn!(environment = %self.environment, message_id = %id, kind, error, %next, "An alert could not be delivered; it is tried again");
+                line.outcomes.failed.fetch_add(1, Ordering::Relaxed);
+                tracing::warn!(environment = %self.environment, message_id = %id, channel, kind, error, %next, "An alert could not be delivered; it is tried again");
             }
             Failed::Dead => {
-                self.outcomes.dead.fetch_add(1, Ordering::Relaxed);
-                tracing::error!(environment = %self.environment, message_id = %id, kind, error, "An alert could not be delivered for a day; send it once more with fuuffy alerts redeliver");
+                line.outcomes.dead.fetch_add(1, Ordering::Relaxed);
+                tracing::error!(environment = %self.environment, message_id = %id, channel, kind, error, "An alert could not be delivered for a day; send it once more with fuuffy alerts redeliver");
             }
             Failed::Gone => {}
         }
         Ok(())
-    }
-
-    async fn post(&self, webhook: &Webhook, body: &str) -> anyhow::Result<()> {
-        let _only = self.delivering.lock().await;
-        webhook.post(body, self.clock.now()).await
     }
 
     fn message(&self, id: &MessageId, kind: &str, data: impl Serialize) -> serde_json::Result<String> {
@@ -190,10 +242,11 @@ impl Alerts {
         Ok(MessageId::from_random(random))
     }
 
-    /// How many attempts there were, by what became of them.
-    pub(super) fn outcomes(&self) -> [(&'static str, u64); 3] {
-        let Outcomes { delivered, failed, dead } = &self.outcomes;
-        [("delivered", delivered), ("failed", failed), ("dead", dead)]
-            .map(|(name, count)| (name, count.load(Ordering::Relaxed)))
+    /// How many attempts there were, by channel and by what became of them.
+    pub(super) fn outcomes(&self) -> impl Iterator<Item = (Channel, &'static str, u64)> {
+        self.lines().flat_map(|Line { channel, outcomes: Outcomes { delivered, failed, dead }, .. }| {
+            [("delivered", delivered), ("failed", failed), ("dead", dead)]
+                .map(|(name, count)| (*channel, name, count.load(Ordering::Relaxed)))
+        })
     }
 }

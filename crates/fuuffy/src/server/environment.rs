@@ -123,8 +123,7 @@ impl Environment {
         issuer.retire_unused_after = settings.retire_unused_after;
         issuer.tally = Arc::clone(&tally);
         let outbox = (name, path.with_extension("outbox.sqlite3"));
-        let webhook = settings.reminders.as_ref();
-        let alerts = Alerts::open(outbox, webhook, &sources.names, Arc::clone(&clock), Arc::clone(&entropy))?;
+        let alerts = Alerts::open(outbox, settings, &sources.names, Arc::clone(&clock), Arc::clone(&entropy))?;
         let snapshot = snapshot(settings, &config.plans)?;
         let seen = Arc::clone(&explanations);
         let gateway = Gateway::new(Arc::clone(&stage), as_store, Arc::clone(&keyring), seen, snapshot)

@@ -10,7 +10,7 @@ use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use fuuffy_domain::{Clock as _, Timestamp};
-use fuuffy_store::Store as _;
+use fuuffy_store::{Channel, Store as _};
 use prometheus_client::encoding::text::{encode_eof, encode_registry};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -156,14 +156,17 @@ impl OfEnvironments {
         for (outcome, count) in environment.trails.as_ref().and_then(Trails::spans).into_iter().flatten() {
             self.spans.get_or_create(&vec![name, ("outcome", outcome)]).inc_by(count);
         }
-        for (outcome, count) in environment.alerts.outcomes() {
-            self.alerts.get_or_create(&vec![name, ("outcome", outcome)]).inc_by(count);
+        for (channel, outcome, count) in environment.alerts.outcomes() {
+            self.alerts.get_or_create(&vec![name, ("channel", channel.as_str()), ("outcome", outcome)]).inc_by(count);
         }
-        let standing = *environment.alerts.outbox.standing().borrow();
-        self.waiting.get_or_create(&only).set(gauge(standing.waiting));
-        let oldest = standing.oldest.map_or(Duration::ZERO, |since| now.since(since));
-        self.oldest.get_or_create(&only).set(oldest.as_secs_f64());
-        self.dead.get_or_create(&only).set(gauge(standing.dead));
+        let standings = *environment.alerts.outbox.standing().borrow();
+        for channel in Channel::ALL {
+            let (standing, labels) = (standings.of(channel), vec![name, ("channel", channel.as_str())]);
+            self.waiting.get_or_create(&labels).set(gauge(standing.waiting));
+            let oldest = standing.oldest.map_or(Duration::ZERO, |since| now.since(since));
+            self.oldest.get_or_create(&labels).set(oldest.as_secs_f64());
+            self.dead.get_or_create(&labels).set(gauge(standing.dead));
+        }
         self.writable.get_or_create(&only).set(i64::from(environment.store.is_writable()));
         self.full.get_or_create(&only).set(i64::from(environment.store.is_full()));
         self.skew.get_or_create(&only).set(seconds(environment.clock.wall_ahead_millis()));

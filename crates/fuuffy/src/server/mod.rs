@@ -9,6 +9,7 @@ mod environment;
 mod framing;
 mod guard;
 mod keys;
+mod letter;
 mod listener;
 mod metrics;
 #[cfg(not(feature = "otlp"))]
@@ -17,9 +18,11 @@ mod otlp;
 #[cfg(feature = "otlp")]
 mod otlp;
 mod own;
+mod private_file;
 mod request_line;
 mod service;
 mod silences;
+mod smtp;
 mod system;
 mod trails;
 mod unusual;

@@ -2,10 +2,8 @@
 //! ten seconds and 64 KiB at most, whatever is at the other end; it goes only where an alert may go, to an address
 //! that was looked at.
 
-use std::fs::File;
-use std::io::{self, Read as _};
+use std::io;
 use std::net::{IpAddr, SocketAddr};
-use std::os::unix::fs::MetadataExt as _;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,8 +16,8 @@ use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::{Client, Response, Url};
 use sha2::Sha256;
 use tokio::time::{Instant, timeout_at};
-use zeroize::Zeroizing;
 
+use super::private_file;
 use crate::causes;
 use crate::config::WebhookConfig;
 use crate::reach::{MayReach, address_in};
@@ -34,8 +32,8 @@ const TIMESTAMP_SIGNATURE: HeaderName = HeaderName::from_static("x-fuuffy-timest
 const PATIENCE: Duration = Duration::from_secs(10);
 /// So much of an answer is read, so that whoever sent it gets rid of it.
 const MOST_READ: usize = 64 * 1024;
-/// Keys of fewer bytes are refused, and only so many are read.
-const KEY_BYTES: std::ops::RangeInclusive<usize> = 32..=4096;
+/// Keys of fewer bytes are refused.
+const SHORTEST_KEY: usize = 32;
 
 /// Who knows the addresses of a name.
 pub type Names = Arc<dyn Fn(String) -> BoxFuture<'static, io::Result<Vec<IpAddr>>> + Send + Sync>;
@@ -118,14 +116,13 @@ impl Webhook {
 }
 
 fn key(config: &WebhookConfig) -> anyhow::Result<Hmac<Sha256>> {
-    let place = config.key_file.display();
-    let mut file = File::open(&config.key_file).with_context(|| format!("{place} cannot be read"))?;
-    ensure!(file.metadata()?.mode() & 0o077 == 0, "{place} can be read by others; make it private with chmod 600");
-    let mut key = Zeroizing::new(Vec::new());
-    file.by_ref().take(*KEY_BYTES.end() as u64).read_to_end(&mut key)?;
-    let key = key.trim_ascii_end();
-    ensure!(KEY_BYTES.contains(&key.len()), "{place} is too short for a key; it must have at least 32 bytes");
-    Hmac::new_from_slice(key).context("the key is of no use")
+    let key = private_file::read(&config.key_file)?;
+    ensure!(
+        key.len() >= SHORTEST_KEY,
+        "{} is too short for a key; it must have at least {SHORTEST_KEY} bytes",
+        config.key_file.display()
+    );
+    Hmac::new_from_slice(&key).context("the key is of no use")
 }
 
 /// Looks names up, and lets through only those all of whose addresses may be reached. The connection goes to one of

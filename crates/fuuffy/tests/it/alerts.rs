@@ -1,13 +1,14 @@
 //! Alerts out: told once where all is well, again where not, for a day; and never where they may not go.
 
 mod bounds;
+mod email;
 mod reach;
 mod silences;
 
 use std::time::Duration;
 
 use fuuffy_domain::{EnvironmentName, MessageId, Timestamp};
-use fuuffy_store::{NewAlert, Outbox};
+use fuuffy_store::{Channel, NewAlert, Outbox};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
@@ -80,7 +81,13 @@ fn an_alert_is_delivered_once_and_its_receiver_can_tell_by_whom_and_when() {
         (&taken[1].json()["type"], taken[1].id()),
         (&json!("test"), tested["data"]["message_id"].as_str().unwrap().to_owned())
     );
-    assert_eq!(metric(&timed, "fuuffy_alerts_delivered_total{environment=\"testing\",outcome=\"delivered\"}"), "1");
+    assert_eq!(
+        metric(
+            &timed,
+            "fuuffy_alerts_delivered_total{environment=\"testing\",channel=\"webhook\",outcome=\"delivered\"}"
+        ),
+        "1"
+    );
 }
 
 /// What the operators' guide has receivers do.
@@ -116,7 +123,7 @@ fn an_alert_that_was_not_taken_comes_again_under_the_same_id() {
     hooks.wait_for(1);
     let waiting = until(&timed, |alerts| alerts[0]["attempts"] == 1);
     assert_eq!(waiting[0]["error"], "answered with 500 Internal Server Error");
-    assert_eq!(metric(&timed, "fuuffy_alerts_waiting{environment=\"testing\"}"), "1");
+    assert_eq!(metric(&timed, "fuuffy_alerts_waiting{environment=\"testing\",channel=\"webhook\"}"), "1");
     timed.time.pass(Duration::from_secs(120));
     timed.pass_minute();
     let taken = hooks.wait_for(2);
@@ -124,7 +131,10 @@ fn an_alert_that_was_not_taken_comes_again_under_the_same_id() {
     assert_eq!((taken[0].timestamp.as_str(), taken[1].timestamp.as_str()), ("1800000000", "1800000120"));
     taken[1].verify();
     until(&timed, <[Value]>::is_empty);
-    assert_eq!(metric(&timed, "fuuffy_alerts_delivered_total{environment=\"testing\",outcome=\"failed\"}"), "1");
+    assert_eq!(
+        metric(&timed, "fuuffy_alerts_delivered_total{environment=\"testing\",channel=\"webhook\",outcome=\"failed\"}"),
+        "1"
+    );
 }
 
 #[test]
@@ -154,8 +164,11 @@ fn what_nobody_takes_for_a_day_is_a_dead_letter_that_can_be_sent_once_more() {
         (&dead[0]["state"], &dead[0]["error"]),
         (&json!("dead"), &json!("answered with 503 Service Unavailable"))
     );
-    assert_eq!(metric(&timed, "fuuffy_alerts_dead{environment=\"testing\"}"), "1");
-    assert_eq!(metric(&timed, "fuuffy_alerts_delivered_total{environment=\"testing\",outcome=\"dead\"}"), "1");
+    assert_eq!(metric(&timed, "fuuffy_alerts_dead{environment=\"testing\",channel=\"webhook\"}"), "1");
+    assert_eq!(
+        metric(&timed, "fuuffy_alerts_delivered_total{environment=\"testing\",channel=\"webhook\",outcome=\"dead\"}"),
+        "1"
+    );
     assert_eq!(timed.shown(&format!("{ALERTS}?state=waiting"))["pagination"]["total"], 0);
     assert_eq!(timed.shown(&format!("{ALERTS}?state=dead"))["pagination"]["total"], 1);
     timed.time.pass(DAY);
@@ -182,7 +195,7 @@ fn seed(place: &Place, count: usize) {
             let alert = NewAlert { id, name: format!("seeded {number}"), kind: "test".to_owned(), body };
             // Years ago, so that there is one attempt before it is dead.
             let at = Timestamp::from_unix_millis(1_700_000_000_000);
-            assert!(outbox.enqueue(alert, at).await.unwrap());
+            assert!(outbox.enqueue(alert, vec![Channel::Webhook], at).await.unwrap());
         }
         outbox.close().await;
     });
@@ -229,7 +242,7 @@ fn operators_list_redeliver_and_test_by_command() {
     let failed = place.command(&[&["alerts", "test"][..], &at].concat());
     assert_eq!(failed.status.code(), Some(1));
     let said = String::from_utf8(failed.stderr).unwrap();
-    assert_eq!(said, "The test alert was not taken: answered with 500 Internal Server Error\n");
+    assert_eq!(said, "The test alert was not taken: webhook: answered with 500 Internal Server Error\n");
     hooks.wait_for(4);
     let started = Instant::now();
     let dead = loop {

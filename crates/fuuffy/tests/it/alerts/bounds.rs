@@ -49,7 +49,7 @@ fn one_that_streams_for_ever_is_cut_off() {
     until(&timed, <[serde_json::Value]>::is_empty);
     // What the kernel holds on both sides comes on top.
     assert!(hooks.wait_for_end_of_stream() < 16 << 20);
-    let delivered = "fuuffy_alerts_delivered_total{environment=\"testing\",outcome=\"delivered\"}";
+    let delivered = "fuuffy_alerts_delivered_total{environment=\"testing\",channel=\"webhook\",outcome=\"delivered\"}";
     assert_eq!(metric(&timed, delivered), "2", "the status is the answer");
 }
 
