@@ -297,3 +297,6 @@ impl Session {
         Ok(self.stream.into_inner())
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -30,9 +30,13 @@ fn an_alert_says_what_since_when_and_what_to_do_next() {
 #[test]
 fn nothing_in_an_alert_makes_a_field_or_a_line() {
     let name = "a\r\nBcc: b@c\u{85}\u{2029}d".to_owned() + &"é".repeat(300);
+    let alert = json!({"id": "msg_1\r\nx: y", "type": "test\r\n", "environment": "testing", "data":
+        {"client_name": name}});
+    let Words { subject, text } = words(&alert);
+    assert!(!subject.contains(['\r', '\n', '\u{2029}']), "{subject:?}");
+    assert!(!text.lines().any(|line| line.starts_with("Bcc") || line.starts_with('x')), "{text:?}");
     let letter = letter(
-        &json!({"id": "msg_1\r\nx: y", "type": "test\r\n", "environment": "testing", "data": {"client_name": name}})
-            .to_string(),
+        &alert.to_string(),
         &"Fuuffy <a@example.com>".parse().unwrap(),
         &["Größe <b@example.com>".parse().unwrap()],
         NOW,
