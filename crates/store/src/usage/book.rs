@@ -19,10 +19,10 @@ const MINUTES: i64 = 2_000_000;
 /// Rows of minutes that leave at once beyond those.
 const PIECE: i64 = 100_000;
 
-/// By minute, client and route.
-type Pending = HashMap<(Minute, ClientSlot, Arc<str>), Usage>;
-/// By number of the step, client and route.
-type Sums = HashMap<(i64, i64, i64), Usage>;
+/// By minute, client and route, as bytes: a tenth of what usage takes otherwise, and there may be a row of each client.
+type Pending = HashMap<(Minute, ClientSlot, Arc<str>), Box<[u8]>>;
+/// Of all clients together: by number of the step and route.
+type Sums = HashMap<(i64, i64), Usage>;
 
 pub(super) struct Book {
     connection: Connection,
@@ -140,7 +140,8 @@ impl Book {
             }
         }
         self.folds += 1;
-        self.pending.clear();
+        // With its room: it was made for a minute of all clients.
+        self.pending = Pending::new();
         self.unwritten.clear();
         self.is_failing = false;
     }
@@ -165,14 +166,16 @@ impl Book {
         let hour = Step::Hour.of(Minute::of(now));
         let transaction = self.connection.unchecked_transaction()?;
         for step in Step::ALL {
-            let mut sums = Sums::new();
-            for ((minute, client, route), usage) in &self.pending {
+            let mut all = Sums::new();
+            for ((minute, client, route), bytes) in &self.pending {
+                let (number, usage) = (step.of(*minute), read(bytes));
                 let route = route_id(&transaction, &mut self.routes, route)?;
-                for client in [i64::from(client.0), ALL] {
-                    sums.entry((step.of(*minute), client, route)).or_default().add(usage);
-                }
+                all.entry((number, route)).or_default().add(&usage);
+                add_to_row(&transaction, step, (number, i64::from(client.0), route), &usage)?;
             }
-            write_sums(&transaction, step, &sums)?;
+            for ((number, route), usage) in &all {
+                add_to_row(&transaction, step, (*number, ALL, *route), usage)?;
+            }
         }
         transaction.execute("DELETE FROM journal", [])?;
         transaction.execute("UPDATE folds SET done = ?1", [self.folds + 1])?;
@@ -191,10 +194,10 @@ impl Book {
     /// There is no room on the disk for a long time: minutes are taken together, and what is too much even then is lost.
     fn take_together(&mut self) {
         let mut hours = Pending::new();
-        for ((minute, client, route), usage) in self.pending.drain() {
-            let hour = Minute(Step::Hour.of(minute) * 60);
+        for ((minute, client, route), bytes) in self.pending.drain() {
+            let (minute, usage) = (Minute(Step::Hour.of(minute) * 60), read(&bytes));
             if hours.len() < PENDING {
-                hours.entry((hour, client, route)).or_default().add(&usage);
+                add(&mut hours, Counted { client, minute, route, usage });
             } else {
                 self.lost.fetch_add(usage.requests, Ordering::Relaxed);
             }
@@ -210,7 +213,15 @@ impl Book {
 }
 
 fn add(pending: &mut Pending, Counted { client, minute, route, usage }: Counted) {
-    pending.entry((minute, client, route)).or_default().add(&usage);
+    let bytes = pending.entry((minute, client, route)).or_default();
+    let mut sum = read(bytes);
+    sum.add(&usage);
+    *bytes = sum.to_bytes().into_boxed_slice();
+}
+
+/// What is pending; nothing before there is any.
+fn read(bytes: &[u8]) -> Usage {
+    Usage::from_bytes(bytes).unwrap_or_default()
 }
 
 fn route_id(
@@ -229,18 +240,21 @@ fn route_id(
     Ok(id)
 }
 
-fn write_sums(transaction: &Transaction<'_>, step: Step, sums: &Sums) -> rusqlite::Result<()> {
+fn add_to_row(
+    transaction: &Transaction<'_>,
+    step: Step,
+    (at, client, route): (i64, i64, i64),
+    usage: &Usage,
+) -> rusqlite::Result<()> {
     let table = step.table();
     let mut find = transaction
         .prepare_cached(&format!("SELECT usage FROM {table} WHERE at = ?1 AND client = ?2 AND route = ?3"))?;
     let mut put = transaction
         .prepare_cached(&format!("REPLACE INTO {table} (at, client, route, usage) VALUES (?1, ?2, ?3, ?4)"))?;
-    for ((at, client, route), usage) in sums {
-        let before: Option<Vec<u8>> = find.query_row([at, client, route], |row| row.get(0)).optional()?;
-        let mut sum = before.and_then(|bytes| Usage::from_bytes(&bytes)).unwrap_or_default();
-        sum.add(usage);
-        put.execute(params![at, client, route, sum.to_bytes()])?;
-    }
+    let before: Option<Vec<u8>> = find.query_row([at, client, route], |row| row.get(0)).optional()?;
+    let mut sum = before.and_then(|bytes| Usage::from_bytes(&bytes)).unwrap_or_default();
+    sum.add(usage);
+    put.execute(params![at, client, route, sum.to_bytes()])?;
     Ok(())
 }
 

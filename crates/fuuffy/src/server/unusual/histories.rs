@@ -30,7 +30,8 @@ pub(super) struct Histories {
 /// What is known of one client.
 #[derive(Default)]
 struct Watched {
-    history: History,
+    /// Apart, for a table that grows has room for more than there are.
+    history: Box<History>,
     origins: Origins,
 }
 
@@ -51,7 +52,7 @@ impl Histories {
                 continue;
             }
             let networks = Networks::from_bytes(networks).unwrap_or_default();
-            histories.of.insert(slot, Watched { history, origins: Origins::of(networks) });
+            histories.of.insert(slot, Watched { history: Box::new(history), origins: Origins::of(networks) });
         }
         histories
     }
@@ -70,7 +71,7 @@ impl Histories {
             None => last,
             Some(known) if last.0 - known.0 <= CAUGHT_UP => Minute(known.0 + 1),
             Some(_) => {
-                let of_clients = self.of.values_mut().map(|watched| &mut watched.history);
+                let of_clients = self.of.values_mut().map(|watched| &mut *watched.history);
                 of_clients.chain(&mut self.environment).for_each(|history| history.interrupt(last.start()));
                 last
             }

@@ -1,0 +1,210 @@
+//! What limits, metering and the watch for the unusual take in memory for each client that calls, beyond its record.
+//!
+//!     memory prepare CONFIG COUNT TOKENS_FILE   registers clients with three weeks behind them, and a token each
+//!     memory measure CONFIG TOKENS_FILE         serves one request of each, and says what they added
+//!
+//! The configuration has a testing environment with a route to `UPSTREAM` below and a plan that lets all of it through.
+
+use std::io::Write as _;
+use std::net::{IpAddr, Ipv4Addr};
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::{Context as _, ensure};
+use fuuffy::serve::read_config;
+use fuuffy::server::{Environment, Environments, Server, Sources, SystemEntropy};
+use fuuffy_domain::{
+    Actor, Cause, ClientId, ClientSlot, Clock as _, EnvironmentName, History, Keyring, PlanName, RequestContext,
+    RequestId, Sample, ScopeSet, SecretId, Timestamp,
+};
+use fuuffy_protocol::BodyShape;
+use fuuffy_store::{NewClient, NewSecret, Store as _, UsageBook, pepper};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinSet;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// Where the API is.
+const UPSTREAM: &str = "127.0.0.1:39117";
+/// Deeds under way at once.
+const AT_ONCE: usize = 1024;
+/// Histories that differ; the clients have them in turn.
+const HISTORIES: u32 = 64;
+
+fn main() -> anyhow::Result<()> {
+    let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    match words[..] {
+        ["prepare", config, count, tokens] => runtime.block_on(prepare(config, count.parse()?, tokens)),
+        ["measure", config, tokens] => runtime.block_on(measure(config, tokens)),
+        // `cargo bench` without a benchmark of this name runs it bare.
+        _ => Ok(()),
+    }
+}
+
+async fn prepare(config: &str, count: u32, tokens: &str) -> anyhow::Result<()> {
+    let config = read_config(Path::new(config))?;
+    let (environments, _lock) = Environments::open(&config, &Sources::system())?;
+    let environment = environments.testing.clone().context("no testing environment")?;
+    let keys = pepper::load_or_create(&config.data_dir.join("pepper.key"), true, &SystemEntropy)?;
+    let keyring = Keyring::derive(EnvironmentName::Testing, &keys)?;
+    let made = keyring.new_secret(EnvironmentName::Testing, &SystemEntropy);
+    let (secret, _, digest) = made.ok().context("no randomness")?;
+    let mut registering = JoinSet::new();
+    let id = |number: u32| {
+        let mut random = [0; 12];
+        random[..4].copy_from_slice(&number.to_be_bytes());
+        random
+    };
+    for number in 0..count {
+        if registering.len() >= AT_ONCE {
+            registering.join_next().await.context("nothing was under way")???;
+        }
+        let at = environment.clock.now();
+        let request = RequestId::generate(at, [0; 10]);
+        let cause = Cause { actor: Actor::Server, from: None, request, at, why: None };
+        let secret_id = SecretId::from_random(id(number));
+        let secret = NewSecret { id: secret_id, digest, created_at: at, expires_at: None, is_pending: false };
+        let new = NewClient {
+            id: ClientId::from_random(id(number)),
+            name: format!("Client {number}"),
+            scopes: ScopeSet::parse("orders:read")?,
+            plan: PlanName::parse("standard")?,
+            limits: None,
+            token_lifetime: None,
+            may_rotate: false,
+            secret,
+        };
+        registering.spawn(environment.store.create_client(cause, new, None));
+    }
+    while let Some(done) = registering.join_next().await {
+        done??;
+    }
+    let (mut issuing, mut kept) = (JoinSet::new(), String::new());
+    for number in 0..count {
+        if issuing.len() >= AT_ONCE {
+            let issued = issuing.join_next().await.context("nothing was under way")??;
+            let line: String = issued?;
+            kept.push_str(&line);
+        }
+        let client = ClientId::from_random(id(number));
+        let form = format!("grant_type=client_credentials&client_id={client}&client_secret={}", secret.reveal());
+        issuing.spawn(token(Arc::clone(&environment), form));
+    }
+    while let Some(issued) = issuing.join_next().await {
+        let line: String = issued??;
+        kept.push_str(&line);
+    }
+    std::fs::write(tokens, kept)?;
+    let now = environment.clock.now();
+    environments.close().await;
+    let learned: Vec<Vec<u8>> = (0..HISTORIES).map(|number| lived(number, now)).collect();
+    let path = config.data_dir.join("testing.usage.sqlite3");
+    let book = UsageBook::open(path, EnvironmentName::Testing, Vec::new());
+    let of = |number: u32| (ClientSlot(number), learned[(number % HISTORIES) as usize].clone());
+    book.know((0..count).map(of).collect()).await;
+    book.close(now).await;
+    Ok(())
+}
+
+async fn token(environment: Arc<Environment>, form: String) -> anyhow::Result<String> {
+    let now = environment.clock.now();
+    let context = RequestContext { id: RequestId::generate(now, [0; 10]), peer: IpAddr::V4(Ipv4Addr::LOCALHOST), now };
+    let request = http::Request::post("/v1/auth/token").header("content-type", "application/x-www-form-urlencoded");
+    let (parts, ()) = request.body(())?.into_parts();
+    let response = environment.issuer.respond(&context, &parts, Ok(form.into()), BodyShape::Guide).await;
+    ensure!(response.status().is_success(), "a token was refused: {:?}", response.body());
+    let body: serde_json::Value = serde_json::from_slice(response.body())?;
+    Ok(format!("{}\n", body["data"]["access_token"].as_str().context("no token")?))
+}
+
+/// Three weeks of a client that is busier by day, with some errors and noise, as bytes.
+fn lived(number: u32, now: Timestamp) -> Vec<u8> {
+    let mut history = History::new();
+    let minutes: u32 = 3 * 7 * 24 * 60;
+    for minute in (1..=minutes).rev() {
+        let at = Timestamp::from_unix_millis(now.unix_millis() - i64::from(minute) * 60_000);
+        let noise = minute.wrapping_mul(2_654_435_761).wrapping_add(number.wrapping_mul(0x85eb_ca6b)) >> 20;
+        let is_day = (8 * 60..18 * 60).contains(&((minutes - minute) % 1440));
+        let requests = if is_day { 60 + noise % 30 } else { noise % 12 };
+        let sample = Sample {
+            requests,
+            forbidden: u32::from(noise % 50 == 0).min(requests),
+            not_found: requests / 20,
+            limited: u32::from(noise % 90 == 0).min(requests),
+            server_errors: u32::from(noise % 70 == 0).min(requests),
+            bytes_in: u64::from(requests * (200 + noise % 50)),
+            bytes_out: u64::from(requests * (3000 + noise % 900)),
+            latency: (requests > 0).then_some(20_000 + noise % 8000),
+        };
+        history.observe(at, &sample, &[]);
+    }
+    history.to_bytes()
+}
+
+async fn measure(config: &str, tokens: &str) -> anyhow::Result<()> {
+    let tokens = std::fs::read_to_string(tokens)?;
+    let upstream = TcpListener::bind(UPSTREAM).await?;
+    let serving = tokio::spawn(async move {
+        while let Ok((stream, _)) = upstream.accept().await {
+            tokio::spawn(answer(stream));
+        }
+    });
+    let server = Server::start(read_config(Path::new(config))?, Sources::system()).await?;
+    let environment = server.environments().testing.clone().context("no testing environment")?;
+    let mut stream = TcpStream::connect(server.addresses().testing.context("no address")?).await?;
+    // What the first of all brings with it is not what each costs.
+    let (first, rest) = tokens.split_once('\n').context("no token")?;
+    call(&mut stream, first).await?;
+    let before = resident()?;
+    let mut count = 0_u64;
+    for token in rest.lines() {
+        call(&mut stream, token).await?;
+        count += 1;
+    }
+    let called = resident()?;
+    environment.each_minute().await;
+    let watched = resident()?;
+    environment.each_minute().await;
+    let again = resident()?;
+    let each = |bytes: u64| bytes.saturating_sub(before) / count;
+    let told = serde_json::json!({"clients": count, "bytes_each_called": each(called), "bytes_each_watched": each(watched),
+        "bytes_each_a_minute_later": each(again)});
+    writeln!(std::io::stdout(), "{told}")?;
+    server.shutdown().await;
+    serving.abort();
+    Ok(())
+}
+
+/// An API that answers everything by the same.
+async fn answer(mut stream: TcpStream) {
+    let mut bytes = [0; 4096];
+    while let Ok(1..) = stream.read(&mut bytes).await {
+        if stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}").await.is_err() {
+            return;
+        }
+    }
+}
+
+async fn call(stream: &mut TcpStream, token: &str) -> anyhow::Result<()> {
+    let ask = format!("GET /v1/orders HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {token}\r\n\r\n");
+    stream.write_all(ask.as_bytes()).await?;
+    let (mut bytes, mut length) = ([0; 4096], 0);
+    while !bytes[..length].ends_with(b"\r\n\r\n{}") {
+        let read = stream.read(&mut bytes[length..]).await?;
+        ensure!(read > 0, "the server closed: {}", String::from_utf8_lossy(&bytes[..length]));
+        length += read;
+    }
+    ensure!(bytes.starts_with(b"HTTP/1.1 200"), "refused: {}", String::from_utf8_lossy(&bytes[..length]));
+    Ok(())
+}
+
+/// What this process holds of the machine's memory.
+fn resident() -> anyhow::Result<u64> {
+    let text = std::fs::read_to_string("/proc/self/status")?;
+    let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("no resident size")?;
+    Ok(line.trim().trim_end_matches(" kB").parse::<u64>()? * 1024)
+}
