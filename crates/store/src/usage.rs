@@ -10,12 +10,13 @@ mod tables;
 #[cfg(test)]
 mod tests;
 
+use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{self, Sender};
 
-use fuuffy_domain::{ClientSlot, Counted, EnvironmentName, Tally, Timestamp};
+use fuuffy_domain::{ClientSlot, Counted, EnvironmentName, Minute, Tally, Timestamp, Usage};
 use tokio::sync::oneshot;
 
 use crate::StoreError;
@@ -113,6 +114,28 @@ impl UsageBook {
         let path = self.path.clone();
         let rows = tokio::task::spawn_blocking(move || read::read(&path, &query)).await;
         rows.unwrap_or(Err(StoreError::Closed))
+    }
+
+    /// Takes what each client used in each minute of some time, in order, all of it up to now. Of many clients no more is
+    /// in memory than what `take` makes of them.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub async fn each_client<T: Default + Send + 'static>(
+        &self,
+        time: Range<Timestamp>,
+        now: Timestamp,
+        take: impl Fn(&mut T, Minute, ClientSlot, &Usage) + Send + 'static,
+    ) -> Result<T, StoreError> {
+        self.keep(now).await;
+        self.done(|done| Command::Fold(now, done)).await;
+        let path = self.path.clone();
+        let all = tokio::task::spawn_blocking(move || {
+            let mut made = T::default();
+            read::each_client(&path, &time, |minute, client, usage| take(&mut made, minute, client, usage))?;
+            Ok(made)
+        });
+        all.await.unwrap_or(Err(StoreError::Closed))
     }
 
     /// What clients asked for of some routes, and how long they were busy, all of it up to now.

@@ -12,14 +12,16 @@ use std::time::Duration;
 use fuuffy_domain::{
     AlertKind, Change, Client, ClientSlot, ClientStatus, Clock as _, Minute, Timestamp, Usage, old_secret,
 };
-use fuuffy_store::{Grouping, Step, Store as _, UsageQuery};
+use fuuffy_store::Store as _;
 use tokio::sync::Mutex;
 
 use super::Environment;
-use histories::Histories;
+use histories::{Histories, Used};
 
 /// How often what was learned is kept, in minutes.
 const KEPT: i64 = 60;
+/// Clients of whom it is kept at once.
+const KEPT_AT_ONCE: usize = 1000;
 /// Minutes that are read at once, where there are several to catch up with.
 const READ: usize = 20;
 
@@ -62,8 +64,9 @@ impl Environment {
                 break;
             };
             for minute in minutes {
-                let used = used.remove(minute).unwrap_or_default();
-                changes.extend(watching.histories.minute(*minute, &used, &std::mem::take(&mut strangers)));
+                let mut used = used.remove(minute).unwrap_or_default();
+                used.all.add(&std::mem::take(&mut strangers));
+                changes.extend(watching.histories.minute(*minute, &used));
             }
         }
         for (whose, change) in changes {
@@ -73,36 +76,38 @@ impl Environment {
         let minute = Minute::of(now);
         if watching.kept.is_none_or(|kept| minute.0 - kept.0 >= KEPT) {
             watching.kept = Some(minute);
-            self.usage.know(watching.histories.known()).await;
+            self.keep(&watching.histories).await;
         }
     }
 
     /// Keeps what was learned, if anything was.
     pub(super) async fn keep_what_is_usual(&self) {
         if let Some(watching) = &*self.watch.0.lock().await {
-            self.usage.know(watching.histories.known()).await;
+            self.keep(&watching.histories).await;
         }
     }
 
-    /// What each client used in some minutes in a row.
-    async fn used_in(&self, minutes: &[Minute], now: Timestamp) -> Option<HashMap<Minute, HashMap<ClientSlot, Usage>>> {
+    /// Keeps what was learned, of some clients at a time, so that it is not in memory twice.
+    async fn keep(&self, histories: &Histories) {
+        let mut known = histories.known().peekable();
+        while known.peek().is_some() {
+            self.usage.know(known.by_ref().take(KEPT_AT_ONCE).collect()).await;
+        }
+    }
+
+    /// What was used in some minutes in a row.
+    async fn used_in(&self, minutes: &[Minute], now: Timestamp) -> Option<HashMap<Minute, Used>> {
         let (first, last) = (minutes.first()?.start(), minutes.last()?.start());
-        let time = first..last.after(Duration::from_secs(60));
-        let query = UsageQuery { client: None, by: Grouping::ClientAndTime, time, step: Step::Minute };
-        let rows = match self.usage.read(query, now).await {
-            Ok(rows) => rows,
+        let add = |used: &mut HashMap<Minute, Used>, minute, client, usage: &Usage| {
+            used.entry(minute).or_default().add(client, usage);
+        };
+        match self.usage.each_client(first..last.after(Duration::from_secs(60)), now, add).await {
+            Ok(used) => Some(used),
             Err(error) => {
                 tracing::debug!(environment = %self.name, %error, "Nobody watches for the unusual without usage");
-                return None;
-            }
-        };
-        let mut used: HashMap<Minute, HashMap<ClientSlot, Usage>> = HashMap::new();
-        for row in rows {
-            if let (Some(client), Some(at)) = (row.client, row.at) {
-                used.entry(Minute::of(at)).or_default().insert(client, row.usage);
+                None
             }
         }
-        Some(used)
     }
 
     /// Tells of secrets that have a successor and are used all the same, once for each successor, and when they are not.

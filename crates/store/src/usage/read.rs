@@ -30,8 +30,6 @@ pub struct UsageQuery {
 pub enum Grouping {
     /// A client.
     Client,
-    /// A client in a step of time.
-    ClientAndTime,
     /// A route.
     Route,
     /// A step of time.
@@ -104,7 +102,7 @@ fn open(path: &Path) -> Result<Connection, StoreError> {
     Connection::open_with_flags(path, flags).map_err(|error| unreadable(path, error))
 }
 
-/// Rows, those with the most requests first; those with a time, the oldest first.
+/// Rows, those with the most requests first; by time, the oldest first.
 pub(super) fn read(path: &Path, query: &UsageQuery) -> Result<Vec<UsageRow>, StoreError> {
     if query.time.is_empty() {
         return Ok(Vec::new());
@@ -112,15 +110,47 @@ pub(super) fn read(path: &Path, query: &UsageQuery) -> Result<Vec<UsageRow>, Sto
     let connection = open(path)?;
     let mut rows = match query.by {
         Grouping::Client => by_client(&connection, query),
-        Grouping::ClientAndTime => by_client_and_time(&connection, query),
         Grouping::Route => by_route(&connection, query),
         Grouping::Time => by_time(&connection, query),
     }
     .map_err(|error| unreadable(path, error))?;
-    if matches!(query.by, Grouping::Client | Grouping::Route) {
+    if query.by != Grouping::Time {
         rows.sort_by_key(|row| std::cmp::Reverse(row.usage.requests));
     }
     Ok(rows)
+}
+
+/// Tells what each client used in each minute of some time, in order, and keeps none of it.
+pub(super) fn each_client(
+    path: &Path,
+    time: &Range<Timestamp>,
+    mut tell: impl FnMut(Minute, ClientSlot, &Usage),
+) -> Result<(), StoreError> {
+    let connection = open(path)?;
+    let (first, end) = (Minute::of(time.start).0, Minute::of(time.end).0);
+    let mut read = || {
+        let columns = "SELECT at, client, route, usage FROM minutes WHERE at >= ?1 AND at < ?2 AND client != ?3";
+        let mut statement = connection.prepare(&format!("{columns} ORDER BY at, client"))?;
+        let mut rows = statement.query([first, end, ALL])?;
+        // A client has a row for each route.
+        let mut sum: Option<((i64, u32), Usage)> = None;
+        while let Some(row) = rows.next()? {
+            let (of, usage) = ((row.get("at")?, row.get("client")?), usage(row)?);
+            match &mut sum {
+                Some((known, sum)) if *known == of => sum.add(&usage),
+                _ => {
+                    if let Some(((minute, client), sum)) = sum.replace((of, usage)) {
+                        tell(Minute(minute), ClientSlot(client), &sum);
+                    }
+                }
+            }
+        }
+        if let Some(((minute, client), sum)) = sum {
+            tell(Minute(minute), ClientSlot(client), &sum);
+        }
+        Ok(())
+    };
+    read().map_err(|error| unreadable(path, error))
 }
 
 /// What is known of clients.
@@ -144,19 +174,6 @@ fn by_client(connection: &Connection, query: &UsageQuery) -> rusqlite::Result<Ve
     let row = |(client, usage): (i64, Usage)| {
         let client = u32::try_from(client).ok().map(ClientSlot)?;
         Some(UsageRow { client: Some(client), route: None, at: None, usage })
-    };
-    Ok(sums.into_iter().filter_map(row).collect())
-}
-
-fn by_client_and_time(connection: &Connection, query: &UsageQuery) -> rusqlite::Result<Vec<UsageRow>> {
-    let mut sums: BTreeMap<(i64, i64), Usage> = BTreeMap::new();
-    each(connection, query, |row| {
-        sums.entry((row.get("at")?, row.get("client")?)).or_default().add(&usage(row)?);
-        Ok(())
-    })?;
-    let row = |((number, client), usage): ((i64, i64), Usage)| {
-        let client = u32::try_from(client).ok().map(ClientSlot)?;
-        Some(UsageRow { client: Some(client), route: None, at: Some(query.step.start(number)), usage })
     };
     Ok(sums.into_iter().filter_map(row).collect())
 }
@@ -198,7 +215,7 @@ fn each(
     let client = match (query.client, query.by) {
         (Some(client), _) => i64::from(client.0),
         (None, Grouping::Route | Grouping::Time) => ALL,
-        (None, Grouping::Client | Grouping::ClientAndTime) => {
+        (None, Grouping::Client) => {
             let mut statement =
                 connection.prepare(&format!("{columns} WHERE at BETWEEN ?1 AND ?2 AND client != {ALL}"))?;
             let mut rows = statement.query([first, last])?;

@@ -69,9 +69,12 @@ async fn it_adds_up_by_client_route_and_time() {
         let of_one = book.read(ask(Some(0), Grouping::Route, step, whole.clone()), later).await.unwrap();
         assert_eq!(requests(&of_one), [8, 2]);
     }
-    let both = book.read(ask(None, Grouping::ClientAndTime, Step::Hour, whole.clone()), later).await.unwrap();
-    let shown: Vec<_> = both.iter().map(|row| (row.at.unwrap(), row.client.unwrap().0, row.usage.requests)).collect();
-    assert_eq!(shown, [(NOW, 0, 5), (NOW, 1, 1), (later, 0, 5)]);
+    let told =
+        |all: &mut Vec<_>, minute, client: ClientSlot, usage: &Usage| all.push((minute, client.0, usage.requests));
+    let each = book.each_client(whole.clone(), later, told).await.unwrap();
+    let (first, last) = (Minute::of(NOW), Minute::of(later));
+    assert_eq!(each, [(first, 0, 5), (first, 1, 1), (last, 0, 5)]);
+    assert_eq!(book.each_client(NOW..later, later, told).await.unwrap().len(), 2, "without its end");
     let by_hour = book.read(ask(None, Grouping::Time, Step::Hour, whole.clone()), later).await.unwrap();
     assert_eq!((requests(&by_hour), by_hour[0].at), (vec![6, 5], Some(NOW)));
     assert_eq!(book.read(ask(Some(9), Grouping::Time, Step::Hour, whole), later).await.unwrap(), []);

@@ -27,6 +27,23 @@ pub(super) struct Histories {
     last: Option<Minute>,
 }
 
+/// What was used in a minute.
+#[derive(Default)]
+pub(super) struct Used {
+    /// By whom: as much as a history asks for.
+    clients: HashMap<ClientSlot, Sample>,
+    /// By all together, and by nobody known.
+    pub(super) all: Usage,
+}
+
+impl Used {
+    /// Adds all that a client used.
+    pub(super) fn add(&mut self, client: ClientSlot, usage: &Usage) {
+        self.clients.insert(client, sample(usage));
+        self.all.add(usage);
+    }
+}
+
 /// What is known of one client.
 #[derive(Default)]
 struct Watched {
@@ -58,10 +75,10 @@ impl Histories {
     }
 
     /// What is to be kept.
-    pub(super) fn known(&self) -> Vec<(ClientSlot, Vec<u8>)> {
+    pub(super) fn known(&self) -> impl Iterator<Item = (ClientSlot, Vec<u8>)> {
         let bytes = |watched: &Watched| [watched.history.to_bytes(), watched.origins.networks.to_bytes()].concat();
-        let clients = self.of.iter().map(|(client, watched)| (*client, bytes(watched)));
-        clients.chain(self.environment.iter().map(|history| (ALL, history.to_bytes()))).collect()
+        let clients = self.of.iter().map(move |(client, watched)| (*client, bytes(watched)));
+        clients.chain(self.environment.iter().map(|history| (ALL, history.to_bytes())))
     }
 
     /// The minutes that are over and not looked at. Too many of them were not watched.
@@ -80,29 +97,21 @@ impl Histories {
     }
 
     /// Takes what was used in a minute, by clients and by nobody known; whoever has a history and used nothing stopped.
-    pub(super) fn minute(
-        &mut self,
-        minute: Minute,
-        used: &HashMap<ClientSlot, Usage>,
-        strangers: &Usage,
-    ) -> Vec<(Whose, Change)> {
-        for client in used.keys() {
+    pub(super) fn minute(&mut self, minute: Minute, used: &Used) -> Vec<(Whose, Change)> {
+        for client in used.clients.keys() {
             self.of.entry(*client).or_default();
         }
         self.last = Some(minute);
         let silences = Arc::clone(&self.silences);
-        let observed = |whose, history: &mut History, usage: &Usage| {
-            history.observe(minute.start(), &sample(usage), silences.of(whose))
-        };
-        let mut all = strangers.clone();
-        used.values().for_each(|usage| all.add(usage));
+        let observed =
+            |whose, history: &mut History, sample: &Sample| history.observe(minute.start(), sample, silences.of(whose));
         let environment = self.environment.get_or_insert_with(|| History::new().of_the_environment());
-        let of_all = observed(None, environment, &all);
+        let of_all = observed(None, environment, &sample(&used.all));
         let kinds: Vec<AlertKind> = open_kinds(environment).collect();
         let mut changes: Vec<_> = of_all.into_iter().map(|change| (None, change)).collect();
-        let nothing = Usage::default();
+        let nothing = Sample::default();
         for (client, watched) in &mut self.of {
-            let of_client = observed(Some(*client), &mut watched.history, used.get(client).unwrap_or(&nothing));
+            let of_client = observed(Some(*client), &mut watched.history, used.clients.get(client).unwrap_or(&nothing));
             changes.extend(of_client.into_iter().map(|change| (Some(*client), change)));
         }
         self.incidents.settle(minute, &kinds, changes)

@@ -23,16 +23,21 @@ fn usual_of(client: u32, minute: Minute) -> Usage {
     Usage { requests, classes: [0, requests, 0, 0, 0], bytes_out: 200 * requests, ..Usage::default() }
 }
 
-fn used(minute: Minute) -> HashMap<ClientSlot, Usage> {
-    let usage = usual(minute);
-    if usage.requests == 0 { HashMap::new() } else { HashMap::from([(CLIENT, usage)]) }
+fn used(minute: Minute) -> Used {
+    used_by([(CLIENT, usual(minute))])
+}
+
+fn used_by(clients: impl IntoIterator<Item = (ClientSlot, Usage)>) -> Used {
+    let mut used = Used::default();
+    clients.into_iter().filter(|(_, usage)| usage.requests > 0).for_each(|(client, usage)| used.add(client, &usage));
+    used
 }
 
 /// Weeks of the usual. Answers the minute after them.
 fn lived(histories: &mut Histories, weeks: i64) -> Minute {
     let end = START.0 + weeks * 7 * 1440;
     for minute in (START.0..end).map(Minute) {
-        let told = histories.minute(minute, &used(minute), &Usage::default());
+        let told = histories.minute(minute, &used(minute));
         assert!(!told.iter().any(|(_, change)| matches!(change, Change::Opened(_))), "{told:?}");
     }
     Minute(end)
@@ -51,17 +56,17 @@ fn a_customer_that_quietly_stops_is_told_of_once_and_so_is_its_return() {
     // The first busy hour of that week, after a restart in between.
     let busy = (end.0..).map(Minute).find(|minute| usual(*minute).requests > 50).unwrap();
     for minute in (end.0..busy.0 + 30).map(Minute) {
-        assert_eq!(opened(&histories.minute(minute, &used(minute), &Usage::default())), [""; 0]);
+        assert_eq!(opened(&histories.minute(minute, &used(minute))), [""; 0]);
     }
-    let kept = histories.known();
+    let kept = histories.known().collect();
     let mut histories = Histories::restored(kept, Minute(busy.0 + 30).start());
     let (mut told, mut closed) = (Vec::new(), 0);
     for minute in (busy.0 + 30..busy.0 + 150).map(Minute) {
-        told.extend(opened(&histories.minute(minute, &HashMap::new(), &Usage::default())));
+        told.extend(opened(&histories.minute(minute, &Used::default())));
     }
     assert_eq!(told, ["volume_drop"]);
     for minute in (busy.0 + 150..busy.0 + 400).map(Minute) {
-        let changes = histories.minute(minute, &used(minute), &Usage::default());
+        let changes = histories.minute(minute, &used(minute));
         assert_eq!(opened(&changes), [""; 0]);
         closed += changes.iter().filter(|(_, change)| matches!(change, Change::Closed { .. })).count();
     }
@@ -76,7 +81,7 @@ fn what_nobody_watched_is_not_held_against_anybody() {
     assert_eq!(histories.due(Minute(end.0 + 3).start()).len(), 3);
     let much_later = Minute(end.0 + 3000);
     assert_eq!(histories.due(much_later.start()), [Minute(much_later.0 - 1)]);
-    let told = histories.minute(Minute(much_later.0 - 1), &HashMap::new(), &Usage::default());
+    let told = histories.minute(Minute(much_later.0 - 1), &Used::default());
     assert_eq!(opened(&told), [""; 0]);
 }
 
@@ -110,8 +115,9 @@ impl Crowd {
         let mut told = Vec::new();
         for minute in (self.next.0..self.next.0 + minutes).map(Minute) {
             let used = (0..self.clients).map(|client| (ClientSlot(client), then(client, usual_of(client, minute))));
-            let used = used.filter(|(_, usage)| usage.requests > 0).collect();
-            for (whose, change) in self.histories.minute(minute, &used, strangers) {
+            let mut used = used_by(used);
+            used.all.add(strangers);
+            for (whose, change) in self.histories.minute(minute, &used) {
                 match change {
                     Change::Opened(alert) => told.push((whose, alert.kind.name())),
                     Change::Closed { kind, .. } => told.push((whose, kind.name())),
@@ -162,7 +168,7 @@ fn what_befalls_many_is_told_of_three_and_of_the_environment() {
 fn what_nobody_known_asks_for_is_the_environments_and_kept_over_a_restart() {
     let mut crowd = Crowd::of(1);
     let now = crowd.next.start();
-    crowd.histories = Histories::restored(crowd.histories.known(), now);
+    crowd.histories = Histories::restored(crowd.histories.known().collect(), now);
     let strangers = Usage { requests: 30, forbidden: 30, classes: [0, 0, 0, 30, 0], ..Usage::default() };
     let told = crowd.live_with(60, |_, usage| usage, &strangers);
     assert_eq!(told, [(None, "forbidden_share_jump")]);
@@ -183,7 +189,7 @@ fn networks_are_known_after_a_restart_and_a_history_of_before_is_read() {
     for minute in [START.0, end.0] {
         assert!(histories.seen(Minute(minute).start(), &[seen([198, 51, 100, 7], minute)]).is_empty());
     }
-    let known = histories.known();
+    let known: Vec<_> = histories.known().collect();
     assert_eq!(known.len(), 2, "the client's and the environment's");
     let mut again = Histories::restored(known.clone(), end.start());
     let told = again.seen(end.start(), &[seen([203, 0, 113, 5], end.0)]);
