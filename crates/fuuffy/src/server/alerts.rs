@@ -242,11 +242,17 @@ impl Alerts {
         Ok(MessageId::from_random(random))
     }
 
-    /// How many attempts there were, by channel and by what became of them.
+    /// How many attempts there were, by channel and by what became of them: none on a channel that is not configured.
     pub(super) fn outcomes(&self) -> impl Iterator<Item = (Channel, &'static str, u64)> {
-        self.lines().flat_map(|Line { channel, outcomes: Outcomes { delivered, failed, dead }, .. }| {
-            [("delivered", delivered), ("failed", failed), ("dead", dead)]
-                .map(|(name, count)| (*channel, name, count.load(Ordering::Relaxed)))
+        let lines = Channel::ALL.map(|channel| (channel, self.lines().find(|line| line.channel == channel)));
+        lines.into_iter().flat_map(|(channel, line)| {
+            let count =
+                |of: fn(&Outcomes) -> &AtomicU64| line.map_or(0, |line| of(&line.outcomes).load(Ordering::Relaxed));
+            [
+                (channel, "delivered", count(|it| &it.delivered)),
+                (channel, "failed", count(|it| &it.failed)),
+                (channel, "dead", count(|it| &it.dead)),
+            ]
         })
     }
 }

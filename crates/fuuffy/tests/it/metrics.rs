@@ -59,7 +59,7 @@ fn labels_are_of_the_configuration_however_many_call_for_whatever() {
     assert_eq!(after.difference(&before).collect::<Vec<_>>(), Vec::<&String>::new(), "no caller makes a series");
     let labels = labels(&scraped);
     let names: Vec<&str> = labels.keys().map(String::as_str).collect();
-    assert_eq!(names, ["asked", "code", "environment", "le", "outcome", "route", "status", "version"]);
+    assert_eq!(names, ["asked", "channel", "code", "environment", "le", "outcome", "route", "status", "version"]);
     assert_eq!(labels["route"], BTreeSet::from(["/v1/orders".to_owned()]));
     assert_eq!(labels["environment"].len(), 2);
     assert!(after.len() < 400, "{} series", after.len());
@@ -95,7 +95,7 @@ fn requests_are_counted_by_how_they_ended_and_how_long_they_took() {
             ("route_in_flight", ",route=\"/v1/orders\"", 0.0),
             ("connections", "", 0.0),
             ("store_full", "", 0.0),
-            ("alerts_oldest_waiting_seconds", "", 0.0),
+            ("alerts_oldest_waiting_seconds", ",channel=\"webhook\"", 0.0),
             ("access_log_lost_total", "", 0.0),
         ] {
             let name = format!("fuuffy_{name}{{environment=\"testing\"{labels}}}");
