@@ -88,6 +88,8 @@ pub enum RequestFault {
     AmbiguousFraming,
     /// Not HTTP, or a body that broke off.
     MalformedMessage,
+    /// Plain HTTP where TLS is spoken.
+    PlainHttp,
     /// An `Upgrade` on a route that does not allow it.
     UpgradeNotAllowed,
     /// What sets a drill is not JSON, or has other members.
@@ -368,6 +370,10 @@ impl RequestFault {
             Self::MalformedMessage => {
                 ("The request is not well-formed HTTP", "Check the request line, the fields and the body")
             }
+            Self::PlainHttp => (
+                "Plain HTTP was sent to a port that speaks HTTPS alone",
+                "Use https:// in the URL; a secret or token that was sent is to be replaced, since it crossed the network in clear",
+            ),
             Self::UpgradeNotAllowed => ("This route does not allow an upgrade", "Leave out the Upgrade field"),
             Self::MalformedDrill => (
                 "The drill is not a JSON object of the members that a drill has",

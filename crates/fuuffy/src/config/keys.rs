@@ -53,12 +53,15 @@ pub(super) static ROOT: Section = Section {
 pub(super) static ADMIN: Section = Section {
     heading: "`[admin]`",
     about: "`/livez`, `/readyz` and `/metrics`; and, for whoever has an operator's token, the API below `/admin/v1/`. The commands of operators come this way only with `--admin-url`; else they use a socket in `data_dir`.",
-    keys: &[key(
-        "listen",
-        ADDRESS,
-        r#""127.0.0.1:9080""#,
-        "On loopback only. Port 0 takes a free one; the ready line names it.",
-    )],
+    keys: &[
+        key(
+            "listen",
+            ADDRESS,
+            r#""127.0.0.1:9080""#,
+            "On loopback, unless it has certificates. Port 0 takes a free one; the ready line names it.",
+        ),
+        key("tls", "a table with cert and key", "none, on loopback only", "As an environment's."),
+    ],
 };
 
 pub(super) static TELEMETRY: Section = Section {
@@ -128,9 +131,9 @@ pub(super) static ENVIRONMENT: Section = Section {
         ),
         key(
             "tls",
-            r#""terminated", where a proxy in front speaks TLS"#,
+            r#"a table with cert and key, or "terminated" where a proxy in front speaks TLS"#,
             "none, on loopback only",
-            "Who speaks TLS with the callers. A listener that is not on loopback must say `\"terminated\"`.",
+            "Who speaks TLS with the callers. A listener that is not on loopback must say one of the two.",
         ),
         key(
             "trusted_proxies",
@@ -149,6 +152,20 @@ pub(super) static ENVIRONMENT: Section = Section {
         ),
         key("limits", TABLE, "{}", "What a caller's connection may cost, and how many tokens may be asked for."),
         key("routes", "a list of tables", "[]", "Where requests go."),
+    ],
+};
+
+pub(super) static TLS: Section = Section {
+    heading: "`[environments.….tls]`, `[admin.tls]`",
+    about: "Read anew when a file changes, and on `SIGHUP`. Both environments may have one `listen` if both have certificates and no host in common: the name in the handshake says which is meant.",
+    keys: &[
+        key(
+            "cert",
+            "the path of a file of certificates in PEM, the listener's own first",
+            "",
+            "What is shown to callers, with all between it and the authority that they know.",
+        ),
+        key("key", "the path of a file with a private key in PEM that not everybody can read", "", "Its key."),
     ],
 };
 
@@ -384,6 +401,7 @@ static ALL: &[&Section] = &[
     &OTLP,
     &ENVIRONMENTS,
     &ENVIRONMENT,
+    &TLS,
     &REMINDERS,
     &EMAIL,
     &AUDIT,
@@ -399,8 +417,8 @@ pub fn reference() -> String {
     let mut text = String::from(
         "# Configuration\n\n<!-- Written by `fuuffy reference configuration`; a test keeps it true. -->\n\n\
          A TOML file. Unknown keys are mistakes; `fuuffy check --config FILE` tells all of them at once, or\n\
-         prints the configuration with every default filled in. `SIGHUP` reloads routes, plans and upstreams;\n\
-         everything else waits for a restart.\n",
+         prints the configuration with every default filled in. `SIGHUP` reloads routes, plans, upstreams\n\
+         and certificates; everything else waits for a restart.\n",
     );
     for section in ALL {
         let _ = write!(text, "\n## {}\n\n", section.heading);

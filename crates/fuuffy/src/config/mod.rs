@@ -59,8 +59,19 @@ pub struct OtlpConfig {
 /// The operators' listener: health, metrics and their API.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AdminConfig {
-    /// Always on loopback.
+    /// On loopback, unless it speaks TLS.
     pub listen: SocketAddr,
+    /// Its certificate, if it speaks TLS.
+    pub tls: Option<CertificateFiles>,
+}
+
+/// Where a certificate is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CertificateFiles {
+    /// The certificates, the listener's own first.
+    pub cert: PathBuf,
+    /// Its private key.
+    pub key: PathBuf,
 }
 
 /// The environments that a configuration has; at least one.
@@ -139,6 +150,8 @@ pub struct AuditConfig {
 pub enum TlsMode {
     /// Nobody: the listener is on loopback.
     Loopback,
+    /// The listener itself.
+    Own(CertificateFiles),
     /// A proxy in front. Connections from anywhere else are closed.
     Terminated {
         /// Whence connections are taken.

@@ -13,8 +13,8 @@ use toml::de::DeTable;
 
 use super::table::{Source, Table};
 use super::{
-    AccessLogTarget, AdminConfig, AuditConfig, Config, ConnectionLimits, EnvironmentConfig, EnvironmentConfigs,
-    Mistake, OtlpConfig, RouteConfig, TlsMode, WebhookConfig, keys,
+    AccessLogTarget, AdminConfig, AuditConfig, CertificateFiles, Config, ConnectionLimits, EnvironmentConfig,
+    EnvironmentConfigs, Mistake, OtlpConfig, RouteConfig, TlsMode, WebhookConfig, keys,
 };
 use crate::reach::{MayReach, address_in};
 
@@ -42,7 +42,7 @@ fn config(root: &Table<'_>, folder: &Path) -> Option<Config> {
     let cores = || std::thread::available_parallelism().map_or(1, usize::from);
     let workers = root.number("workers", 1..=1024).unwrap_or_else(cores);
     let shutdown_grace = root.duration("shutdown_grace", "30s");
-    let admin = admin(root);
+    let admin = admin(root, folder);
     let otlp = root.table("telemetry", &keys::TELEMETRY).and_then(|table| table.table("otlp", &keys::OTLP));
     let otlp = otlp.and_then(|table| self::otlp(&table, folder));
     let plans = plans(root);
@@ -61,15 +61,17 @@ fn config(root: &Table<'_>, folder: &Path) -> Option<Config> {
     Some(config)
 }
 
-fn admin(root: &Table<'_>) -> AdminConfig {
+fn admin(root: &Table<'_>, folder: &Path) -> AdminConfig {
     let table = root.table("admin", &keys::ADMIN);
     let listen = table.as_ref().and_then(|table| table.parsed("listen", address));
     if let (Some(table), Some(listen)) = (&table, listen)
         && !listen.ip().is_loopback()
+        && !table.has("tls")
     {
-        table.mistake("listen", "expected an address on loopback; health and metrics are not for the network");
+        table.mistake("listen", "a listener that is not on loopback must have TLS; expected [admin.tls] with cert and key, or an address on loopback");
     }
-    AdminConfig { listen: listen.unwrap_or(SocketAddr::from(([127, 0, 0, 1], 9080))) }
+    let tls = table.and_then(|table| certificate_files(table.table("tls", &keys::TLS)?, folder));
+    AdminConfig { listen: listen.unwrap_or(SocketAddr::from(([127, 0, 0, 1], 9080))), tls }
 }
 
 fn otlp(table: &Table<'_>, folder: &Path) -> Option<OtlpConfig> {
@@ -173,7 +175,7 @@ fn environment(name: EnvironmentName, table: &Table<'_>, folder: &Path) -> Optio
         table.wrong("token_bytes");
     }
     let quiet = table.parsed("retire_unused_after", |text| Lifetime::parse(text).ok());
-    let tls = tls(table, listen);
+    let tls = tls(table, listen, folder);
     let reminders = table.table("reminders", &keys::REMINDERS).and_then(|table| webhook(&table, folder));
     let email = table.table("email", &keys::EMAIL).and_then(|table| super::email::read(&table, folder));
     let audit = table.table("audit", &keys::AUDIT);
@@ -224,17 +226,27 @@ fn webhook_url(text: &str, allow_private: bool) -> Option<String> {
     (is_meant && is_reached && is_bare && url.fragment().is_none() && url.has_host()).then(|| text.to_owned())
 }
 
-fn tls(table: &Table<'_>, listen: Option<SocketAddr>) -> Option<TlsMode> {
+fn certificate_files(table: Table<'_>, folder: &Path) -> Option<CertificateFiles> {
+    let path = |key| table.required(key, |path| (!path.is_empty()).then(|| folder.join(path)));
+    let (cert, key) = (path("cert"), path("key"));
+    Some(CertificateFiles { cert: cert?, key: key? })
+}
+
+fn tls(table: &Table<'_>, listen: Option<SocketAddr>, folder: &Path) -> Option<TlsMode> {
     let proxies = table.list("trusted_proxies", |text| {
         let network = text.parse::<IpNet>().or_else(|_| text.parse::<IpAddr>().map(IpNet::from));
         network.map_err(|_| r#"expected an address or a network, as in "10.0.0.0/8""#.to_owned())
     });
-    if !table.has("tls") {
-        if proxies.is_some() {
-            table.mistake("trusted_proxies", r#"expected tls = "terminated" beside it"#);
-        }
+    let is_terminated = table.has("tls") && !table.has_table("tls");
+    if !is_terminated && proxies.is_some() {
+        table.mistake("trusted_proxies", r#"expected tls = "terminated" beside it"#);
+    }
+    if table.has_table("tls") {
+        return certificate_files(table.table("tls", &keys::TLS)?, folder).map(TlsMode::Own);
+    }
+    if !is_terminated {
         if listen.is_some_and(|listen| !listen.ip().is_loopback()) {
-            table.mistake("listen", r#"a listener that is not on loopback must have TLS; expected tls = "terminated" with the trusted_proxies that speak it, or an address on loopback"#);
+            table.mistake("listen", r#"a listener that is not on loopback must have TLS; expected a table tls with cert and key, tls = "terminated" with the trusted_proxies that speak it, or an address on loopback"#);
         }
         return Some(TlsMode::Loopback);
     }
@@ -403,9 +415,12 @@ fn refuse_costs_beyond_plans(root: &Table<'_>, config: &Config) {
 }
 
 fn refuse_shared_listeners(root: &Table<'_>, config: &Config) {
+    let (testing, production) = (&config.environments.testing, &config.environments.production);
+    let may_share = testing.as_ref().zip(production.as_ref()).is_some_and(|(one, other)| can_be_told_apart(one, other));
     let mut seen = vec![config.admin.listen];
-    for environment in [&config.environments.testing, &config.environments.production].into_iter().flatten() {
-        if environment.listen.port() != 0 && seen.contains(&environment.listen) {
+    for environment in [testing, production].into_iter().flatten() {
+        let is_taken = seen.contains(&environment.listen) && !(may_share && environment.listen != config.admin.listen);
+        if environment.listen.port() != 0 && is_taken {
             root.mistake(
                 "environments",
                 format!("{}.listen: {} is another listener's address", environment.name, environment.listen),
@@ -413,6 +428,13 @@ fn refuse_shared_listeners(root: &Table<'_>, config: &Config) {
         }
         seen.push(environment.listen);
     }
+}
+
+/// Whether the name in a handshake says which of two environments is meant.
+fn can_be_told_apart(one: &EnvironmentConfig, other: &EnvironmentConfig) -> bool {
+    let have_certificates = matches!((&one.tls, &other.tls), (TlsMode::Own(_), TlsMode::Own(_)));
+    let names = one.hosts.as_ref().zip(other.hosts.as_ref());
+    have_certificates && names.is_some_and(|(one, other)| !one.iter().any(|host| other.contains(host)))
 }
 
 fn address(text: &str) -> Option<SocketAddr> {

@@ -7,7 +7,7 @@ use fuuffy_gateway::UpstreamProtocol;
 use serde::Serialize;
 
 use super::quantity::{show_age, show_duration};
-use super::{AccessLogTarget, Config, EmailConfig, EnvironmentConfig, RouteConfig, TlsMode};
+use super::{AccessLogTarget, CertificateFiles, Config, EmailConfig, EnvironmentConfig, RouteConfig, TlsMode};
 
 #[derive(Serialize)]
 struct Shown {
@@ -24,6 +24,15 @@ struct Shown {
 #[derive(Serialize)]
 struct Admin {
     listen: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tls: Option<Tls>,
+}
+
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Tls {
+    Word(&'static str),
+    Own { cert: String, key: String },
 }
 
 #[derive(Serialize)]
@@ -60,7 +69,7 @@ struct Environment {
     #[serde(skip_serializing_if = "Option::is_none")]
     email: Option<Email>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    tls: Option<&'static str>,
+    tls: Option<Tls>,
     #[serde(skip_serializing_if = "Option::is_none")]
     trusted_proxies: Option<Vec<String>>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -153,7 +162,7 @@ impl From<&Config> for Shown {
             data_dir: config.data_dir.display().to_string(),
             workers: config.workers,
             shutdown_grace: show_duration(config.shutdown_grace),
-            admin: Admin { listen: config.admin.listen.to_string() },
+            admin: Admin { listen: config.admin.listen.to_string(), tls: config.admin.tls.as_ref().map(Tls::from) },
             telemetry: config.otlp.as_ref().map(|otlp| Telemetry {
                 otlp: Otlp {
                     endpoint: otlp.endpoint.clone(),
@@ -170,6 +179,12 @@ impl From<&Config> for Shown {
     }
 }
 
+impl From<&CertificateFiles> for Tls {
+    fn from(CertificateFiles { cert, key }: &CertificateFiles) -> Self {
+        Self::Own { cert: cert.display().to_string(), key: key.display().to_string() }
+    }
+}
+
 fn shown(limits: &[Limit]) -> Vec<String> {
     limits.iter().copied().map(String::from).collect()
 }
@@ -178,8 +193,9 @@ impl From<&EnvironmentConfig> for Environment {
     fn from(config: &EnvironmentConfig) -> Self {
         let (tls, trusted_proxies) = match &config.tls {
             TlsMode::Loopback => (None, None),
+            TlsMode::Own(files) => (Some(Tls::from(files)), None),
             TlsMode::Terminated { trusted_proxies } => {
-                (Some("terminated"), Some(trusted_proxies.iter().map(ToString::to_string).collect()))
+                (Some(Tls::Word("terminated")), Some(trusted_proxies.iter().map(ToString::to_string).collect()))
             }
         };
         let limits = &config.limits;

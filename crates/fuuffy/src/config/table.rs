@@ -91,6 +91,11 @@ impl<'a> Table<'a> {
         self.value(key).is_some()
     }
 
+    /// Whether the key's value is a table.
+    pub(super) fn has_table(&self, key: &str) -> bool {
+        self.value(key).is_some_and(|value| value.get_ref().is_table())
+    }
+
     /// Notes that a key's value is not what it must be.
     pub(super) fn wrong(&self, key: &str) {
         let expects = self.section.keys.iter().find(|known| known.name == key).map_or("", |known| known.expects);

@@ -164,7 +164,17 @@ fn every_key_refuses_what_it_cannot_be() {
 fn plain_text_stays_on_loopback() {
     let text = |more: &str| format!("[environments.testing]\nlisten = \"0.0.0.0:8080\"\n{more}");
     refused(&text(""), "environments.testing.listen");
-    refused(&text("[environments.testing.tls]\ncert = \"a\"\nkey = \"b\"\n"), "environments.testing.tls");
+    let own = testing(&text("tls = { cert = \"a\", key = \"b\" }\n")).tls;
+    assert!(
+        matches!(own, TlsMode::Own(files) if files.cert == Path::new("/etc/a") && files.key == Path::new("/etc/b"))
+    );
+    refused(&text("tls = { cert = \"a\" }\n"), "environments.testing.tls.key");
+    refused(
+        &text("tls = { cert = \"a\", key = \"b\" }\ntrusted_proxies = [\"10.0.0.0/8\"]\n"),
+        "environments.testing.trusted_proxies",
+    );
+    let admin = "[admin]\nlisten = \"192.168.0.1:9080\"\ntls = { cert = \"a\", key = \"b\" }\n";
+    assert!(read(&format!("{ENVIRONMENT}{admin}")).is_ok());
     let terminated = testing(&text("tls = \"terminated\"\ntrusted_proxies = [\"10.0.0.0/8\", \"::1\"]\n"));
     assert!(matches!(terminated.tls, TlsMode::Terminated { trusted_proxies } if trusted_proxies.len() == 2));
     refused(&format!("{ENVIRONMENT}[admin]\nlisten = \"192.168.0.1:9080\"\n"), "admin.listen");
@@ -176,6 +186,18 @@ fn two_listeners_cannot_have_one_address() {
     refused(&both, "environments");
     let any = ENVIRONMENT.replace("8080", "0") + "[environments.production]\nlisten = \"127.0.0.1:0\"\n";
     assert!(read(&any).is_ok());
+    // Unless the name in the handshake tells them apart.
+    let named = |testing: &str, production: &str| {
+        let environment = |name, hosts| {
+            format!(
+                "[environments.{name}]\nlisten = \"127.0.0.1:8443\"\nhosts = {hosts}\ntls = {{ cert = \"a\", key = \"b\" }}\n"
+            )
+        };
+        environment("testing", testing) + &environment("production", production)
+    };
+    assert!(read(&named("[\"a.test\"]", "[\"b.test\"]")).is_ok());
+    refused(&named("[\"a.test\", \"c.test\"]", "[\"c.test\"]"), "environments");
+    refused(&named("[\"a.test\"]", "[\"*\"]"), "environments");
 }
 
 #[test]

@@ -27,10 +27,13 @@ use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
+use super::tls::{Accepted, Tls};
 use super::{Environments, metrics, told_to_stop};
 
 /// Connections of operators at a time, on each of the two listeners.
 const MAX_CONNECTIONS: usize = 256;
+/// How long an operator's program may take with what it says first.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Whether the server takes requests.
 #[derive(Debug, Default)]
@@ -89,7 +92,7 @@ async fn show_metrics(State(observed): State<Observed>, headers: HeaderMap) -> i
 pub(super) async fn listen(
     tasks: &mut JoinSet<()>,
     address: SocketAddr,
-    router: Router,
+    (router, tls): (Router, Option<Tls>),
     stopped: watch::Receiver<bool>,
 ) -> io::Result<SocketAddr> {
     let listener = TcpListener::bind(address).await?;
@@ -97,7 +100,8 @@ pub(super) async fn listen(
     let known = move |_: &TcpStream, peer: SocketAddr| {
         router.clone().layer(Extension(Stranger { from: peer.ip().to_canonical() }))
     };
-    tasks.spawn(accept(listener, known, stopped));
+    let enter = move |stream, router, stopped| enter(stream, tls.clone(), router, stopped);
+    tasks.spawn(accept(listener, known, enter, stopped));
     Ok(bound)
 }
 
@@ -120,13 +124,14 @@ pub(super) fn listen_unix(
         Ok(peer) => router.clone().layer(Extension(Caller { actor: Actor::Socket { uid: peer.uid() }, from: None })),
         Err(_) => router.clone(),
     };
-    tasks.spawn(accept(listener, known, stopped));
+    tasks.spawn(accept(listener, known, serve, stopped));
     Ok(())
 }
 
-async fn accept<L: Listener>(
+async fn accept<L: Listener, S: Future<Output = ()> + Send + 'static>(
     mut listener: L,
     router: impl Fn(&L::Io, L::Addr) -> Router,
+    serve: impl Fn(L::Io, Router, watch::Receiver<bool>) -> S,
     mut stopped: watch::Receiver<bool>,
 ) {
     let mut connections = JoinSet::new();
@@ -145,19 +150,29 @@ async fn accept<L: Listener>(
     while connections.join_next().await.is_some() {}
 }
 
+/// Serves a connection, within TLS where that is spoken.
+async fn enter(stream: TcpStream, tls: Option<Tls>, router: Router, stopped: watch::Receiver<bool>) {
+    let Some(tls) = tls else {
+        return serve(stream, router, stopped).await;
+    };
+    // Whoever speaks none is an operator with a wrong URL, whose program says so.
+    if let Accepted::Session(session, _) = tls.accept(stream, PATIENCE).await {
+        serve(*session, router, stopped).await;
+    }
+}
+
 async fn serve(
     stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
     router: Router,
     mut stopped: watch::Receiver<bool>,
 ) {
     let mut server = auto::Builder::new(TokioExecutor::new());
-    server.http1().timer(TokioTimer::new()).header_read_timeout(Duration::from_secs(10));
-    let patience = Duration::from_secs(10);
+    server.http1().timer(TokioTimer::new()).header_read_timeout(PATIENCE);
     server
         .http2()
         .timer(TokioTimer::new())
-        .keep_alive_interval(patience)
-        .keep_alive_timeout(patience)
+        .keep_alive_interval(PATIENCE)
+        .keep_alive_timeout(PATIENCE)
         .max_header_list_size(16 * 1024)
         .max_concurrent_streams(32);
     let connection = server.serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));

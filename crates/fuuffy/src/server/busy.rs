@@ -11,7 +11,8 @@ use http::Version;
 use http_body::{Body, Frame, SizeHint};
 use parking_lot::Mutex;
 use pin_project_lite::pin_project;
-use tokio::net::TcpStream;
+
+use super::transport::Transport;
 
 /// What the connection and the requests on it tell each other.
 #[derive(Debug, Default)]
@@ -30,7 +31,7 @@ pub(super) struct Shared {
     /// Where its bytes go then.
     tunnel: Mutex<Option<Tunnel>>,
     /// The connection, when hyper is done with it and the caller is not.
-    pub(super) idle: Mutex<Option<TcpStream>>,
+    pub(super) idle: Mutex<Option<Transport>>,
 }
 
 impl Shared {
@@ -53,7 +54,7 @@ impl Shared {
     }
 
     /// The connection, if it is idle and still open.
-    pub(super) fn take_idle(&self) -> Option<TcpStream> {
+    pub(super) fn take_idle(&self) -> Option<Transport> {
         self.idle.lock().take()
     }
 }

@@ -7,12 +7,13 @@ use std::time::Duration;
 use bytes::{BufMut, Bytes, BytesMut};
 use fuuffy_domain::{Clock, Entropy, Reason, Refused, RequestContext, RequestId};
 use fuuffy_gateway::{CallerFields, Exchange, Pools};
-use fuuffy_protocol::{BodyShape, Refusal};
+use fuuffy_protocol::{BodyShape, Refusal, RequestFault};
 use http::header::{HeaderMap, HeaderName};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use parking_lot::Mutex;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::time::timeout;
@@ -20,14 +21,19 @@ use tokio::time::timeout;
 use super::busy::Shared;
 use super::framing::{Framing, HeadLimits};
 use super::guard::{Guarded, Patience};
+use super::listener::Door;
 use super::request_line::RequestLine;
 use super::service;
+use super::tls::Accepted;
+use super::transport::Transport;
 use super::{Environment, told_to_stop};
 use crate::config::{ConnectionLimits, TlsMode};
 
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 /// How long a connection stays with hyper after a request, at most.
 const NAP: Duration = Duration::from_millis(100);
+/// How long whoever speaks no TLS has to read that it should.
+const FAREWELL: Duration = Duration::from_secs(2);
 
 /// One environment's part of a worker thread.
 pub(super) struct Worker {
@@ -100,20 +106,36 @@ pub(super) struct Caller {
     pub(super) peer: SocketAddr,
     pub(super) fields: CallerFields,
     pub(super) shared: Arc<Shared>,
+    /// Whether it came by HTTPS.
+    pub(super) is_secure: bool,
 }
 
 /// Serves one connection until either side ends it. hyper has it only while there is something to do.
-pub(super) async fn serve(
-    worker: Arc<Worker>,
-    mut stream: TcpStream,
-    peer: SocketAddr,
-    mut stopped: watch::Receiver<bool>,
-) {
-    let _open = worker.environment.open_connection();
+pub(super) async fn serve(door: &Door, stream: TcpStream, peer: SocketAddr, mut stopped: watch::Receiver<bool>) {
     // On a listener for both families an IPv4 caller comes in IPv6's clothes.
     let peer = SocketAddr::new(peer.ip().to_canonical(), peer.port());
+    // Failing to set this costs speed, not correctness.
+    let _ = stream.set_nodelay(true);
+    let (worker, mut stream, is_new) = match &door.tls {
+        None => (door.worker(0), Transport::Clear(stream), true),
+        Some(tls) => {
+            let worker = door.worker(0);
+            let accepted = tokio::select! {
+                accepted = tls.accept(stream, worker.environment.settings.limits.header_timeout) => accepted,
+                () = told_to_stop(&mut stopped) => return,
+            };
+            match accepted {
+                // A request may have come with the end of the handshake.
+                Accepted::Session(session, meant) => (door.worker(meant), Transport::Tls(session), false),
+                Accepted::Clear(stream) => return refuse_clear(worker, stream, peer).await,
+                Accepted::Nothing => return,
+            }
+        }
+    };
+    let _open = worker.environment.open_connection();
     let scheme = match &worker.environment.settings.tls {
         TlsMode::Loopback => "http",
+        TlsMode::Own(_) => "https",
         TlsMode::Terminated { trusted_proxies } if trusted_proxies.iter().any(|net| net.contains(&peer.ip())) => {
             "https"
         }
@@ -122,18 +144,38 @@ pub(super) async fn serve(
             return;
         }
     };
-    // Failing to set this costs speed, not correctness.
-    let _ = stream.set_nodelay(true);
     let limits = &worker.environment.settings.limits;
-    let mut patience = limits.header_timeout;
-    while has_bytes(&stream, patience, &mut stopped).await {
-        let awake = Box::pin(serve_awake(&worker, stream, peer, scheme, &mut stopped));
+    let (mut patience, mut is_idle) = (limits.header_timeout, is_new);
+    while !is_idle || has_bytes(stream.socket(), patience, &mut stopped).await {
+        let awake = Box::pin(serve_awake(worker, stream, peer, scheme, &mut stopped));
         let Some(idle) = awake.await else {
             return;
         };
-        stream = idle;
+        (stream, is_idle) = (idle, true);
         patience = limits.idle_timeout.saturating_sub(nap(limits));
     }
+}
+
+/// Says to whoever speaks plain HTTP to a port that speaks TLS what is wrong, and no more.
+async fn refuse_clear(worker: &Worker, mut stream: TcpStream, peer: SocketAddr) {
+    let (environment, context) = (&worker.environment, worker.context(peer.ip()));
+    let refusal = Refusal::InvalidRequest(RequestFault::PlainHttp);
+    environment.gateway.refusals().note(&refusal);
+    environment.explanations.record(Refused::new(&context, ("", ""), &refusal, Reason::Told));
+    let said = async {
+        stream.write_all(&farewell(&context, &refusal, BodyShape::Guide)).await?;
+        stream.shutdown().await?;
+        // What was sent is read, so that the caller reads the answer before it learns of the end.
+        let mut unread = [0; 4096];
+        for _ in 0..16 {
+            if stream.read(&mut unread).await? == 0 {
+                break;
+            }
+        }
+        std::io::Result::Ok(())
+    };
+    // Whoever went away was told.
+    let _ = timeout(FAREWELL, said).await;
 }
 
 /// Waits for a caller's next byte; false where it does not come, or the server stops.
@@ -153,15 +195,21 @@ fn nap(limits: &ConnectionLimits) -> Duration {
 /// Serves requests until the connection ends, or is idle: then it comes back.
 async fn serve_awake(
     worker: &Arc<Worker>,
-    stream: TcpStream,
+    stream: Transport,
     peer: SocketAddr,
     scheme: &'static str,
     stopped: &mut watch::Receiver<bool>,
-) -> Option<TcpStream> {
+) -> Option<Transport> {
     let shared = Arc::new(Shared::default());
     let io = guard(worker, stream, peer, &shared);
     let fields = CallerFields::new(peer.ip(), scheme);
-    let caller = Arc::new(Caller { worker: Arc::clone(worker), peer, fields, shared: Arc::clone(&shared) });
+    let caller = Arc::new(Caller {
+        worker: Arc::clone(worker),
+        peer,
+        fields,
+        shared: Arc::clone(&shared),
+        is_secure: scheme == "https",
+    });
     let service = service_fn(move |request| service::answer(Arc::clone(&caller), request));
     {
         let connection = worker.server.serve_connection_with_upgrades(TokioIo::new(io), service);
@@ -201,7 +249,7 @@ impl Caller {
     }
 }
 
-fn guard(worker: &Arc<Worker>, stream: TcpStream, peer: SocketAddr, shared: &Arc<Shared>) -> Guarded {
+fn guard(worker: &Arc<Worker>, stream: Transport, peer: SocketAddr, shared: &Arc<Shared>) -> Guarded {
     let limits = &worker.environment.settings.limits;
     let framing =
         Framing::new(HeadLimits { uri: limits.max_uri, bytes: limits.max_header_bytes, fields: limits.max_headers });

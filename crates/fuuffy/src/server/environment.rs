@@ -22,11 +22,12 @@ use fuuffy_store::{Explanations, Store, UsageBook};
 use tokio::sync::watch;
 
 use super::alerts::Alerts;
+use super::certificate::Certificate;
 use super::silences::Silences;
 use super::trails::Trails;
 use super::unusual::Watch;
 use super::{Environments, Sources, told_to_stop};
-use crate::config::{self, Config, EnvironmentConfig, OtlpConfig};
+use crate::config::{self, Config, EnvironmentConfig, OtlpConfig, TlsMode};
 
 /// The clock that an environment lives by.
 pub(super) type EnvironmentClock = SteadyClock<Arc<dyn TimeSource>>;
@@ -51,6 +52,8 @@ pub struct Environment {
     pub usage: Arc<UsageBook>,
     /// What its operators are told.
     pub alerts: Arc<Alerts>,
+    /// What its listener shows, if that speaks TLS.
+    pub(super) certificate: Option<Arc<Certificate>>,
     /// Its clock.
     pub clock: Arc<EnvironmentClock>,
     /// How long a shutdown waits for what is in flight.
@@ -140,6 +143,7 @@ impl Environment {
             explanations,
             usage,
             alerts: Arc::new(alerts),
+            certificate: None,
             clock,
             grace: config.shutdown_grace,
             keyring,
@@ -153,6 +157,33 @@ impl Environment {
             kept_at: AtomicI64::new(opened.unix_millis()),
             silenced: ArcSwap::default(),
         })
+    }
+
+    /// Reads the certificate that its listener is to show, if it is to. Commands need none.
+    pub(super) fn open_certificate(&mut self) -> anyhow::Result<()> {
+        let TlsMode::Own(files) = &self.settings.tls else {
+            return Ok(());
+        };
+        let place = format!("environments.{}.tls", self.name);
+        self.certificate = Some(Arc::new(Certificate::open(place, files, self.clock.now())?));
+        Ok(())
+    }
+
+    /// Tells that the certificate of the listener ends soon, if it does.
+    async fn remind_of_certificate(&self) -> anyhow::Result<()> {
+        let Some(certificate) = &self.certificate else {
+            return Ok(());
+        };
+        let Some((days, shown)) = certificate.due_reminder(self.clock.now()) else {
+            return Ok(());
+        };
+        let (fingerprint, ends_at) = (&shown.fingerprint, shown.ends_at);
+        let name = format!("certificate {fingerprint} {days}");
+        let data = serde_json::json!({"fingerprint": fingerprint, "expires_at": ends_at});
+        self.alerts.tell("certificate.expires", name, data).await?;
+        certificate.reminded(days, fingerprint);
+        tracing::warn!(environment = %self.name, fingerprint, %ends_at, "The listener's certificate ends soon; put a new one in its place");
+        Ok(())
     }
 
     /// What the operators' deeds need of this environment, and no more.
@@ -187,6 +218,9 @@ impl Environment {
         fuuffy_admin::retire_unused(&environment).await;
         self.look_for_the_unusual().await;
         self.alerts.tidy().await;
+        if let Err(error) = self.remind_of_certificate().await {
+            tracing::warn!(environment = %self.name, error = format!("{error:#}"), "Nobody could be reminded of a certificate's end; it is tried again in a minute");
+        }
         for reminder in fuuffy_admin::due_reminders(&environment).iter().take(REMINDERS_AT_ONCE) {
             if let Err(error) = self.remind(&environment, reminder).await {
                 tracing::warn!(environment = %self.name, error = format!("{error:#}"), "Nobody could be reminded of a secret's end; it is tried again in a minute");
@@ -345,6 +379,9 @@ pub(super) async fn keep_house(environments: Environments, mut stopped: watch::R
         tokio::select! {
             _ = seconds.tick() => {
                 for environment in environments.iter() {
+                    if let Some(certificate) = &environment.certificate {
+                        certificate.look(environment.clock.now());
+                    }
                     environment.store.tick(environment.clock.now());
                     environment.keep_usage().await;
                     fuuffy_admin::note_refusals(&environment.for_admin()).await;

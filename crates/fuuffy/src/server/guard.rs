@@ -18,12 +18,12 @@ use bytes::{Buf, Bytes, BytesMut};
 use fuuffy_protocol::Refusal;
 use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::busy::Shared;
 use super::framing::{Framing, Progress};
 use super::request_line::RequestLine;
+use super::transport::Transport;
 
 /// How long a caller may take.
 #[derive(Debug, Clone, Copy)]
@@ -44,7 +44,7 @@ pub(super) type Answer = Box<dyn FnOnce(Refusal, RequestLine) -> Bytes + Send>;
 /// A caller's connection.
 pub(super) struct Guarded {
     /// There until dropped.
-    inner: Option<TcpStream>,
+    inner: Option<Transport>,
     framing: Framing,
     /// Bytes of a head that is not whole yet; hyper sees it whole or never.
     held: BytesMut,
@@ -66,7 +66,7 @@ pub(super) struct Guarded {
 impl Guarded {
     /// Guards a new connection.
     pub(super) fn new(
-        stream: TcpStream,
+        stream: Transport,
         framing: Framing,
         shared: Arc<Shared>,
         patience: Patience,
@@ -91,7 +91,7 @@ impl Guarded {
         }
     }
 
-    fn inner(&mut self) -> io::Result<Pin<&mut TcpStream>> {
+    fn inner(&mut self) -> io::Result<Pin<&mut Transport>> {
         self.inner.as_mut().map(Pin::new).ok_or_else(|| io::ErrorKind::NotConnected.into())
     }
 
@@ -310,7 +310,7 @@ impl Drop for Guarded {
             && self.shared.resets.load(Ordering::Relaxed)
         {
             // Failing to set this leaves the connection to end as others do.
-            let _ = SockRef::from(stream).set_linger(Some(Duration::ZERO));
+            let _ = SockRef::from(stream.socket()).set_linger(Some(Duration::ZERO));
         }
     }
 }

@@ -12,6 +12,7 @@ use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 
 use super::connection::{self, Worker};
+use super::tls::Tls;
 use super::{Environment, Sources, told_to_stop};
 
 /// Connections that wait to be accepted.
@@ -21,6 +22,38 @@ const BACKLOG: i32 = 4096;
 pub(super) struct Listeners {
     pub(super) address: SocketAddr,
     sockets: Vec<TcpListener>,
+}
+
+/// Those who are served on one address, and its sockets.
+pub(super) struct Bound {
+    /// One, unless names tell them apart.
+    pub(super) environments: Vec<Arc<Environment>>,
+    pub(super) listeners: Listeners,
+}
+
+/// One worker's part of a listener.
+pub(super) struct Door {
+    /// Those who may be meant; the first, unless a name says otherwise.
+    workers: Vec<Arc<Worker>>,
+    pub(super) tls: Option<Tls>,
+}
+
+impl Door {
+    /// Whoever is meant.
+    pub(super) fn worker(&self, number: usize) -> &Arc<Worker> {
+        self.workers.get(number).unwrap_or(&self.workers[0])
+    }
+}
+
+impl Bound {
+    /// How TLS is spoken here, if all who are served here have certificates.
+    fn tls(&self) -> anyhow::Result<Option<Tls>> {
+        let certificate = |environment: &Arc<Environment>| {
+            Some((environment.settings.hosts.clone(), Arc::clone(environment.certificate.as_ref()?)))
+        };
+        let certificates: Option<Vec<_>> = self.environments.iter().map(certificate).collect();
+        certificates.map(Tls::new).transpose()
+    }
 }
 
 /// Binds one socket for each worker to the same address.
@@ -48,16 +81,18 @@ fn socket(address: SocketAddr, share: bool) -> io::Result<TcpListener> {
 /// Starts the workers. Each ends when told to stop and its connections have ended or the grace is over.
 pub(super) fn spawn_workers(
     workers: usize,
-    mut bound: Vec<(Arc<Environment>, Listeners)>,
+    mut bound: Vec<Bound>,
     sources: &Sources,
     stopped: &watch::Receiver<bool>,
-) -> io::Result<Vec<JoinHandle<()>>> {
+) -> anyhow::Result<Vec<JoinHandle<()>>> {
+    let tls = bound.iter().map(Bound::tls).collect::<anyhow::Result<Vec<_>>>()?;
     let mut threads = Vec::with_capacity(workers);
     for number in 0..workers {
         let mut mine = Vec::new();
-        for (environment, listeners) in &mut bound {
+        for (Bound { environments, listeners }, tls) in bound.iter_mut().zip(&tls) {
             if let Some(socket) = listeners.sockets.pop() {
-                mine.push((Worker::new(Arc::clone(environment), Arc::clone(&sources.entropy)), socket));
+                let worker = |environment| Arc::new(Worker::new(Arc::clone(environment), Arc::clone(&sources.entropy)));
+                mine.push((Door { workers: environments.iter().map(worker).collect(), tls: tls.clone() }, socket));
             }
         }
         let stopped = stopped.clone();
@@ -68,12 +103,12 @@ pub(super) fn spawn_workers(
     Ok(threads)
 }
 
-async fn work(listeners: Vec<(Worker, TcpListener)>, workers: usize, stopped: watch::Receiver<bool>) {
+async fn work(listeners: Vec<(Door, TcpListener)>, workers: usize, stopped: watch::Receiver<bool>) {
     let mut serving = JoinSet::new();
-    for (worker, socket) in listeners {
+    for (door, socket) in listeners {
         match tokio::net::TcpListener::from_std(socket) {
             Ok(listener) => {
-                serving.spawn(accept(Arc::new(worker), listener, workers, stopped.clone()));
+                serving.spawn(accept(Arc::new(door), listener, workers, stopped.clone()));
             }
             Err(error) => tracing::error!(%error, "A listening socket could not be used"),
         }
@@ -83,17 +118,20 @@ async fn work(listeners: Vec<(Worker, TcpListener)>, workers: usize, stopped: wa
 
 /// Accepts until told to stop, then waits for the connections; every one of them is owned here.
 async fn accept(
-    worker: Arc<Worker>,
+    door: Arc<Door>,
     listener: tokio::net::TcpListener,
     workers: usize,
     mut stopped: watch::Receiver<bool>,
 ) {
-    let room = Arc::new(Semaphore::new((worker.environment.settings.limits.connections / workers).max(1)));
+    let connections = door.workers.iter().map(|worker| worker.environment.settings.limits.connections).sum::<usize>();
+    let room = Arc::new(Semaphore::new((connections / workers).max(1)));
     let mut connections = JoinSet::new();
     // It ends with this set, whose connections are waited for.
     let mut beats = JoinSet::new();
-    let beating = Arc::clone(&worker);
-    beats.spawn(async move { beating.pools.keep_time().await });
+    for worker in &door.workers {
+        let worker = Arc::clone(worker);
+        beats.spawn(async move { worker.pools.keep_time().await });
+    }
     loop {
         // Callers beyond the limit wait in the backlog.
         let permit = tokio::select! {
@@ -107,9 +145,9 @@ async fn accept(
         };
         match accepted {
             Ok((stream, peer)) => {
-                let (worker, stopped) = (Arc::clone(&worker), stopped.clone());
+                let (door, stopped) = (Arc::clone(&door), stopped.clone());
                 connections.spawn(async move {
-                    connection::serve(worker, stream, peer, stopped).await;
+                    connection::serve(&door, stream, peer, stopped).await;
                     drop(permit);
                 });
             }
@@ -121,9 +159,9 @@ async fn accept(
         }
     }
     drop(listener);
-    let grace = worker.grace();
+    let grace = door.worker(0).grace();
     let drained = async { while connections.join_next().await.is_some() {} };
     if tokio::time::timeout(grace, drained).await.is_err() {
-        tracing::warn!(environment = %worker.environment.name, "The grace period is over; connections were cut off");
+        tracing::warn!(environment = %door.worker(0).environment.name, "The grace period is over; connections were cut off");
     }
 }

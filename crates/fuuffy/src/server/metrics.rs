@@ -35,6 +35,16 @@ pub(super) fn text(environments: &Environments, started: Timestamp, format: Form
     registry.register("build_info", "Which release this is", build);
     let of_environments = OfEnvironments::registered(&mut registry);
     routes::register(&mut registry, environments);
+    let certificates = Family::<Vec<(&'static str, String)>, Gauge>::default();
+    for certificate in environments.certificates() {
+        let labels = vec![("listener", certificate.place.clone())];
+        certificates.get_or_create(&labels).set(certificate.shown().ends_at.unix_millis().div_euclid(1000));
+    }
+    registry.register(
+        "certificate_expiry_timestamp_seconds",
+        "When the certificate that a listener shows ends",
+        certificates,
+    );
     for environment in environments.iter() {
         of_environments.read(environment);
     }

@@ -4,6 +4,7 @@ mod access_log;
 mod admin;
 mod alerts;
 mod busy;
+mod certificate;
 mod connection;
 mod environment;
 mod framing;
@@ -24,7 +25,9 @@ mod service;
 mod silences;
 mod smtp;
 mod system;
+mod tls;
 mod trails;
+mod transport;
 mod unusual;
 mod webhook;
 
@@ -36,7 +39,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use axum::{Extension, Router};
 use fuuffy_admin::Caller;
-use fuuffy_domain::{Actor, Entropy, TimeSource};
+use fuuffy_domain::{Actor, Clock as _, Entropy, TimeSource};
 use fuuffy_store::embedded::{DirectoryLock, checkpoints_path};
 use fuuffy_store::{Store, audit_key, pepper};
 use serde::Serialize;
@@ -44,7 +47,10 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::config::Config;
+use certificate::Certificate;
 use keys::KeyFile;
+use listener::Bound;
+use tls::Tls;
 
 pub use environment::Environment;
 pub(crate) use environment::store_path;
@@ -118,6 +124,8 @@ pub struct Environments {
     pub testing: Option<Arc<Environment>>,
     /// The production environment.
     pub production: Option<Arc<Environment>>,
+    /// What the operators' listener shows, if it speaks TLS.
+    certificate: Option<Arc<Certificate>>,
     keys: Arc<KeyFile>,
 }
 
@@ -148,7 +156,7 @@ impl Environments {
         };
         let (testing, production) = (open(&config.environments.testing)?, open(&config.environments.production)?);
         let keys = Arc::new(KeyFile::new((file, audit_file), config, Arc::clone(&sources.entropy)));
-        Ok((Self { testing, production, keys }, lock))
+        Ok((Self { testing, production, certificate: None, keys }, lock))
     }
 
     /// Those that there are.
@@ -156,13 +164,19 @@ impl Environments {
         [&self.testing, &self.production].into_iter().flatten()
     }
 
-    /// Opens what writes down requests, for a server.
-    fn write_down_requests(&mut self, config: &Config) -> anyhow::Result<()> {
+    /// Opens what a server needs and a command does not: certificates, and what writes down requests.
+    fn open_for_callers(&mut self, config: &Config) -> anyhow::Result<()> {
         for environment in [&mut self.testing, &mut self.production].into_iter().flatten() {
             let environment = Arc::get_mut(environment).context("the environment is shared already")?;
+            environment.open_certificate()?;
             environment.write_down_requests(config.otlp.as_ref())?;
         }
         Ok(())
+    }
+
+    /// The certificates that are shown, on whichever listener.
+    fn certificates(&self) -> impl Iterator<Item = &Arc<Certificate>> {
+        self.iter().filter_map(|environment| environment.certificate.as_ref()).chain(&self.certificate)
     }
 
     /// The JSON API of the operators' deeds.
@@ -220,27 +234,40 @@ impl Server {
     /// Whatever cannot be opened or bound, by name. Nothing stays behind then.
     pub async fn start(config: Config, sources: Sources) -> anyhow::Result<Self> {
         let (mut environments, lock) = Environments::open(&config, &sources)?;
-        environments.write_down_requests(&config)?;
+        environments.open_for_callers(&config)?;
         let (shutdown, stopped) = watch::channel(false);
-        let mut bound = Vec::new();
+        let mut bound: Vec<Bound> = Vec::new();
         let mut addresses = Addresses { testing: None, production: None, admin: config.admin.listen };
         for (environment, place) in
             [(&environments.testing, &mut addresses.testing), (&environments.production, &mut addresses.production)]
         {
-            if let Some(environment) = environment {
-                let listeners = listener::bind(environment.settings.listen, config.workers).with_context(|| {
-                    format!("environments.{}.listen: cannot bind {}", environment.name, environment.settings.listen)
-                })?;
-                *place = Some(listeners.address);
-                bound.push((Arc::clone(environment), listeners));
+            let Some(environment) = environment else {
+                continue;
+            };
+            let listen = environment.settings.listen;
+            // Which of those on one port is meant, the name in the handshake says.
+            if let Some(shared) = bound.iter_mut().find(|bound| listen.port() != 0 && bound.listeners.address == listen)
+            {
+                *place = Some(listen);
+                shared.environments.push(Arc::clone(environment));
+                continue;
             }
+            let listeners = listener::bind(listen, config.workers)
+                .with_context(|| format!("environments.{}.listen: cannot bind {listen}", environment.name))?;
+            *place = Some(listeners.address);
+            bound.push(Bound { environments: vec![Arc::clone(environment)], listeners });
         }
+        let now = environments.iter().next().map_or(sources.time.wall(), |environment| environment.clock.now());
+        let certificate = config.admin.tls.as_ref().map(|files| Certificate::open("admin.tls".to_owned(), files, now));
+        let certificate = certificate.transpose()?.map(Arc::new);
+        let environments = Environments { certificate: certificate.clone(), ..environments };
         let mut control = JoinSet::new();
         let ready = Arc::new(admin::Readiness::default());
         let socket = config.data_dir.join("admin.sock");
         let router = admin::observe(environments.clone(), Arc::clone(&ready), sources.time.wall())
             .merge(environments.admin_router());
-        addresses.admin = admin::listen(&mut control, config.admin.listen, router, stopped.clone())
+        let tls = certificate.map(|certificate| Tls::new(vec![(None, certificate)])).transpose()?;
+        addresses.admin = admin::listen(&mut control, config.admin.listen, (router, tls), stopped.clone())
             .await
             .with_context(|| format!("admin.listen: cannot bind {}", config.admin.listen))?;
         admin::listen_unix(&mut control, &socket, environments.admin_router(), stopped.clone())
@@ -303,6 +330,9 @@ impl Server {
         }
         for (environment, new) in prepared {
             environment.reload(new);
+        }
+        if let Some(now) = self.environments.iter().next().map(|environment| environment.clock.now()) {
+            self.environments.certificates().for_each(|certificate| certificate.reload(now));
         }
         Ok(())
     }

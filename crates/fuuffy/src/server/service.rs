@@ -26,6 +26,8 @@ use super::own;
 use crate::config::EnvironmentConfig;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+/// A year of nothing but HTTPS (RFC 6797 §6.1).
+const HSTS: HeaderValue = HeaderValue::from_static("max-age=31536000");
 /// The largest body that is read whole, in bytes: a token request's, or a drill's.
 const WHOLE_BODY: usize = 8 * 1024;
 
@@ -90,6 +92,9 @@ pub(super) async fn answer(
     let mut text = [0; 36];
     if let Ok(id) = HeaderValue::from_str(context.id.encode(&mut text)) {
         response.headers_mut().insert(REQUEST_ID, id);
+    }
+    if caller.is_secure {
+        response.headers_mut().insert(header::STRICT_TRANSPORT_SECURITY, HSTS);
     }
     if let Some(trail) = &trail {
         note_answer(environment, trail, &response);

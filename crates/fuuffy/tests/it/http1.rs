@@ -78,6 +78,11 @@ impl Connection {
         Self { stream: Box::new(stream), unread: Vec::new(), may_end_anywhere: false }
     }
 
+    /// Over anything that bytes come and go by.
+    pub(crate) fn over(stream: impl Read + Write + 'static) -> Self {
+        Self { stream: Box::new(stream), unread: Vec::new(), may_end_anywhere: false }
+    }
+
     pub(crate) fn send(&mut self, bytes: impl AsRef<[u8]>) {
         // A server that has refused already may have closed.
         let _ = self.stream.write_all(bytes.as_ref());

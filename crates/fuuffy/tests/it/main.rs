@@ -44,6 +44,7 @@ mod revocation;
 mod rotation;
 mod secret_sources;
 mod secrets;
+mod served_tls;
 mod storms;
 mod tidy;
 mod timed;

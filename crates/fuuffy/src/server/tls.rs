@@ -1,0 +1,102 @@
+//! TLS as the server speaks it: 1.3 and 1.2 with what rustls takes for safe, X25519MLKEM768 first, and one certificate
+//! for each name.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use rustls::ServerConfig;
+use rustls::crypto::aws_lc_rs::{Ticketer, default_provider};
+use rustls::server::{ClientHello, ResolvesServerCert};
+use rustls::sign::CertifiedKey;
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
+
+use super::certificate::Certificate;
+
+/// The first byte of a record that begins a handshake (RFC 8446 §5.1).
+const HANDSHAKE: u8 = 22;
+
+/// How a listener speaks TLS.
+#[derive(Clone)]
+pub(super) struct Tls {
+    acceptor: TlsAcceptor,
+    names: Arc<Names>,
+}
+
+/// Who is meant by which name. Whoever names nobody means the first.
+#[derive(Debug)]
+struct Names(Vec<(Option<Vec<String>>, Arc<Certificate>)>);
+
+impl Names {
+    /// The number of whoever is meant.
+    fn find(&self, name: Option<&str>) -> usize {
+        let is_meant = |hosts: &Option<Vec<String>>, name: &str| {
+            hosts.as_ref().is_none_or(|hosts| hosts.iter().any(|host| host.eq_ignore_ascii_case(name)))
+        };
+        let meant = name.and_then(|name| self.0.iter().position(|(hosts, _)| is_meant(hosts, name)));
+        meant.unwrap_or(0)
+    }
+}
+
+impl ResolvesServerCert for Names {
+    fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        let (_, certificate) = self.0.get(self.find(hello.server_name()))?;
+        Some(Arc::clone(&certificate.shown().certified))
+    }
+}
+
+/// What came of a connection to a listener that speaks TLS.
+pub(super) enum Accepted {
+    /// A session, and the number of whoever was meant.
+    Session(Box<TlsStream<TcpStream>>, usize),
+    /// Something else was spoken.
+    Clear(TcpStream),
+    /// Nothing came in time, or the handshake failed.
+    Nothing,
+}
+
+impl Tls {
+    /// For those who are known by these hosts, each by its own certificate.
+    ///
+    /// # Errors
+    /// The machine has no randomness.
+    pub(super) fn new(of: Vec<(Option<Vec<String>>, Arc<Certificate>)>) -> anyhow::Result<Self> {
+        let names = Arc::new(Names(of));
+        let mut config = ServerConfig::builder_with_provider(Arc::new(default_provider()))
+            .with_safe_default_protocol_versions()
+            .context("no version of TLS can be spoken")?
+            .with_no_client_auth()
+            .with_cert_resolver(Arc::<Names>::clone(&names));
+        config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+        // Its keys are replaced every six hours, and those from before kept as long once more.
+        config.ticketer = Ticketer::new().context("there is no randomness for session tickets")?;
+        Ok(Self { acceptor: TlsAcceptor::from(Arc::new(config)), names })
+    }
+
+    /// Shakes hands, if that is what is wanted, for so long at most.
+    pub(super) async fn accept(&self, stream: TcpStream, patience: Duration) -> Accepted {
+        let mut first = [0];
+        match timeout(patience, stream.peek(&mut first)).await {
+            Ok(Ok(1)) if first[0] == HANDSHAKE => {}
+            Ok(Ok(1)) => return Accepted::Clear(stream),
+            _ => return Accepted::Nothing,
+        }
+        match timeout(patience, self.acceptor.accept(stream)).await {
+            Ok(Ok(session)) => {
+                let meant = self.names.find(session.get_ref().1.server_name());
+                Accepted::Session(Box::new(session), meant)
+            }
+            Ok(Err(error)) => nothing(&error),
+            Err(_) => nothing(&io::ErrorKind::TimedOut.into()),
+        }
+    }
+}
+
+fn nothing(error: &io::Error) -> Accepted {
+    tracing::debug!(%error, "A handshake failed");
+    Accepted::Nothing
+}
