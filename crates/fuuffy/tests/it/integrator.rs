@@ -2,7 +2,7 @@
 
 mod words;
 
-use std::io::Write as _;
+use std::io::{Read as _, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
 use std::process::{Child, Command, Output, Stdio};
 
@@ -259,10 +259,19 @@ fn production_asks_before_anything_is_written() {
         command.env("FUUFFY_CLIENT_SECRET", &client.secret);
         command.env("FUUFFY_BASE_URL", format!("http://{}/v1", desk.server.production));
         let mut child = command.spawn().unwrap();
+        // Answered once it is asked, or the terminal shows the answer amid the question.
+        let mut asked = Vec::new();
+        let mut shown = child.stdout.take().unwrap();
+        while !asked.ends_with(b"[y/N]") {
+            let mut next = [0];
+            shown.read_exact(&mut next).expect("a question");
+            asked.push(next[0]);
+        }
         child.stdin.as_mut().unwrap().write_all(answer.as_bytes()).unwrap();
-        let ran = child.wait_with_output().unwrap();
-        let shown = String::from_utf8_lossy(&ran.stdout).into_owned();
-        assert!(shown.contains("POST /orders writes in production") && shown.contains("[y/N]"), "{shown}");
+        shown.read_to_end(&mut asked).unwrap();
+        child.wait().unwrap();
+        let shown = String::from_utf8_lossy(&asked).into_owned();
+        assert!(shown.contains("POST /orders writes in production"), "{shown}");
         assert_eq!(desk.upstream.seen().len(), sent, "{shown}");
     }
 }
