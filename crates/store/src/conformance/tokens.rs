@@ -1,11 +1,11 @@
 //! Tokens: acknowledged when they last, revoked for good, and as many at once as there may be.
 
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Waker};
 
 use fuuffy_domain::{Client, ClientChange, ClientId, Lifetime, PlanName, ScopeSet, SeededEntropy};
 
 use super::{Backend, Maker, NOW, audit, cause, created};
-use crate::{Changed, Deed, NewClient, NewToken, PartOf, Store, StoreError, TokenName};
+use crate::{Changed, NewClient, NewToken, PartOf, Store, StoreError, TokenName};
 
 pub(super) async fn tokens_last(backend: &dyn Backend) {
     let (maker, store) = (Maker::new(), backend.open());
@@ -132,28 +132,31 @@ pub async fn flood(store: &dyn Store, count: usize) -> (usize, usize) {
 }
 
 /// While as many tokens wait as may, revokes all of a client's: that is taken, and done before the tokens that were asked
-/// for first.
+/// for first, so that none of these is issued. After `hold` the store writes nothing until what that answered is dropped.
 ///
 /// # Panics
 /// Where it is not.
-pub async fn revoke_in_a_flood(store: &dyn Store, count: usize) {
+pub async fn revoke_in_a_flood<H>(store: &dyn Store, count: usize, hold: impl FnOnce() -> H) {
     let maker = Maker::new();
     let (client, secret) = maker.client(store).await;
-    let tokens: Vec<NewToken> = (0..count).map(|_| maker.token(maker.grant(&client, &secret))).collect();
-    let now = |deed: &mut Deed<()>| deed.as_mut().poll(&mut Context::from_waker(Waker::noop()));
-    let mut taken = Vec::new();
-    for token in tokens {
-        let mut deed = store.issue_token(token);
-        if matches!(now(&mut deed), Poll::Ready(Err(StoreError::Overloaded))) {
+    let held = hold();
+    let mut asked = Vec::new();
+    while asked.len() < count {
+        let mut deed = store.issue_token(maker.token(maker.grant(&client, &secret)));
+        if deed.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_ready() {
             break;
         }
-        taken.push(deed);
+        asked.push(deed);
     }
-    let revoked = store.change_client(cause(), client.id.clone(), None, ClientChange::RevokeTokens).await;
+    assert!(asked.len() < count, "none was refused");
+    let revocation = store.change_client(cause(), client.id.clone(), None, ClientChange::RevokeTokens);
+    drop(held);
+    let revoked = revocation.await;
     assert!(matches!(revoked, Ok(Changed::Done(_))), "{revoked:?}");
-    assert!(taken.len() < count, "none was refused");
-    let last = taken.last_mut().expect("some were not refused");
-    assert!(now(last).is_pending(), "the last token is not issued yet");
+    for deed in asked {
+        let issued = deed.await;
+        assert!(matches!(issued, Err(StoreError::Superseded)), "before the revocation: {issued:?}");
+    }
 }
 
 /// Asks for so many tokens, each with another subset of a client's scopes; answers how many were issued, and
