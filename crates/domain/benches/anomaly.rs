@@ -13,7 +13,7 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use fuuffy_domain::{Change, History, Measure, Sample, Timestamp};
+use fuuffy_domain::{Change, History, Kept, Measure, Sample, Timestamp};
 
 use crate::chance::Chance;
 use crate::model::{DAYS, KINDS, Kind, Model, QUIET_DAYS};
@@ -98,11 +98,11 @@ fn run(asked: &Asked) -> Result<(), String> {
         all.delay(),
         of_peer.false_alerts()
     );
-    let (ordinary, ends_an_hour) = cost();
+    let (ordinary, ends_an_hour, bytes) = cost();
     println!(
         "last minute of {TIMED} clients: {ordinary:.1} ms of one core, {ends_an_hour:.1} ms where it ends an hour"
     );
-    println!("memory of a client: {} bytes, {} on disk", size_of::<History>(), History::BYTES);
+    println!("a client is kept in {bytes} bytes");
     Ok(())
 }
 
@@ -229,9 +229,9 @@ fn report(score: &Score) {
 }
 
 /// Milliseconds for the last minute of many clients, each with a history of its own: of an ordinary minute, and of one
-/// that ends an hour and in which everything is learned too. Medians of rounds.
+/// that ends an hour and in which everything is learned too, medians of rounds; and the bytes of one between them.
 #[expect(clippy::disallowed_methods, reason = "a benchmark measures time")]
-fn cost() -> (f64, f64) {
+fn cost() -> (f64, f64, usize) {
     let mut kept: Vec<(History, Sample)> = Vec::new();
     let learned = 21 * 24 * 60;
     for number in 0..60 {
@@ -245,18 +245,23 @@ fn cost() -> (f64, f64) {
         }
         kept.push((history, sample));
     }
-    let mut clients: Vec<(History, Sample)> = (0..TIMED).map(|number| kept[number % kept.len()].clone()).collect();
-    let round = |clients: &mut [(History, Sample)], minute: u32| {
+    let bytes_of = |history: &History| Kept { history: history.clone(), ..Kept::default() }.to_bytes();
+    let kept: Vec<(Box<[u8]>, Sample)> = kept.iter().map(|(history, sample)| (bytes_of(history), *sample)).collect();
+    let bytes = kept.iter().map(|(bytes, _)| bytes.len()).sum::<usize>() / kept.len();
+    let mut clients: Vec<(Box<[u8]>, Sample)> = (0..TIMED).map(|number| kept[number % kept.len()].clone()).collect();
+    let round = |clients: &mut [(Box<[u8]>, Sample)], minute: u32| {
         let now = Timestamp::from_unix_millis(START + i64::from(minute) * 60_000);
         let started = Instant::now();
-        for (history, sample) in clients {
-            std::hint::black_box(history.observe(now, sample, &[]));
+        for (bytes, sample) in clients {
+            let mut kept = Kept::from_bytes(bytes).unwrap_or_default();
+            std::hint::black_box(kept.history.observe(now, sample, &[]));
+            *bytes = kept.to_bytes();
         }
         started.elapsed()
     };
     let ordinary: Vec<Duration> = (learned..learned + 60).map(|minute| round(&mut clients, minute)).collect();
     let ends_an_hour: Vec<Duration> = (0..15).map(|_| round(&mut clients.clone(), learned + 60)).collect();
-    (median(ordinary), median(ends_an_hour))
+    (median(ordinary), median(ends_an_hour), bytes)
 }
 
 fn median(mut rounds: Vec<Duration>) -> f64 {

@@ -58,7 +58,7 @@ pub use tampering::Tampering;
 pub use time::{Clock, Lifetime, LifetimeFault, ManualTime, SteadyClock, TimeSource, Timestamp};
 pub use trace::{SpanId, TraceId, TraceParent};
 pub use unusual::{
-    Alert, AlertKind, Change, Direction, ForeignBytes, History, Measure, Network, Networks, RefusedPaths, Sample, Scan,
-    Severity, Silence, Subject, TokenUse, old_secret, secret_near_its_end,
+    Alert, AlertKind, Change, Direction, ForeignBytes, History, Kept, Measure, Network, Networks, RefusedPaths, Sample,
+    Scan, Severity, Silence, Subject, TokenUse, old_secret, secret_near_its_end,
 };
 pub use usage::{Ended, Latency, Usage};

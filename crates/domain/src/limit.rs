@@ -200,7 +200,7 @@ impl Plan {
 /// What one client has used of its plan.
 #[derive(Debug, Clone, Default)]
 pub struct LimitState {
-    windows: Vec<Window>,
+    windows: Box<[Window]>,
 }
 
 #[derive(Debug, Clone, Copy)]

@@ -25,6 +25,7 @@ mod judge;
 mod learn;
 mod measure;
 mod networks;
+mod pack;
 mod scan;
 mod season;
 mod secrets;
@@ -32,7 +33,7 @@ mod track;
 mod words;
 
 pub use alert::{Alert, AlertKind, Change, Direction, Severity, Silence, Subject};
-pub use bytes::ForeignBytes;
+pub use bytes::{ForeignBytes, Kept};
 pub use history::History;
 pub use measure::Measure;
 pub use networks::{Network, Networks, TokenUse};

@@ -14,7 +14,7 @@ use anyhow::{Context as _, ensure};
 use fuuffy::serve::read_config;
 use fuuffy::server::{Environment, Environments, Server, Sources, SystemEntropy};
 use fuuffy_domain::{
-    Actor, Cause, ClientId, ClientSlot, Clock as _, EnvironmentName, History, Keyring, PlanName, RequestContext,
+    Actor, Cause, ClientId, ClientSlot, Clock as _, EnvironmentName, History, Kept, Keyring, PlanName, RequestContext,
     RequestId, Sample, ScopeSet, SecretId, Timestamp,
 };
 use fuuffy_protocol::BodyShape;
@@ -142,7 +142,7 @@ fn lived(number: u32, now: Timestamp) -> Vec<u8> {
         };
         history.observe(at, &sample, &[]);
     }
-    history.to_bytes()
+    Kept { history, ..Kept::default() }.to_bytes().into_vec()
 }
 
 async fn measure(config: &str, tokens: &str) -> anyhow::Result<()> {

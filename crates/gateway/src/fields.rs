@@ -215,9 +215,9 @@ impl Assertion<'_> {
     pub(crate) fn write(&self, headers: &mut HeaderMap, host: Option<&HeaderValue>) {
         remove_lookalikes(headers);
         headers.remove(header::AUTHORIZATION);
-        headers.insert(CLIENT_ID, self.meter.client_id.clone());
+        set_or_remove(headers, CLIENT_ID, HeaderValue::from_str(self.permit.client().id.as_str()).ok());
         headers.insert(ENVIRONMENT, HeaderValue::from_static(self.environment.as_str()));
-        set_or_remove(headers, SCOPES, self.meter.scopes(self.permit.scope()));
+        set_or_remove(headers, SCOPES, HeaderValue::from_str(self.permit.scope().as_str()).ok());
         headers.insert(REQUEST_ID, request_id_value(self.context));
         headers.insert(FORWARDED_FOR, self.caller.address.clone());
         headers.insert(FORWARDED_PROTO, HeaderValue::from_static(self.caller.scheme));

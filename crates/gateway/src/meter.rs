@@ -3,8 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use fuuffy_domain::{Client, ClientTally, LimitState, Limits, Plan, ScopeSet, Tally, Timestamp, Verdict};
-use http::HeaderValue;
+use fuuffy_domain::{Client, ClientTally, LimitState, Limits, Plan, Tally, Timestamp, Verdict};
 use parking_lot::{Mutex, RwLock};
 
 use crate::snapshot::PlanFields;
@@ -19,12 +18,9 @@ pub(crate) struct Meters {
 /// One client's meter.
 #[derive(Debug)]
 pub(crate) struct Meter {
-    pub(crate) client_id: HeaderValue,
-    /// The scopes of the token that was used last, as they are told to upstreams.
-    scopes: Mutex<Option<(Arc<ScopeSet>, HeaderValue)>>,
     windows: Mutex<LimitState>,
-    /// Windows that refuse nothing.
-    observed: Mutex<LimitState>,
+    /// Windows that refuse nothing, of a plan that has any.
+    observed: Mutex<Option<Box<LimitState>>>,
     under_way: AtomicU32,
     /// The plan that its own limits make, if it has any.
     own: Mutex<Option<Arc<PlanFields>>>,
@@ -46,35 +42,20 @@ impl Meters {
         if meters.len() <= slot {
             meters.resize(slot + 1, None);
         }
-        let new = || Arc::new(Meter::new(client, self.tally.of(client.slot)));
+        let new = || Arc::new(Meter::new(self.tally.of(client.slot)));
         Arc::clone(meters[slot].get_or_insert_with(new))
     }
 }
 
 impl Meter {
-    fn new(client: &Client, tally: Arc<ClientTally>) -> Self {
+    fn new(tally: Arc<ClientTally>) -> Self {
         Self {
-            client_id: HeaderValue::from_str(client.id.as_str()).unwrap_or(HeaderValue::from_static("")),
-            scopes: Mutex::default(),
             windows: Mutex::default(),
             observed: Mutex::default(),
             under_way: AtomicU32::new(0),
             own: Mutex::default(),
             tally,
         }
-    }
-
-    /// `X-Scopes` of a token.
-    pub(crate) fn scopes(&self, scopes: &Arc<ScopeSet>) -> Option<HeaderValue> {
-        let mut last = self.scopes.lock();
-        if let Some((known, field)) = &*last
-            && Arc::ptr_eq(known, scopes)
-        {
-            return Some(field.clone());
-        }
-        let field = HeaderValue::try_from(scopes.to_string()).ok()?;
-        *last = Some((Arc::clone(scopes), field.clone()));
-        Some(field)
     }
 
     /// Counts a request as under way, unless as many are as there may be.
@@ -97,7 +78,7 @@ impl Meter {
 
     /// Whether the windows of a plan that is only observed would have refused a request.
     pub(crate) fn observe(&self, plan: &Plan, cost: u32, now: Timestamp) -> bool {
-        self.observed.lock().take(plan, cost, now).wait.is_some()
+        self.observed.lock().get_or_insert_default().take(plan, cost, now).wait.is_some()
     }
 
     /// Takes what a request costs from all of the plan's windows, or from none.

@@ -8,10 +8,10 @@ use thiserror::Error;
 /// The longest `scope` accepted, in bytes.
 const MAX_LENGTH: usize = 2048;
 
-/// A set of scope tokens, sorted and without repetition, so that equal sets are equal values.
+/// A set of scope tokens, kept as they are written: sorted, without repetition, and so the same for equal sets.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
-pub struct ScopeSet(Vec<Box<str>>);
+pub struct ScopeSet(Box<str>);
 
 /// Why a scope was refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
@@ -41,17 +41,19 @@ impl ScopeSet {
             if token.is_empty() || !token.bytes().all(is_scope_byte) {
                 return Err(ScopeFault::Malformed);
             }
-            tokens.push(Box::from(token));
+            tokens.push(token);
         }
         tokens.sort_unstable();
         tokens.dedup();
-        Ok(Self(tokens))
+        Ok(Self(tokens.join(" ").into()))
     }
 
     /// Whether every scope of `other` is in this set.
     #[must_use]
     pub fn covers(&self, other: &Self) -> bool {
-        other.0.iter().all(|token| self.0.binary_search(token).is_ok())
+        // Both are sorted: what was passed by is not looked at again.
+        let mut own = self.iter();
+        other.iter().all(|token| own.any(|known| known == token))
     }
 
     /// Whether the set has no scope.
@@ -62,7 +64,13 @@ impl ScopeSet {
 
     /// The scopes in alphabetical order.
     pub fn iter(&self) -> impl Iterator<Item = &str> {
-        self.0.iter().map(AsRef::as_ref)
+        self.0.split(' ').filter(|token| !token.is_empty())
+    }
+
+    /// The scopes in alphabetical order, separated by single spaces.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
     }
 }
 
@@ -72,7 +80,7 @@ fn is_scope_byte(byte: u8) -> bool {
 
 impl fmt::Display for ScopeSet {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0.join(" "))
+        f.write_str(&self.0)
     }
 }
 
@@ -86,7 +94,7 @@ impl TryFrom<String> for ScopeSet {
 
 impl From<ScopeSet> for String {
     fn from(scopes: ScopeSet) -> Self {
-        scopes.to_string()
+        scopes.0.into()
     }
 }
 

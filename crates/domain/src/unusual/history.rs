@@ -12,7 +12,8 @@ const LONGEST_GAP: u32 = 24 * 60;
 /// What opens so soon after another side of the same client belongs to the same incident.
 const TOGETHER: u32 = 30;
 
-/// What is kept of one client in one environment: under 1 KiB, whatever it does and however long.
+/// What is known of one client in one environment: of the same size, whatever it does and however long. It is kept as
+/// some 400 bytes between its minutes ([`Kept`](super::Kept)).
 ///
 /// No alert comes in the first 14 days, nor before the measure was learned for long enough: 300 hours for volume,
 /// 48 hours with at least 20 requests each for the rest.

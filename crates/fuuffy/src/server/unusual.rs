@@ -39,7 +39,7 @@ struct Watching {
 
 impl Environment {
     /// Takes up what was learned before.
-    fn learn_from_before(&self, now: Timestamp) -> Watching {
+    async fn learn_from_before(&self, now: Timestamp) -> Watching {
         let kept = self.usage.known().unwrap_or_else(|error| {
             tracing::warn!(environment = %self.name, %error, "What is usual of clients is learned anew");
             Vec::new()
@@ -47,26 +47,32 @@ impl Environment {
         let directory = self.store.directory();
         let is_gone = |slot| directory.get(slot).is_some_and(|client| client.status == ClientStatus::Deleted);
         let kept = kept.into_iter().filter(|(slot, _)| !is_gone(*slot)).collect();
-        Watching { histories: Histories::restored(kept, now), ..Watching::default() }
+        let mut watching = Watching::default();
+        watching.histories.apart(move |histories| *histories = Histories::restored(kept, now)).await;
+        watching
     }
 
     /// Looks at the minutes that are over, and tells of what is unusual in them.
     pub(super) async fn look_for_the_unusual(&self) {
         let now = self.clock.now();
         let mut watch = self.watch.0.lock().await;
-        let watching = watch.get_or_insert_with(|| self.learn_from_before(now));
+        if watch.is_none() {
+            *watch = Some(self.learn_from_before(now).await);
+        }
+        let Some(watching) = &mut *watch else { return };
         watching.histories.silences = self.silences(now).await;
-        let mut changes = watching.histories.seen(now, &self.gateway.tally().take_seen());
+        let seen = self.gateway.tally().take_seen();
+        let mut changes = watching.histories.apart(move |histories| histories.seen(now, &seen)).await;
         // Of whom nobody knows, it is not known in which of the minutes they came.
         let mut strangers = self.gateway.tally().take_strangers();
         for minutes in watching.histories.due(now).chunks(READ) {
             let Some(mut used) = self.used_in(minutes, now).await else {
                 break;
             };
-            for minute in minutes {
-                let mut used = used.remove(minute).unwrap_or_default();
+            for minute in minutes.iter().copied() {
+                let mut used = used.remove(&minute).unwrap_or_default();
                 used.all.add(&std::mem::take(&mut strangers));
-                changes.extend(watching.histories.minute(*minute, &used));
+                changes.extend(watching.histories.apart(move |histories| histories.minute(minute, &used)).await);
             }
         }
         for (whose, change) in changes {

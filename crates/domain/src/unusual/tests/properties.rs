@@ -2,7 +2,8 @@
 
 use proptest::prelude::*;
 
-use super::super::bytes::sum;
+use super::super::bytes::{ForeignBytes, Kept, sum};
+use super::super::pack::{Reader, Writer};
 use super::{DAY, HOUR, History, MACHINE, Measure, OFFICE, Sample, WEEK, about, at, machine, office, run, sample};
 use crate::Timestamp;
 
@@ -36,32 +37,60 @@ proptest! {
                 history.interrupt(Timestamp::from_unix_millis(wild));
             }
         }
-        prop_assert_eq!(History::from_bytes(&history.to_bytes()), Ok(history));
+        prop_assert_eq!(restored(&bytes_of(&history)), Ok(history));
     }
 
     #[test]
     fn foreign_bytes_are_refused_and_forged_ones_do_no_harm(
-        mut bytes in proptest::collection::vec(any::<u8>(), 0..1400),
-        at_byte in 0..History::BYTES,
+        bytes in proptest::collection::vec(any::<u8>(), 0..1400),
+        at_byte in any::<prop::sample::Index>(),
         flip in 1..=255_u8,
         samples in proptest::collection::vec(any_sample(), 1..40),
     ) {
-        prop_assert!(History::from_bytes(&bytes).is_err());
-        let mut damaged = MACHINE.to_bytes();
+        prop_assert!(restored(&bytes).is_err());
+        let whole = bytes_of(&MACHINE);
+        let at_byte = at_byte.index(whole.len());
+        prop_assert!(restored(&whole[..at_byte]).is_err());
+        let mut damaged = whole.clone();
         damaged[at_byte] ^= flip;
-        prop_assert!(History::from_bytes(&damaged).is_err());
+        prop_assert!(restored(&damaged).is_err());
         // Whoever can make the sum fit can make any history, but none that panics.
-        let mut forged = MACHINE.to_bytes();
-        bytes.resize(History::BYTES, 7);
-        let body = History::BYTES - 8;
-        forged[12..body].iter_mut().zip(&bytes).skip(at_byte).take(200).for_each(|(old, new)| *old = *new);
-        let fits = sum(&forged[..body]).to_le_bytes();
-        forged[body..].copy_from_slice(&fits);
-        if let Ok(mut history) = History::from_bytes(&forged) {
+        let mut body = whole[..whole.len() - 4].to_vec();
+        body.iter_mut().zip(&bytes).skip(at_byte).take(200).for_each(|(old, new)| *old = *new);
+        let few = [&whole[..1 + at_byte % 400], &bytes].concat();
+        for forged in [summed(&damaged[..whole.len() - 4]), summed(&body), summed(&few)] {
+            let Ok(mut history) = restored(&forged) else { continue };
             for (minute, sample) in samples.iter().enumerate() {
                 history.observe(at(3 * WEEK + 10 * u32::try_from(minute).unwrap()), sample, &[]);
             }
         }
+    }
+
+    #[test]
+    fn series_and_numbers_are_read_as_they_were_written(
+        first in any::<u8>(),
+        wild in proptest::collection::vec(any::<u8>(), 0..400),
+        calm in proptest::collection::vec(60..68_u8, 0..400),
+        numbers in any::<[f32; 9]>().prop_filter("a number", |numbers| numbers.iter().all(|number| number.is_finite())),
+        counts in any::<[u32; 5]>(),
+    ) {
+        let mut writer = Writer::default();
+        writer.series(first, &wild);
+        writer.numbers(numbers);
+        writer.numbers(counts.map(|count| (count % 3_000_000) as f32));
+        writer.series(first, &calm);
+        counts.iter().for_each(|count| writer.count(*count));
+        let mut reader = Reader(&writer.0);
+        let (mut wild_again, mut calm_again) = (vec![0; wild.len()], vec![0; calm.len()]);
+        reader.series(first, &mut wild_again)?;
+        prop_assert_eq!(reader.numbers()?, numbers);
+        prop_assert_eq!(reader.numbers()?, counts.map(|count| (count % 3_000_000) as f32));
+        reader.series(first, &mut calm_again)?;
+        prop_assert_eq!((wild_again, calm_again), (wild, calm));
+        for count in counts {
+            prop_assert_eq!(reader.count()?, count);
+        }
+        prop_assert!(reader.0.is_empty());
     }
 
     /// However large it is, a minute moves its own hour of the week by a quarter of a doubling at most at that age, and
@@ -99,7 +128,7 @@ proptest! {
         for stop in stops.into_iter().chain([3 * DAY]) {
             let end = 3 * WEEK + stop;
             prop_assert_eq!(run(&mut kept, begin..end, &[], of), run(&mut restarted, begin..end, &[], of));
-            restarted = History::from_bytes(&restarted.to_bytes()).unwrap();
+            restarted = restored(&bytes_of(&restarted)).unwrap();
             begin = end;
         }
         prop_assert_eq!(kept, restarted);
@@ -108,12 +137,33 @@ proptest! {
 
 #[test]
 fn a_number_that_is_none_is_refused_whatever_the_sum_says() {
-    let mut bytes = MACHINE.to_bytes();
-    let body = bytes.len() - 8;
-    bytes[12..16].copy_from_slice(&f32::NAN.to_le_bytes());
-    let fits = sum(&bytes[..body]).to_le_bytes();
-    bytes[body..].copy_from_slice(&fits);
-    assert!(History::from_bytes(&bytes).is_err());
+    for number in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
+        let mut writer = Writer::default();
+        writer.numbers([1.0, number]);
+        assert_eq!(Reader(&writer.0).numbers::<2>(), Err(ForeignBytes));
+    }
+    assert_eq!(Reader(&[3]).numbers::<1>(), Err(ForeignBytes), "a tag that there is not");
+    assert_eq!(Reader(&[0xff, 0xff, 0xff, 0xff, 0x7f]).count(), Err(ForeignBytes), "more than a count can be");
+}
+
+#[test]
+fn a_busy_client_is_kept_in_few_bytes() {
+    for history in [&*MACHINE, &*OFFICE] {
+        let bytes = bytes_of(history);
+        assert!(bytes.len() <= 512, "{}", bytes.len());
+    }
+}
+
+fn bytes_of(history: &History) -> Vec<u8> {
+    Kept { history: history.clone(), ..Kept::default() }.to_bytes().into_vec()
+}
+
+fn restored(bytes: &[u8]) -> Result<History, ForeignBytes> {
+    Kept::from_bytes(bytes).map(|kept| kept.history)
+}
+
+fn summed(body: &[u8]) -> Vec<u8> {
+    [body, &sum(body).to_le_bytes()].concat()
 }
 
 #[test]

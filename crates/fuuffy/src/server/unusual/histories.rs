@@ -3,9 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use fuuffy_domain::{
-    AlertKind, Change, ClientSlot, History, Measure, Minute, Networks, Sample, Seen, Timestamp, Usage,
-};
+use fuuffy_domain::{AlertKind, Change, ClientSlot, History, Kept, Measure, Minute, Sample, Seen, Timestamp, Usage};
 
 use super::super::silences::Silences;
 use super::incidents::{Incidents, Whose};
@@ -19,7 +17,10 @@ const ALL: ClientSlot = ClientSlot(u32::MAX);
 /// Those that there are, and the last minute that they know.
 #[derive(Default)]
 pub(super) struct Histories {
-    of: HashMap<ClientSlot, Watched>,
+    /// What is kept of each client, as bytes: most of the time nobody looks at it.
+    of: HashMap<ClientSlot, Box<[u8]>>,
+    /// Of the few of whom there is anything.
+    origins: HashMap<ClientSlot, Origins>,
     environment: Option<History>,
     incidents: Incidents,
     /// What nobody is to be told of.
@@ -44,12 +45,13 @@ impl Used {
     }
 }
 
-/// What is known of one client.
-#[derive(Default)]
-struct Watched {
-    /// Apart, for a table that grows has room for more than there are.
-    history: Box<History>,
-    origins: Origins,
+/// Looks at what is kept of a client, and keeps what has become of it.
+fn with_kept<T>(bytes: &mut Box<[u8]>, look: impl FnOnce(&mut Kept) -> T) -> T {
+    // Of a new client there is nothing.
+    let mut kept = Kept::from_bytes(bytes).unwrap_or_default();
+    let seen = look(&mut kept);
+    *bytes = kept.to_bytes();
+    seen
 }
 
 impl Histories {
@@ -57,28 +59,47 @@ impl Histories {
     pub(super) fn restored(kept: Vec<(ClientSlot, Vec<u8>)>, now: Timestamp) -> Self {
         let mut histories = Self::default();
         for (slot, bytes) in kept {
-            let (history, networks) = bytes.split_at_checked(History::BYTES).unwrap_or((&bytes, &[]));
-            let Ok(mut history) = History::from_bytes(history) else {
+            let Ok(mut kept) = Kept::from_bytes(&bytes) else {
                 continue;
             };
-            history.interrupt(now);
+            kept.history.interrupt(now);
             let whose = (slot != ALL).then_some(slot);
-            open_kinds(&history).for_each(|kind| histories.incidents.take_up(whose, kind));
-            if whose.is_none() {
-                histories.environment = Some(history.of_the_environment());
-                continue;
+            open_kinds(&kept.history).for_each(|kind| histories.incidents.take_up(whose, kind));
+            if whose.is_some() {
+                histories.of.insert(slot, kept.to_bytes());
+            } else {
+                histories.environment = Some(kept.history.of_the_environment());
             }
-            let networks = Networks::from_bytes(networks).unwrap_or_default();
-            histories.of.insert(slot, Watched { history: Box::new(history), origins: Origins::of(networks) });
         }
         histories
     }
 
+    /// Has a long look on a thread of its own: requests of operators are answered meanwhile.
+    pub(super) async fn apart<T: Default + Send + 'static>(
+        &mut self,
+        look: impl FnOnce(&mut Self) -> T + Send + 'static,
+    ) -> T {
+        let mut taken = std::mem::take(self);
+        let looked = tokio::task::spawn_blocking(move || {
+            let seen = look(&mut taken);
+            (taken, seen)
+        });
+        match looked.await {
+            Ok((taken, seen)) => {
+                *self = taken;
+                seen
+            }
+            Err(failed) if failed.is_panic() => std::panic::resume_unwind(failed.into_panic()),
+            // The server stops.
+            Err(_) => T::default(),
+        }
+    }
+
     /// What is to be kept.
     pub(super) fn known(&self) -> impl Iterator<Item = (ClientSlot, Vec<u8>)> {
-        let bytes = |watched: &Watched| [watched.history.to_bytes(), watched.origins.networks.to_bytes()].concat();
-        let clients = self.of.iter().map(move |(client, watched)| (*client, bytes(watched)));
-        clients.chain(self.environment.iter().map(|history| (ALL, history.to_bytes())))
+        let clients = self.of.iter().map(|(client, bytes)| (*client, bytes.to_vec()));
+        let of_all = |history: &History| Kept { history: history.clone(), ..Kept::default() }.to_bytes().into_vec();
+        clients.chain(self.environment.iter().map(move |history| (ALL, of_all(history))))
     }
 
     /// The minutes that are over and not looked at. Too many of them were not watched.
@@ -88,8 +109,9 @@ impl Histories {
             None => last,
             Some(known) if last.0 - known.0 <= CAUGHT_UP => Minute(known.0 + 1),
             Some(_) => {
-                let of_clients = self.of.values_mut().map(|watched| &mut *watched.history);
-                of_clients.chain(&mut self.environment).for_each(|history| history.interrupt(last.start()));
+                let interrupt = |history: &mut History| history.interrupt(last.start());
+                self.of.values_mut().for_each(|bytes| with_kept(bytes, |kept| interrupt(&mut kept.history)));
+                self.environment.iter_mut().for_each(interrupt);
                 last
             }
         };
@@ -110,8 +132,9 @@ impl Histories {
         let kinds: Vec<AlertKind> = open_kinds(environment).collect();
         let mut changes: Vec<_> = of_all.into_iter().map(|change| (None, change)).collect();
         let nothing = Sample::default();
-        for (client, watched) in &mut self.of {
-            let of_client = observed(Some(*client), &mut watched.history, used.clients.get(client).unwrap_or(&nothing));
+        for (client, bytes) in &mut self.of {
+            let sample = used.clients.get(client).unwrap_or(&nothing);
+            let of_client = with_kept(bytes, |kept| observed(Some(*client), &mut kept.history, sample));
             changes.extend(of_client.into_iter().map(|change| (Some(*client), change)));
         }
         self.incidents.settle(minute, &kinds, changes)
@@ -121,12 +144,15 @@ impl Histories {
     pub(super) fn seen(&mut self, now: Timestamp, seen: &[Seen]) -> Vec<(Whose, Change)> {
         let mut changes = Vec::new();
         for seen in seen {
-            let told = self.of.entry(seen.client).or_default().origins.take(now, seen);
+            let origins = self.origins.entry(seen.client).or_default();
+            let bytes = self.of.entry(seen.client).or_default();
+            let told = with_kept(bytes, |kept| origins.take(now, seen, &mut kept.networks));
             changes.extend(told.into_iter().map(|change| (Some(seen.client), change)));
         }
-        for (client, watched) in &mut self.of {
-            changes.extend(watched.origins.tick(now).map(|change| (Some(*client), change)));
+        for (client, origins) in &mut self.origins {
+            changes.extend(origins.tick(now).map(|change| (Some(*client), change)));
         }
+        self.origins.retain(|_, origins| !origins.is_empty());
         changes
     }
 }

@@ -9,16 +9,10 @@ const TOKENS: usize = 8;
 /// What is told so soon after another belongs to the same incident, unless it is worse.
 const TOGETHER: Duration = Duration::from_secs(30 * 60);
 
-/// What is kept of one client. Most have come from one network by tokens of their own, and never asked for what is not
-/// there: then it is 80 bytes.
+/// What is kept of one client besides its networks: nothing of most, which come from one network by tokens of their own,
+/// and never ask for what is not there.
 #[derive(Debug, Default)]
 pub(super) struct Origins {
-    pub(super) networks: Networks,
-    more: Option<Box<More>>,
-}
-
-#[derive(Debug, Default)]
-struct More {
     /// The one that was used last is the last.
     tokens: Vec<(TokenUsed, TokenUse)>,
     scan: Option<Scan>,
@@ -27,39 +21,33 @@ struct More {
 }
 
 impl Origins {
-    pub(super) const fn of(networks: Networks) -> Self {
-        Self { networks, more: None }
-    }
-
     /// Takes what was seen since the last time, in the order in which it happened.
-    pub(super) fn take(&mut self, now: Timestamp, seen: &Seen) -> Vec<Change> {
+    pub(super) fn take(&mut self, now: Timestamp, seen: &Seen, networks: &mut Networks) -> Vec<Change> {
         // The first and the last request of each: there and back again shows in these.
         let mut moments: Vec<_> = seen.sightings.iter().map(|it| (it.first, it.from, it.by, it.requests)).collect();
         moments.extend(seen.sightings.iter().filter(|it| it.first != it.last).map(|it| (it.last, it.from, it.by, 0)));
         moments.sort_by_key(|(at, ..)| *at);
         // A token of a client that was only ever seen in one network is in one.
-        let moves = self.networks.count() > 1 || seen.sightings.iter().any(|it| it.from != seen.sightings[0].from);
+        let moves = networks.count() > 1 || seen.sightings.iter().any(|it| it.from != seen.sightings[0].from);
         let mut alerts = Vec::new();
         for (at, network, by, requests) in moments {
-            alerts.extend(self.networks.seen(at, network, requests));
+            alerts.extend(networks.seen(at, network, requests));
             if let Some(token) = by.filter(|_| moves) {
-                let uses = self.more.get_or_insert_default().of_token(token);
-                alerts.extend(uses.seen(at, network, &self.networks));
+                alerts.extend(self.of_token(token).seen(at, network, networks));
             }
         }
         let mut changes = Vec::new();
         if let Some(paths) = &seen.refused {
-            changes.extend(self.more.get_or_insert_default().scan.get_or_insert_default().refused(now, paths));
+            changes.extend(self.scan.get_or_insert_default().refused(now, paths));
         }
         // The worst first: the others are other sides of it.
         alerts.sort_by_key(|alert| std::cmp::Reverse(alert.severity));
         for alert in alerts {
-            let told = &mut self.more.get_or_insert_default().told;
-            let is_known = told.is_some_and(|(at, worst)| now.since(at) <= TOGETHER && alert.severity <= worst);
+            let is_known = self.told.is_some_and(|(at, worst)| now.since(at) <= TOGETHER && alert.severity <= worst);
             if is_known {
                 changes.push(Change::Joined(alert));
             } else {
-                *told = Some((now, alert.severity));
+                self.told = Some((now, alert.severity));
                 changes.push(Change::Opened(alert));
             }
         }
@@ -68,18 +56,16 @@ impl Origins {
 
     /// To be called once a minute: a scan ends by itself, and tokens whose life is over are forgotten.
     pub(super) fn tick(&mut self, now: Timestamp) -> Option<Change> {
-        let more = self.more.as_mut()?;
-        more.tokens.retain(|(token, _)| now < token.until);
-        more.told = more.told.filter(|(at, _)| now.since(*at) <= TOGETHER);
-        let change = more.scan.as_mut().and_then(|scan| scan.tick(now));
-        if more.tokens.is_empty() && more.scan.is_none() && more.told.is_none() {
-            self.more = None;
-        }
-        change
+        self.tokens.retain(|(token, _)| now < token.until);
+        self.told = self.told.filter(|(at, _)| now.since(*at) <= TOGETHER);
+        self.scan.as_mut().and_then(|scan| scan.tick(now))
     }
-}
 
-impl More {
+    /// Whether there is nothing to keep.
+    pub(super) const fn is_empty(&self) -> bool {
+        self.tokens.is_empty() && self.scan.is_none() && self.told.is_none()
+    }
+
     fn of_token(&mut self, token: TokenUsed) -> &mut TokenUse {
         let known = self.tokens.iter().position(|(known, _)| *known == token);
         let uses = match known {

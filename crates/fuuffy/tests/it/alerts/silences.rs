@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use fuuffy_domain::{ClientSlot, EnvironmentName, History, Sample, Timestamp};
+use fuuffy_domain::{ClientSlot, EnvironmentName, History, Kept, Sample, Timestamp};
 use fuuffy_store::UsageBook;
 use serde_json::{Value, json};
 
@@ -30,7 +30,7 @@ fn stopping(hooks: &Hooks) -> Timed {
     runtime.block_on(async {
         let book = UsageBook::open(timed.file("testing.usage.sqlite3"), EnvironmentName::Testing, Vec::new());
         // The first client of an environment.
-        book.know(vec![(ClientSlot(0), history.to_bytes())]).await;
+        book.know(vec![(ClientSlot(0), Kept { history, ..Kept::default() }.to_bytes().into_vec())]).await;
         book.close(START).await;
     });
     timed.restart();

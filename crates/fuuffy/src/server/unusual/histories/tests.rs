@@ -175,7 +175,7 @@ fn what_nobody_known_asks_for_is_the_environments_and_kept_over_a_restart() {
 }
 
 #[test]
-fn networks_are_known_after_a_restart_and_a_history_of_before_is_read() {
+fn networks_are_known_after_a_restart_and_what_another_version_wrote_is_learned_anew() {
     let mut histories = Histories::default();
     let end = lived(&mut histories, 1);
     let seen = |from: [u8; 4], minute: i64| {
@@ -194,8 +194,8 @@ fn networks_are_known_after_a_restart_and_a_history_of_before_is_read() {
     let mut again = Histories::restored(known.clone(), end.start());
     let told = again.seen(end.start(), &[seen([203, 0, 113, 5], end.0)]);
     assert_eq!(opened(&told), ["new_network"]);
-    let before = known.into_iter().map(|(client, bytes)| (client, bytes[..History::BYTES].to_vec())).collect();
+    let before = known.into_iter().map(|(client, bytes)| (client, [b"unu1", &bytes[..]].concat())).collect();
     let mut again = Histories::restored(before, end.start());
-    assert!(again.of[&CLIENT].history.usual(Measure::Volume, end.start()).is_some());
+    assert!(again.of.is_empty() && again.environment.is_none());
     assert!(again.seen(end.start(), &[seen([203, 0, 113, 5], end.0)]).is_empty(), "no network is known");
 }
