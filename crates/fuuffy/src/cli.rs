@@ -11,8 +11,8 @@ use crate::causes;
 use crate::demo::{self, DemoArgs};
 use crate::integrator::{self, DoctorArgs, DrillArgs, RequestArgs, RotateArgs, TokenArgs};
 use crate::operator::{
-    self, AlertsArgs, ApplyArgs, AuditArgs, BackupArgs, ClientsArgs, ExplainArgs, ExportArgs, KeysArgs, MigrateArgs,
-    OperatorsArgs, RestoreArgs, SecretsArgs, TokensArgs, UsageArgs,
+    self, AlertsArgs, ApplyArgs, AuditArgs, BackupArgs, CertsArgs, ClientsArgs, ExplainArgs, ExportArgs, KeysArgs,
+    MigrateArgs, OperatorsArgs, RestoreArgs, SecretsArgs, TokensArgs, UsageArgs,
 };
 use crate::serve::{self, CheckArgs, ServeArgs};
 use crate::telemetry;
@@ -36,6 +36,8 @@ enum Command {
     Serve(ServeArgs),
     /// Validate a configuration file and print it resolved.
     Check(CheckArgs),
+    /// Make a certificate for development, and the authority that it is by.
+    Certs(CertsArgs),
     /// Register, list, show, change, suspend, resume and delete clients.
     Clients(ClientsArgs),
     /// Add, list and retire the secrets of a client.
@@ -122,6 +124,7 @@ async fn run(command: Command, out: &mut dyn Write, err: &mut dyn Write) -> anyh
             serve::serve(&args, out, err).await
         }
         Command::Check(args) => serve::check(&args, out, err),
+        Command::Certs(args) => operator::certs(args, out, err),
         Command::Clients(args) => {
             telemetry::start_at("warn");
             operator::clients(args, out, err).await

@@ -31,6 +31,7 @@ mod http1;
 mod http2;
 mod https;
 mod integrator;
+mod issue_local;
 mod keys;
 mod kills;
 mod leaks;
