@@ -64,7 +64,7 @@ pub(super) static ADMIN: Section = Section {
             "tls",
             "a table with cert and key",
             "none, on loopback only",
-            "As an environment's, but read anew on `SIGHUP` alone.",
+            "As an environment's.",
         ),
     ],
 };

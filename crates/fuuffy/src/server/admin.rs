@@ -12,7 +12,8 @@ use std::time::Duration;
 
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
-use axum::response::IntoResponse;
+use axum::middleware::map_response;
+use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::serve::Listener;
 use axum::{Extension, Router};
@@ -27,8 +28,9 @@ use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
+use super::service::HSTS;
 use super::tls::{Accepted, Tls};
-use super::{Environments, metrics, told_to_stop};
+use super::{Environments, farewell, metrics, told_to_stop};
 
 /// Connections of operators at a time, on each of the two listeners.
 const MAX_CONNECTIONS: usize = 256;
@@ -88,11 +90,38 @@ async fn show_metrics(State(observed): State<Observed>, headers: HeaderMap) -> i
     }
 }
 
-/// Serves a router on a TCP address until stopped. Answers what was bound.
+/// What is behind the operators' listener, and how they come in.
+pub(super) struct Door {
+    router: Router,
+    lock: Option<Lock>,
+}
+
+/// TLS, and who gives ids to those who are told to speak it.
+#[derive(Clone)]
+struct Lock {
+    tls: Tls,
+    environments: Environments,
+}
+
+impl Door {
+    /// For a router, within TLS where that is to be spoken.
+    pub(super) fn new(router: Router, tls: Option<Tls>, environments: Environments) -> Self {
+        let Some(tls) = tls else {
+            return Self { router, lock: None };
+        };
+        let router = router.layer(map_response(async |mut response: Response| {
+            response.headers_mut().insert(header::STRICT_TRANSPORT_SECURITY, HSTS);
+            response
+        }));
+        Self { router, lock: Some(Lock { tls, environments }) }
+    }
+}
+
+/// Serves operators on a TCP address until stopped. Answers what was bound.
 pub(super) async fn listen(
     tasks: &mut JoinSet<()>,
     address: SocketAddr,
-    (router, tls): (Router, Option<Tls>),
+    Door { router, lock }: Door,
     stopped: watch::Receiver<bool>,
 ) -> io::Result<SocketAddr> {
     let listener = TcpListener::bind(address).await?;
@@ -100,7 +129,7 @@ pub(super) async fn listen(
     let known = move |_: &TcpStream, peer: SocketAddr| {
         router.clone().layer(Extension(Stranger { from: peer.ip().to_canonical() }))
     };
-    let enter = move |stream, router, stopped| enter(stream, tls.clone(), router, stopped);
+    let enter = move |stream, router, stopped| enter(stream, lock.clone(), router, stopped);
     tasks.spawn(accept(listener, known, enter, stopped));
     Ok(bound)
 }
@@ -151,13 +180,18 @@ async fn accept<L: Listener, S: Future<Output = ()> + Send + 'static>(
 }
 
 /// Serves a connection, within TLS where that is spoken.
-async fn enter(stream: TcpStream, tls: Option<Tls>, router: Router, stopped: watch::Receiver<bool>) {
-    let Some(tls) = tls else {
+async fn enter(stream: TcpStream, lock: Option<Lock>, router: Router, stopped: watch::Receiver<bool>) {
+    let Some(Lock { tls, environments }) = lock else {
         return serve(stream, router, stopped).await;
     };
-    // Whoever speaks none is an operator with a wrong URL, whose program says so.
-    if let Accepted::Session(session, _) = tls.accept(stream, PATIENCE).await {
-        serve(*session, router, stopped).await;
+    match tls.accept(stream, PATIENCE).await {
+        Accepted::Session(session, _) => serve(*session, router, stopped).await,
+        Accepted::Clear(stream) => {
+            if let Some(id) = environments.new_request_id() {
+                farewell::say_that_it_is_clear(stream, id).await;
+            }
+        }
+        Accepted::Nothing => {}
     }
 }
 

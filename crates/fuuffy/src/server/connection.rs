@@ -4,21 +4,20 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::{BufMut, Bytes, BytesMut};
 use fuuffy_domain::{Clock, Entropy, Reason, Refused, RequestContext, RequestId};
 use fuuffy_gateway::{CallerFields, Exchange, Pools};
-use fuuffy_protocol::{BodyShape, Refusal, RequestFault};
+use fuuffy_protocol::{Refusal, RequestFault};
 use http::header::{HeaderMap, HeaderName};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use parking_lot::Mutex;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::time::timeout;
 
 use super::busy::Shared;
+use super::farewell;
 use super::framing::{Framing, HeadLimits};
 use super::guard::{Guarded, Patience};
 use super::listener::Door;
@@ -32,8 +31,6 @@ use crate::config::{ConnectionLimits, TlsMode};
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 /// How long a connection stays with hyper after a request, at most.
 const NAP: Duration = Duration::from_millis(100);
-/// How long whoever speaks no TLS has to read that it should.
-const FAREWELL: Duration = Duration::from_secs(2);
 
 /// One environment's part of a worker thread.
 pub(super) struct Worker {
@@ -156,26 +153,13 @@ pub(super) async fn serve(door: &Door, stream: TcpStream, peer: SocketAddr, mut 
     }
 }
 
-/// Says to whoever speaks plain HTTP to a port that speaks TLS what is wrong, and no more.
-async fn refuse_clear(worker: &Worker, mut stream: TcpStream, peer: SocketAddr) {
+/// Refuses whoever speaks plain HTTP to a port that speaks TLS, and notes it.
+async fn refuse_clear(worker: &Worker, stream: TcpStream, peer: SocketAddr) {
     let (environment, context) = (&worker.environment, worker.context(peer.ip()));
     let refusal = Refusal::InvalidRequest(RequestFault::PlainHttp);
     environment.gateway.refusals().note(&refusal);
     environment.explanations.record(Refused::new(&context, ("", ""), &refusal, Reason::Told));
-    let said = async {
-        stream.write_all(&farewell(&context, &refusal, BodyShape::Guide)).await?;
-        stream.shutdown().await?;
-        // What was sent is read, so that the caller reads the answer before it learns of the end.
-        let mut unread = [0; 4096];
-        for _ in 0..16 {
-            if stream.read(&mut unread).await? == 0 {
-                break;
-            }
-        }
-        std::io::Result::Ok(())
-    };
-    // Whoever went away was told.
-    let _ = timeout(FAREWELL, said).await;
+    farewell::say_that_it_is_clear(stream, context.id).await;
 }
 
 /// Waits for a caller's next byte; false where it does not come, or the server stops.
@@ -201,7 +185,7 @@ async fn serve_awake(
     stopped: &mut watch::Receiver<bool>,
 ) -> Option<Transport> {
     let shared = Arc::new(Shared::default());
-    let io = guard(worker, stream, peer, &shared);
+    let io = guard(worker, stream, (peer, scheme), &shared);
     let fields = CallerFields::new(peer.ip(), scheme);
     let caller = Arc::new(Caller {
         worker: Arc::clone(worker),
@@ -249,7 +233,12 @@ impl Caller {
     }
 }
 
-fn guard(worker: &Arc<Worker>, stream: Transport, peer: SocketAddr, shared: &Arc<Shared>) -> Guarded {
+fn guard(
+    worker: &Arc<Worker>,
+    stream: Transport,
+    (peer, scheme): (SocketAddr, &'static str),
+    shared: &Arc<Shared>,
+) -> Guarded {
     let limits = &worker.environment.settings.limits;
     let framing =
         Framing::new(HeadLimits { uri: limits.max_uri, bytes: limits.max_header_bytes, fields: limits.max_headers });
@@ -269,27 +258,7 @@ fn guard(worker: &Arc<Worker>, stream: Transport, peer: SocketAddr, shared: &Arc
             let (status, code) = (Some(refusal.status().as_u16()), Some(refusal.code()));
             trails.note(Exchange { status, code, ..Exchange::new(&context, asked.0, asked.1) });
         }
-        farewell(&context, &refusal, line.shape())
+        farewell::answer(context.id, &refusal, (line.shape(), scheme))
     });
     Guarded::new(stream, framing, Arc::clone(shared), patience, answer)
-}
-
-/// The answer to a message that never became a request, as bytes.
-fn farewell(context: &RequestContext, refusal: &Refusal, shape: BodyShape) -> Bytes {
-    let response = refusal.to_response(shape);
-    tracing::debug!(request_id = %context.id, code = refusal.code(), "A malformed message was refused");
-    let mut bytes = BytesMut::with_capacity(512);
-    bytes.put_slice(format!("HTTP/1.1 {}\r\n", response.status()).as_bytes());
-    for (name, value) in response.headers() {
-        bytes.put_slice(name.as_str().as_bytes());
-        bytes.put_slice(b": ");
-        bytes.put_slice(value.as_bytes());
-        bytes.put_slice(b"\r\n");
-    }
-    let length = response.body().len();
-    bytes.put_slice(
-        format!("x-request-id: {}\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n", context.id).as_bytes(),
-    );
-    bytes.put_slice(response.body());
-    bytes.freeze()
 }

@@ -169,23 +169,6 @@ impl Environment {
         Ok(())
     }
 
-    /// Tells that the certificate of the listener ends soon, if it does.
-    async fn remind_of_certificate(&self) -> anyhow::Result<()> {
-        let Some(certificate) = &self.certificate else {
-            return Ok(());
-        };
-        let Some((days, shown)) = certificate.due_reminder(self.clock.now()) else {
-            return Ok(());
-        };
-        let (fingerprint, ends_at) = (&shown.fingerprint, shown.ends_at);
-        let name = format!("certificate {fingerprint} {days}");
-        let data = serde_json::json!({"fingerprint": fingerprint, "expires_at": ends_at});
-        self.alerts.tell("certificate.expires", name, data).await?;
-        certificate.reminded(days, fingerprint);
-        tracing::warn!(environment = %self.name, fingerprint, %ends_at, "The listener's certificate ends soon; put a new one in its place");
-        Ok(())
-    }
-
     /// What the operators' deeds need of this environment, and no more.
     pub(super) fn for_admin(&self) -> fuuffy_admin::Environment {
         let (plans, configured) = (Arc::clone(&self.plans), Arc::clone(&self.configured));
@@ -207,7 +190,7 @@ impl Environment {
         }
     }
 
-    /// What the server does by itself once a minute: secrets that are to go do, where nobody uses them, and
+    /// What the server does by itself once a minute for one environment: secrets that are to go do, where nobody uses them, and
     /// operators are reminded of those that expire; refusals are written down.
     pub async fn each_minute(&self) {
         let environment = self.for_admin();
@@ -218,8 +201,8 @@ impl Environment {
         fuuffy_admin::retire_unused(&environment).await;
         self.look_for_the_unusual().await;
         self.alerts.tidy().await;
-        if let Err(error) = self.remind_of_certificate().await {
-            tracing::warn!(environment = %self.name, error = format!("{error:#}"), "Nobody could be reminded of a certificate's end; it is tried again in a minute");
+        if let Some(certificate) = &self.certificate {
+            remind_of_certificate(certificate, &[self]).await;
         }
         for reminder in fuuffy_admin::due_reminders(&environment).iter().take(REMINDERS_AT_ONCE) {
             if let Err(error) = self.remind(&environment, reminder).await {
@@ -356,6 +339,26 @@ fn snapshot(settings: &EnvironmentConfig, plans: &BTreeMap<PlanName, Plan>) -> a
         .with_context(|| format!("environments.{}", settings.name))
 }
 
+/// Tells that a certificate ends soon, if it does, by the alerts of those whose callers see it.
+pub(super) async fn remind_of_certificate(certificate: &Certificate, environments: &[&Environment]) {
+    let due = environments.first().and_then(|environment| certificate.due_reminder(environment.clock.now()));
+    let Some((days, shown)) = due else {
+        return;
+    };
+    let (listener, fingerprint, ends_at) = (&certificate.place, &shown.fingerprint, shown.ends_at);
+    let data =
+        serde_json::json!({"listener": listener, "fingerprint": fingerprint, "expires_at": ends_at, "days": days});
+    for environment in environments {
+        let name = format!("certificate {listener} {fingerprint} {days}");
+        if let Err(error) = environment.alerts.tell("certificate.expires", name, &data).await {
+            tracing::warn!(environment = %environment.name, listener, error = format!("{error:#}"), "Nobody could be reminded of a certificate's end; it is tried again in a minute");
+            return;
+        }
+    }
+    certificate.reminded(days, fingerprint);
+    tracing::warn!(listener, fingerprint, %ends_at, "The certificate ends soon; put a new one in its place");
+}
+
 fn tell_previous_run(name: EnvironmentName, previous: &PreviousRun, path: &std::path::Path) {
     match previous {
         PreviousRun::New => tracing::info!(environment = %name, file = %path.display(), "A new store was made"),
@@ -378,20 +381,16 @@ pub(super) async fn keep_house(environments: Environments, mut stopped: watch::R
     loop {
         tokio::select! {
             _ = seconds.tick() => {
+                if let Some(now) = environments.iter().next().map(|environment| environment.clock.now()) {
+                    environments.certificates().for_each(|certificate| certificate.look(now));
+                }
                 for environment in environments.iter() {
-                    if let Some(certificate) = &environment.certificate {
-                        certificate.look(environment.clock.now());
-                    }
                     environment.store.tick(environment.clock.now());
                     environment.keep_usage().await;
                     fuuffy_admin::note_refusals(&environment.for_admin()).await;
                 }
             }
-            _ = minutes.tick() => {
-                for environment in environments.iter() {
-                    environment.each_minute().await;
-                }
-            }
+            _ = minutes.tick() => environments.each_minute().await,
             () = told_to_stop(&mut stopped) => return,
         }
     }

@@ -30,7 +30,7 @@ pub(super) struct KeyFile {
     path: PathBuf,
     /// Where those are that the audit logs are signed with.
     audit_path: PathBuf,
-    entropy: Arc<dyn Entropy>,
+    pub(super) entropy: Arc<dyn Entropy>,
     /// Stores that lie in the data directory and are not open: nobody knows what they need.
     unopened: Vec<PathBuf>,
     turn: Mutex<()>,

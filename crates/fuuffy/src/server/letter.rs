@@ -51,6 +51,11 @@ fn words(alert: &Value) -> Words {
                 plain(&data["client_id"])
             ),
         ),
+        "certificate.expires" => (
+            format!("The certificate of {} ends in {} days", plain(&data["listener"]), plain(&data["days"])),
+            format!("From {} on no caller takes it.", plain(&data["expires_at"])),
+            "Put a new one in the place of its files; the server takes it by itself.".to_owned(),
+        ),
         "unusual.opened" => (
             format!("{} of {whose}: {kind}", capital(&plain(&data["severity"]))),
             format!("It was noticed at {}.", plain(&data["opened_at"])),

@@ -7,6 +7,7 @@ mod busy;
 mod certificate;
 mod connection;
 mod environment;
+mod farewell;
 mod framing;
 mod guard;
 mod keys;
@@ -39,7 +40,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use axum::{Extension, Router};
 use fuuffy_admin::Caller;
-use fuuffy_domain::{Actor, Clock as _, Entropy, TimeSource};
+use fuuffy_domain::{Actor, Clock as _, Entropy, RequestId, TimeSource};
 use fuuffy_store::embedded::{DirectoryLock, checkpoints_path};
 use fuuffy_store::{Store, audit_key, pepper};
 use serde::Serialize;
@@ -179,6 +180,26 @@ impl Environments {
         self.iter().filter_map(|environment| environment.certificate.as_ref()).chain(&self.certificate)
     }
 
+    /// An id for what comes to no environment; `None` where there is no randomness.
+    fn new_request_id(&self) -> Option<RequestId> {
+        let environment = self.iter().next()?;
+        let mut random = [0; 10];
+        self.keys.entropy.fill(&mut random).ok()?;
+        Some(RequestId::generate(environment.clock.now(), random))
+    }
+
+    /// What the server does by itself once a minute.
+    pub async fn each_minute(&self) {
+        for environment in self.iter() {
+            environment.each_minute().await;
+        }
+        if let Some(certificate) = &self.certificate {
+            // Operators of either environment come by that listener.
+            let environments: Vec<&Environment> = self.iter().map(|environment| &**environment).collect();
+            environment::remind_of_certificate(certificate, &environments).await;
+        }
+    }
+
     /// The JSON API of the operators' deeds.
     pub(crate) fn admin_router(&self) -> Router {
         let shown =
@@ -267,7 +288,8 @@ impl Server {
         let router = admin::observe(environments.clone(), Arc::clone(&ready), sources.time.wall())
             .merge(environments.admin_router());
         let tls = certificate.map(|certificate| Tls::new(vec![(None, certificate)])).transpose()?;
-        addresses.admin = admin::listen(&mut control, config.admin.listen, (router, tls), stopped.clone())
+        let door = admin::Door::new(router, tls, environments.clone());
+        addresses.admin = admin::listen(&mut control, config.admin.listen, door, stopped.clone())
             .await
             .with_context(|| format!("admin.listen: cannot bind {}", config.admin.listen))?;
         admin::listen_unix(&mut control, &socket, environments.admin_router(), stopped.clone())

@@ -27,7 +27,7 @@ use crate::config::EnvironmentConfig;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// A year of nothing but HTTPS (RFC 6797 §6.1).
-const HSTS: HeaderValue = HeaderValue::from_static("max-age=31536000");
+pub(super) const HSTS: HeaderValue = HeaderValue::from_static("max-age=31536000");
 /// The largest body that is read whole, in bytes: a token request's, or a drill's.
 const WHOLE_BODY: usize = 8 * 1024;
 

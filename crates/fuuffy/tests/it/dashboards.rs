@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use crate::app::{Place, config_with, get, token};
 use crate::http1::request;
+use crate::tls::Authority;
 use crate::upstream::Upstream;
 
 fn deploy() -> PathBuf {
@@ -36,7 +37,10 @@ fn promtool(arguments: &[&str], folder: &Path, input: &str) {
 
 /// The metrics of a server that has served somebody, as plain text.
 fn metrics() -> String {
-    let place = Place::new(&config_with(Upstream::friendly().address, "", ""));
+    let production = "[environments.production]\n";
+    let certified = format!("{production}tls = {{ cert = \"cert.pem\", key = \"key.pem\" }}\n");
+    let place = Place::new(&config_with(Upstream::friendly().address, "", "").replacen(production, &certified, 1));
+    Authority::new().write_pair("localhost", (1975, 4096), (&place.path("cert.pem"), &place.path("key.pem")));
     let server = place.serve();
     let bearer = token(server.testing, &place.client("testing"));
     get(server.testing, "/v1/orders", &bearer);

@@ -256,51 +256,73 @@ fn what_cannot_be_served_is_said_at_the_start() {
 }
 
 #[test]
+fn a_malformed_message_is_answered_with_the_same_promise() {
+    let secured = Secured::free();
+    let server = secured.place.serve();
+    let mut connection = Connection::over(session(server.testing, &secured.ordinary(), "testing.test").unwrap());
+    connection.send("GET /v1/orders HTTP/1.1\r\nhost: testing.test\r\nx name: value\r\n\r\n");
+    let reply = connection.reply().unwrap();
+    assert_eq!((reply.status, reply.field("strict-transport-security")), (400, Some("max-age=31536000")));
+    // In clear nothing is promised (RFC 6797 §7.2).
+    assert_eq!(request(server.testing, "GET", "/", &[], "").field("strict-transport-security"), None);
+    stop(server);
+}
+
+#[test]
 fn operators_are_served_over_tls_too() {
     let secured = Secured::free();
     let text = std::fs::read_to_string(secured.place.config_file()).unwrap();
     let tls = "[admin]\ntls = { cert = \"testing.pem\", key = \"testing.key\" }\n";
     secured.place.write_config(&text.replace("[admin]\n", tls));
-    let server = secured.place.serve();
-    let mut connection = Connection::over(session(server.admin, &secured.ordinary(), "testing.test").unwrap());
+    let (server, config) = (secured.place.serve(), secured.ordinary());
+    let mut connection = Connection::over(session(server.admin, &config, "testing.test").unwrap());
     connection.send(message(server.admin, "GET", "/metrics", &[], ""));
-    let metrics = connection.reply().unwrap().text();
+    let reply = connection.reply().unwrap();
+    assert_eq!(reply.field("strict-transport-security"), Some("max-age=31536000"));
     for listener in ["environments.testing.tls", "environments.production.tls", "admin.tls"] {
         let line = format!("fuuffy_certificate_expiry_timestamp_seconds{{listener=\"{listener}\"}} 67090");
-        assert!(metrics.contains(&line), "{metrics}");
+        assert!(reply.text().contains(&line), "{}", reply.text());
     }
+    let refused = request(server.admin, "GET", "/metrics", &[], "");
+    assert_eq!((refused.status, refused.code().as_str()), (400, "invalid_request"));
+    assert!(refused.text().contains("HTTPS alone") && refused.field("x-request-id").is_some(), "{}", refused.text());
+    assert_eq!(refused.field("strict-transport-security"), None);
+    let first = shown(server.admin, &config, "testing.test");
+    secured.certify("testing", (1975, 4000));
+    until("a new certificate is shown", || shown(server.admin, &config, "testing.test") != first);
     stop(server);
 }
 
 #[test]
 fn that_a_certificate_ends_is_told_in_time_and_once() {
-    let (hooks, authority, folder) = (Hooks::start(), Authority::new(), tempfile::tempdir().unwrap());
-    let files = ["cert.pem", "key.pem"].map(|name| folder.path().join(name));
-    authority.write_pair("localhost", (1975, 2028), (&files[0], &files[1]));
-    let tls = format!("tls = {{ cert = \"{}\", key = \"{}\" }}\n", files[0].display(), files[1].display());
-    let upstream = Upstream::friendly();
-    let text = crate::app::config_with(upstream.address, "", "").replacen(
-        "[environments.testing]\n",
-        &format!("[environments.testing]\n{tls}"),
-        1,
-    );
-    let timed = Timed::serving(text + &hooks.section());
-    let ends_at = Timestamp::from_unix_millis(1_830_297_600_000);
-    timed.pass_minute();
-    for (days, told) in [(15, 0), (13, 1), (12, 1), (2, 2), (1, 3)] {
-        timed.time.pass(ends_at.since(timed.now()) - Duration::from_secs(days * 86_400));
+    for (table, listener) in [("environments.testing", "environments.testing.tls"), ("admin", "admin.tls")] {
+        let (hooks, authority, folder) = (Hooks::start(), Authority::new(), tempfile::tempdir().unwrap());
+        let files = ["cert.pem", "key.pem"].map(|name| folder.path().join(name));
+        authority.write_pair("localhost", (1975, 2028), (&files[0], &files[1]));
+        let tls = format!("tls = {{ cert = \"{}\", key = \"{}\" }}\n", files[0].display(), files[1].display());
+        let upstream = Upstream::friendly();
+        let text = crate::app::config_with(upstream.address, "", "").replacen(
+            &format!("[{table}]\n"),
+            &format!("[{table}]\n{tls}"),
+            1,
+        );
+        let timed = Timed::serving(text + &hooks.section());
+        let ends_at = Timestamp::from_unix_millis(1_830_297_600_000);
         timed.pass_minute();
-        timed.pass_minute();
-        let taken = hooks.wait_for(told);
-        assert_eq!(taken.len(), told, "{days} days before");
-        if let Some(last) = taken.last() {
-            last.verify();
-            let message = last.json();
-            assert_eq!(
-                (&message["type"], &message["data"]["expires_at"]),
-                (&json!("certificate.expires"), &json!(ends_at.to_string()))
-            );
+        for (days, told, of) in [(15, 0, 14), (13, 1, 14), (12, 1, 14), (2, 2, 3), (1, 3, 1)] {
+            timed.time.pass(ends_at.since(timed.now()) - Duration::from_secs(days * 86_400));
+            timed.pass_minute();
+            timed.pass_minute();
+            let taken = hooks.wait_for(told);
+            assert_eq!(taken.len(), told, "{listener}: {days} days before");
+            if let Some(last) = taken.last() {
+                last.verify();
+                let (message, data) = (last.json(), &last.json()["data"]);
+                assert_eq!(message["type"], "certificate.expires");
+                assert_eq!((&data["listener"], &data["days"]), (&json!(listener), &json!(of)));
+                assert_eq!(data["expires_at"], json!(ends_at.to_string()));
+            }
         }
+        assert!(START < ends_at);
     }
-    assert!(START < ends_at);
 }

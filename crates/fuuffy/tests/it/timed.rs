@@ -139,8 +139,7 @@ impl Timed {
 
     /// What the server does by itself once a minute.
     pub(crate) fn pass_minute(&self) {
-        let environment = self.server.as_ref().unwrap().environments().testing.clone().unwrap();
-        self.runtime.block_on(environment.each_minute());
+        self.runtime.block_on(self.server.as_ref().unwrap().environments().each_minute());
     }
 
     fn ask_operator(&self, method: Method, path: &str, body: &str, why: &str) -> serde_json::Value {
