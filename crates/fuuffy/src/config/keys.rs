@@ -60,12 +60,7 @@ pub(super) static ADMIN: Section = Section {
             r#""127.0.0.1:9080""#,
             "On loopback, unless it has certificates. Port 0 takes a free one; the ready line names it.",
         ),
-        key(
-            "tls",
-            "a table with cert and key",
-            "none, on loopback only",
-            "As an environment's.",
-        ),
+        key("tls", "a table with cert and key", "none, on loopback only", "As an environment's."),
     ],
 };
 

@@ -71,6 +71,8 @@ impl Tls {
             .context("no version of TLS can be spoken")?
             .with_no_client_auth()
             .with_cert_resolver(Arc::<Names>::clone(&names));
+        // All suites are good ones, and callers may choose; but scanners call it a fault where they do.
+        config.ignore_client_order = true;
         config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
         // Its keys are replaced every six hours, and those from before kept as long once more.
         config.ticketer = Ticketer::new().context("there is no randomness for session tickets")?;

@@ -43,6 +43,7 @@ mod overload;
 mod own_secrets;
 mod revocation;
 mod rotation;
+mod scanned;
 mod secret_sources;
 mod secrets;
 mod served_tls;

@@ -1,0 +1,115 @@
+//! What sslyze finds out about the server's TLS, by a certificate of `fuuffy certs issue-local`: nothing that is not as
+//! it should be. `./check` installs it.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::Command;
+
+use serde_json::{Value, json};
+
+use crate::app::{Place, Server, config_with};
+use crate::upstream::Upstream;
+
+const SSLYZE: &str = "sslyze-6.3.1";
+
+/// A server all of whose listeners speak TLS.
+fn secured() -> (Place, Server) {
+    let upstream = Upstream::friendly();
+    let tls = r#"tls = { cert = "tls/cert.pem", key = "tls/key.pem" }"#;
+    let text = config_with(upstream.address, tls, "").replace("[admin]\n", &format!("[admin]\n{tls}\n"));
+    let place = Place::new(&text);
+    place.done(&["certs", "issue-local"]);
+    let server = place.serve();
+    (place, server)
+}
+
+/// What sslyze says of a listener: its JSON, and what does not comply with one of Mozilla's configurations.
+fn scan(place: &Place, address: SocketAddr, configuration: &str) -> (Value, Vec<String>) {
+    let library = Path::new(env!("CARGO_TARGET_TMPDIR")).join("..").join(SSLYZE);
+    assert!(library.exists(), "sslyze is not installed, run ./check");
+    let (found, authority) = (place.path("sslyze.json"), place.path("tls/ca.pem"));
+    // A hang fails, too.
+    let output = Command::new("timeout")
+        .args(["120", "python3", "-W", "ignore", "-m", "sslyze", "--mozilla_config", configuration])
+        .args(["--certinfo", "--http_headers", "--early_data", "--resum", "--certinfo_ca_file"])
+        .args([&authority, Path::new("--json_out"), &found])
+        .arg(format!("localhost:{}", address.port()))
+        .env("PYTHONPATH", &library)
+        .env("PYTHONDONTWRITEBYTECODE", "1")
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    let (_, verdict) = said.split_once("COMPLIANCE AGAINST").unwrap_or_else(|| panic!("{output:?}"));
+    let is_compliant = verdict.contains("OK - Compliant");
+    assert_eq!(output.status.success(), is_compliant, "{said}");
+    let complaint = |line: &str| Some(line.trim().strip_prefix("* ")?.split(':').next()?.to_owned());
+    let complaints: Vec<String> = verdict.lines().filter_map(complaint).collect();
+    assert_eq!(complaints.is_empty(), is_compliant, "{said}");
+    let found: Value = serde_json::from_slice(&std::fs::read(found).unwrap()).unwrap();
+    let [of_server] = &found["server_scan_results"].as_array().unwrap()[..] else { panic!("{found}") };
+    assert_eq!(of_server["scan_status"], "COMPLETED", "{said}");
+    (of_server["scan_result"].clone(), complaints)
+}
+
+#[test]
+fn sslyze_finds_nothing() {
+    let (place, server) = secured();
+    for address in [server.testing, server.admin] {
+        let (found, complaints) = scan(&place, address, "intermediate");
+        assert_eq!(complaints, [""; 0], "Mozilla's intermediate configuration");
+        for (name, result) in found.as_object().unwrap() {
+            assert_eq!(result["status"], "COMPLETED", "{name}");
+        }
+        let result = |name: &str| &found[name]["result"];
+        for old in ["ssl_2_0", "ssl_3_0", "tls_1_0", "tls_1_1"] {
+            assert_eq!(result(&format!("{old}_cipher_suites"))["is_tls_version_supported"], false, "{old}");
+        }
+        for (version, prefix) in [("tls_1_2", "TLS_ECDHE_ECDSA_WITH_"), ("tls_1_3", "TLS_")] {
+            let accepted = result(&format!("{version}_cipher_suites"))["accepted_cipher_suites"].as_array().unwrap();
+            assert!(!accepted.is_empty());
+            for suite in accepted {
+                let name = suite["cipher_suite"]["name"].as_str().unwrap();
+                let is_aead = name.contains("_GCM_") || name.contains("_CHACHA20_POLY1305_");
+                assert!(name.starts_with(prefix) && is_aead, "{name}");
+                // Whoever learns the server's key later reads nothing.
+                assert!(!suite["ephemeral_key"].is_null(), "{suite}");
+            }
+        }
+        let curves = result("elliptic_curves")["supported_curves"].as_array().unwrap();
+        let curves: Vec<&str> = curves.iter().map(|curve| curve["name"].as_str().unwrap()).collect();
+        assert_eq!(curves, ["X25519", "secp256r1", "secp384r1"]);
+        for (name, member, expected) in [
+            ("tls_compression", "supports_compression", json!(false)),
+            ("tls_1_3_early_data", "supports_early_data", json!(false)),
+            ("openssl_ccs_injection", "is_vulnerable_to_ccs_injection", json!(false)),
+            ("heartbleed", "is_vulnerable_to_heartbleed", json!(false)),
+            ("robot", "robot_result", json!("NOT_VULNERABLE_RSA_NOT_SUPPORTED")),
+            ("session_renegotiation", "supports_secure_renegotiation", json!(true)),
+            ("session_renegotiation", "is_vulnerable_to_client_renegotiation_dos", json!(false)),
+            ("tls_fallback_scsv", "supports_fallback_scsv", json!(true)),
+            ("tls_extended_master_secret", "supports_ems_extension", json!(true)),
+            ("http_headers", "strict_transport_security_header", {
+                json!({"max_age": 31_536_000, "preload": false, "include_subdomains": false})
+            }),
+        ] {
+            assert_eq!(result(name)[member], expected, "{name}");
+        }
+        let [shown] = &result("certificate_info")["certificate_deployments"].as_array().unwrap()[..] else {
+            panic!("{found}")
+        };
+        let trusted = shown["path_validation_results"].as_array().unwrap().iter();
+        let trusted = trusted.filter(|by| by["was_validation_successful"] == true);
+        let trusted: Vec<&Value> = trusted.map(|by| &by["trust_store"]["name"]).collect();
+        assert_eq!(trusted, ["Supplied CA file"]);
+    }
+    assert!(server.stop().success());
+}
+
+/// Mozilla's modern configuration is that of those who have no callers with TLS 1.2.
+#[test]
+fn nothing_but_tls_1_2_keeps_sslyze_from_calling_it_modern() {
+    let (place, server) = secured();
+    let (_, complaints) = scan(&place, server.testing, "modern");
+    assert_eq!(complaints, ["tls_versions", "ciphers"]);
+    assert!(server.stop().success());
+}
