@@ -10,6 +10,7 @@ import os
 import platform
 import shutil
 import socket
+import ssl
 import statistics
 import subprocess
 import sys
@@ -159,8 +160,20 @@ def new_client(config, **options):
     return made["client_id"], made["client_secret"]
 
 
-def token(address, client):
-    connection = http.client.HTTPConnection(address, timeout=10)
+def certify(where):
+    """A certificate for a server on this machine, in a folder that is answered, and what trusts it."""
+    tls = os.path.join(where, "tls")
+    command = [FUUFFY, "certs", "issue-local", "--dir", tls, "--host", "localhost", "127.0.0.1", "--json"]
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    return tls, ssl.create_default_context(cafile=os.path.join(tls, "ca.pem"))
+
+
+def token(address, client, trust=None):
+    """A token; over TLS, where it is said whom to trust."""
+    if trust:
+        connection = http.client.HTTPSConnection(address, timeout=10, context=trust)
+    else:
+        connection = http.client.HTTPConnection(address, timeout=10)
     form = urllib.parse.urlencode({"grant_type": "client_credentials", "client_id": client[0], "client_secret": client[1]})
     connection.request("POST", "/v1/auth/token", form, {"Content-Type": "application/x-www-form-urlencoded"})
     return json.load(connection.getresponse())["data"]["access_token"]
