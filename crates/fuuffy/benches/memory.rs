@@ -17,6 +17,7 @@ use fuuffy_domain::{
     Actor, Cause, ClientId, ClientSlot, Clock as _, EnvironmentName, History, Kept, Keyring, PlanName, RequestContext,
     RequestId, Sample, ScopeSet, SecretId, Timestamp,
 };
+use fuuffy_issuer::OAuthEndpoint;
 use fuuffy_protocol::BodyShape;
 use fuuffy_store::{NewClient, NewSecret, Store as _, UsageBook, pepper};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -115,7 +116,8 @@ async fn token(environment: Arc<Environment>, form: String) -> anyhow::Result<St
     let context = RequestContext { id: RequestId::generate(now, [0; 10]), peer: IpAddr::V4(Ipv4Addr::LOCALHOST), now };
     let request = http::Request::post("/v1/auth/token").header("content-type", "application/x-www-form-urlencoded");
     let (parts, ()) = request.body(())?.into_parts();
-    let response = environment.issuer.respond(&context, &parts, Ok(form.into()), BodyShape::Guide).await;
+    let response =
+        environment.issuer.respond(&context, &parts, Ok(form.into()), OAuthEndpoint::Token(BodyShape::Guide)).await;
     ensure!(response.status().is_success(), "a token was refused: {:?}", response.body());
     let body: serde_json::Value = serde_json::from_slice(response.body())?;
     Ok(format!("{}\n", body["data"]["access_token"].as_str().context("no token")?))

@@ -21,6 +21,7 @@ use fuuffy_domain::{
     Lifetime, PlanName, RequestContext, RequestId, Revision, ScopeSet, SecretDigest, SecretId, SeededEntropy,
     Timestamp, TokenDigest,
 };
+use fuuffy_issuer::OAuthEndpoint;
 use fuuffy_protocol::BodyShape;
 use fuuffy_store::{
     Answered, AuditQuery, AuditRow, Changed, Conditions, Creation, Deed, Directory, IndexedToken, ListedToken, Lost,
@@ -267,7 +268,7 @@ async fn issue(environment: Arc<Environment>, form: bytes::Bytes) -> anyhow::Res
     let context = RequestContext { id: RequestId::generate(now, [0; 10]), peer: IpAddr::V4(Ipv4Addr::LOCALHOST), now };
     let request = http::Request::post("/v1/auth/token").header("content-type", "application/x-www-form-urlencoded");
     let (parts, ()) = request.body(())?.into_parts();
-    let response = environment.issuer.respond(&context, &parts, Ok(form), BodyShape::Guide).await;
+    let response = environment.issuer.respond(&context, &parts, Ok(form), OAuthEndpoint::Token(BodyShape::Guide)).await;
     ensure!(response.status().is_success(), "a token was refused: {:?}", response.body());
     Ok(response.into_body())
 }

@@ -1,14 +1,18 @@
-//! An authenticated client becomes a token (RFC 6749 §4.4), or rotates its own secrets. Knows no listener and no route; gets a
-//! request's head and its bounded body, and gives the whole answer but for the fields that every
+//! An authenticated client becomes a token (RFC 6749 §4.4), gives one back, or rotates its own secrets. Knows no listener
+//! and no route; gets a request's head and its bounded body, and gives the whole answer but for the fields that every
 //! response bears.
 
+mod authentication;
+mod endpoint;
 mod look_ups;
 mod reason;
+mod revocation;
 mod secrets;
 mod throttle;
 mod token;
 mod token_limits;
 
+pub use endpoint::OAuthEndpoint;
 pub use secrets::SecretDeed;
 pub use token::{Issuer, Outcome};
 pub use token_limits::TokenLimits;

@@ -6,8 +6,8 @@
 
 use bytes::Bytes;
 use fuuffy_domain::{
-    Actor, AuthenticatedClient, Cause, ClientId, ClientStatus, Lifetime, NoEntropy, Reason, RequestContext, Secret,
-    SecretStatus, Timestamp,
+    AuthenticatedClient, ClientId, ClientStatus, Lifetime, NoEntropy, Reason, RequestContext, Secret, SecretStatus,
+    Timestamp,
 };
 use fuuffy_protocol::{BodyShape, Credentials, Refusal};
 use fuuffy_store::{Changed, Conditions, Creation, NewSecret, SecretChange, StoreError};
@@ -18,6 +18,7 @@ use serde::Serialize;
 use zeroize::Zeroizing;
 
 use crate::Issuer;
+use crate::authentication::cause;
 use crate::reason::Refusing;
 
 /// What is asked for, by the path of the request.
@@ -201,11 +202,6 @@ impl Issuer {
         let two_lives = Lifetime::from_seconds(life.seconds().saturating_mul(2)).unwrap_or(life);
         self.retire_unused_after.max(two_lives)
     }
-}
-
-fn cause(context: &RequestContext, known: &AuthenticatedClient) -> Cause {
-    let actor = Actor::Client { client_id: known.client().id.clone() };
-    Cause { actor, from: Some(context.peer), request: context.id, at: context.now, why: None }
 }
 
 fn presented_secret(known: &AuthenticatedClient) -> Option<&Secret> {

@@ -1,34 +1,25 @@
-//! The token endpoint, from the request's bytes to its answer, top to bottom.
+//! The token service of an environment, and its token endpoint (RFC 6749 §4.4).
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, SystemTime};
 
-use bytes::Bytes;
 use fuuffy_domain::{
-    Actor, ApprovedGrant, AuthenticatedClient, Call, Cause, Client, ClientId, ClientSlot, Clock, DrillKind, Ended,
-    Entropy, GrantRefusal, Keyring, Lifetime, Reason, RefusalCounts, RequestContext, Stage, Tally, Timestamp,
+    ApprovedGrant, ClientId, Clock, Entropy, GrantRefusal, Keyring, Lifetime, Reason, RefusalCounts, RequestContext,
+    Stage, Tally, Timestamp,
 };
-use fuuffy_protocol::{
-    AccessToken, BodyShape, Credentials, QueryCredentials, Refusal, RequestFault, TokenRequest, TokenResponse,
-};
-use fuuffy_store::{Explanations, NewToken, SecretChange, Store, StoreError};
-use http::header::{self, HeaderMap, HeaderName, HeaderValue};
-use http::request::Parts;
-use http::{Method, Response};
+use fuuffy_protocol::{AccessToken, Refusal, TokenRequest, TokenResponse};
+use fuuffy_store::{Explanations, NewToken, Store, StoreError};
+use http::header::{self, HeaderMap};
 use zeroize::Zeroizing;
 
+use crate::endpoint::Found;
 use crate::look_ups::{self, LookUps};
 use crate::reason::Refusing;
-use crate::throttle::{Standing, Throttle};
+use crate::throttle::Throttle;
 use crate::token_limits::{TokenLimits, TokenRequests};
 
 /// Seconds that a caller is told to wait when the store cannot write.
 const UNWRITABLE_RETRY: u64 = 30;
-/// A client is told that its secret expires so long before.
-const REMINDED: Duration = Duration::from_secs(14 * 24 * 3600);
-/// By this field: an HTTP date (RFC 9110 §5.6.7).
-const SECRET_EXPIRES: HeaderName = HeaderName::from_static("fuuffy-secret-expires");
 /// So much of a `User-Agent` is kept, in bytes.
 const LONGEST_AGENT: usize = 100;
 /// Seconds that a caller is told to wait by a drill.
@@ -59,25 +50,11 @@ pub struct Issuer {
     token_requests: TokenRequests,
     pub(crate) throttle: Throttle,
     look_ups: LookUps,
-    issued: AtomicU64,
-    refused: AtomicU64,
+    pub(crate) issued: AtomicU64,
+    pub(crate) refused: AtomicU64,
     refusals: RefusalCounts,
     /// Where the requests of clients are counted.
     pub tally: Arc<Tally>,
-}
-
-/// What is found out on the way and told in the answer, however it ends.
-#[derive(Default)]
-struct Found {
-    /// Whose request it is, once that is proven.
-    client: Option<ClientSlot>,
-    drill: Option<DrillKind>,
-    /// When the secret that was presented expires, if that is soon.
-    secret_expires: Option<Timestamp>,
-    /// Whether too many tokens were asked for.
-    was_limited: bool,
-    /// Why it is refused, besides what the answer says.
-    reason: Option<(Option<ClientId>, Reason)>,
 }
 
 /// How many token requests ended how, since the start.
@@ -121,48 +98,6 @@ impl Issuer {
         }
     }
 
-    /// Answers one token request, in the shape of the path that it came by. `body` is the whole body,
-    /// or the refusal that reading it met. The answer has the client as an extension, once that is proven.
-    pub async fn respond(
-        &self,
-        context: &RequestContext,
-        parts: &Parts,
-        body: Result<Bytes, Refusal>,
-        shape: BodyShape,
-    ) -> Response<Bytes> {
-        let mut found = Found::default();
-        let mut response = match self.token(context, parts, body, &mut found).await {
-            Ok(response) => {
-                self.issued.fetch_add(1, Ordering::Relaxed);
-                response.to_response(shape)
-            }
-            Err(refusal) => {
-                self.refused.fetch_add(1, Ordering::Relaxed);
-                self.refusals.note(&refusal);
-                self.explain(context, parts, &refusal, found.reason.take());
-                tracing::debug!(request_id = %context.id, code = refusal.code(), "A token request was refused");
-                refusal.to_response(shape)
-            }
-        };
-        found.tell(response.headers_mut());
-        self.count(context, parts.uri.path(), &found, response.status().as_u16());
-        if let Some(client) = found.client {
-            response.extensions_mut().insert(client);
-        }
-        response
-    }
-
-    /// Counts a request for the client that has proven itself, or for none.
-    fn count(&self, context: &RequestContext, route: &str, found: &Found, status: u16) {
-        let Some(client) = found.client else {
-            return self.tally.note_stranger(status);
-        };
-        let took = self.clock.now().since(context.now);
-        let ended = Ended { status, was_limited: found.was_limited, was_observed: false, has_failed: false, took };
-        let (at, from, path) = (context.now, context.peer, self.tally.path(route));
-        self.tally.of(client).note(Call { at, route, ended, from, by: None, path });
-    }
-
     /// How often callers were refused, by class.
     #[must_use]
     pub const fn refusals(&self) -> &RefusalCounts {
@@ -175,30 +110,17 @@ impl Issuer {
         Outcome { issued: self.issued.load(Ordering::Relaxed), refused: self.refused.load(Ordering::Relaxed) }
     }
 
-    async fn token(
+    /// The token endpoint, from the request's bytes to its answer, top to bottom.
+    pub(crate) async fn token(
         &self,
         context: &RequestContext,
-        parts: &Parts,
-        body: Result<Bytes, Refusal>,
+        headers: &HeaderMap,
+        body: &[u8],
         found: &mut Found,
     ) -> Result<TokenResponse, Refusal> {
-        if parts.method != Method::POST {
-            return Err(Refusal::MethodNotAllowed("POST"));
-        }
-        let body = body?;
-        if let Some(misplaced) = QueryCredentials::find(parts) {
-            self.mark_exposed(context, &misplaced, &body).await;
-            return Err(Refusal::InvalidRequest(RequestFault::CredentialsInQuery));
-        }
-        let request = TokenRequest::parse(&parts.headers, &body)?;
-        let client = self.authenticate(context, &request.credentials);
-        let client = client.inspect_err(|refusal| {
-            found.reason = Some(self.reason(context, &request.credentials, refusal));
-        })?;
+        let request = TokenRequest::parse(headers, body)?;
+        let client = self.prove(context, &request.credentials, found)?;
         let known = Arc::clone(client.client());
-        let slot = client.client().slot;
-        found.client = Some(slot);
-        found.secret_expires = expires_soon(&client, context.now);
         let grant = client.approve(request.scope, self.token_lifetime).map_err(|refused| {
             let reason = match refused {
                 GrantRefusal::Suspended => Reason::ClientSuspended { generation: known.generation },
@@ -214,57 +136,14 @@ impl Issuer {
             found.was_limited = true;
             refusal
         })?;
-        found.drill = self.stage.meet_token_request(slot, context.now);
+        found.drill = self.stage.meet_token_request(known.slot, context.now);
         if found.drill.is_some() {
             found.reason = Some((Some(known.id.clone()), Reason::Drill));
             return Err(Refusal::ServiceUnavailable(DRILL_RETRY));
         }
-        self.issue(context, &parts.headers, grant).await.map_err(|Refusing { refusal, reason }| {
+        self.issue(context, headers, grant).await.map_err(|Refusing { refusal, reason }| {
             found.reason = Some((Some(known.id.clone()), reason.unwrap_or(Reason::Told)));
             refusal
-        })
-    }
-
-    /// Wrong credentials are limited before any hashing; but a well-formed secret is always checked,
-    /// so that a flood of wrong ones never locks out the holder of the right one.
-    pub(crate) fn authenticate(
-        &self,
-        context: &RequestContext,
-        claimed: &Credentials,
-    ) -> Result<AuthenticatedClient, Refusal> {
-        let standing = self.throttle.standing(context, &claimed.client_id);
-        if let Standing::Exhausted(wait) = standing
-            && !claimed.secret.is_well_formed(self.stage.name().secret_kind())
-        {
-            return Err(Refusal::RateLimitExceeded(wait));
-        }
-        // The client first: what it is kept under is among the keys of a later moment.
-        let client = self.find(claimed);
-        let digests = self.keyring.secret_digests(&claimed.secret);
-        Client::authenticate(client.as_ref(), &digests, context.now).map_err(|_| {
-            self.throttle.note_failure(context, &claimed.client_id);
-            match standing {
-                Standing::Exhausted(wait) => Refusal::RateLimitExceeded(wait),
-                Standing::Good => Refusal::InvalidClient(Some(claimed.method)),
-            }
-        })
-    }
-
-    /// Limits wrong tokens by address as wrong secrets are, where they are not for the API. A right one always does.
-    ///
-    /// # Errors
-    /// What was wrong, or that there was too much of it.
-    pub fn limit<T>(&self, context: &RequestContext, proven: Result<T, Refusal>) -> Result<T, Refusal> {
-        proven.map_err(|refusal| {
-            if !matches!(refusal, Refusal::InvalidToken(_)) {
-                return refusal;
-            }
-            let standing = self.throttle.standing_of_address(context);
-            self.throttle.note_failure_from_address(context);
-            match standing {
-                Standing::Exhausted(wait) => Refusal::RateLimitExceeded(wait),
-                Standing::Good => refusal,
-            }
         })
     }
 
@@ -276,11 +155,6 @@ impl Issuer {
         let most = look_ups::MOST;
         let refused = |wait| (Refusal::RateLimitExceeded(wait), Reason::AskedTooOften { most });
         self.look_ups.take(client, now).map_err(refused)
-    }
-
-    fn find(&self, claimed: &Credentials) -> Option<Arc<Client>> {
-        let id = ClientId::parse(&claimed.client_id).ok()?;
-        self.store.directory().find(&id)
     }
 
     /// The token is on disk before this returns it.
@@ -301,42 +175,6 @@ impl Issuer {
         let deed = self.store.issue_token(NewToken { grant, key, digest, issued_at, from, agent });
         deed.await?;
         Ok(TokenResponse { access_token, expires_in, scope })
-    }
-
-    /// A right secret in a URL stands in logs and histories from now on: its holder must learn of it.
-    async fn mark_exposed(&self, context: &RequestContext, misplaced: &QueryCredentials, body: &[u8]) {
-        let Some(claimed) = misplaced.credentials(body) else {
-            return;
-        };
-        let Ok(known) = self.authenticate(context, &claimed) else {
-            return;
-        };
-        let (client, secret) = (known.client().id.clone(), known.secret().clone());
-        let actor = Actor::Client { client_id: client.clone() };
-        let cause = Cause { actor, from: Some(context.peer), request: context.id, at: context.now, why: None };
-        tracing::warn!(request_id = %context.id, client_id = %client, secret_id = %secret, "A secret was sent in a URL; add a new one and retire it");
-        if let Err(error) = self.store.change_secret(cause, (client, secret), None, SecretChange::Expose).await {
-            tracing::error!(request_id = %context.id, %error, "An exposed secret could not be marked");
-        }
-    }
-}
-
-/// When the secret that was presented expires, if that is soon.
-fn expires_soon(client: &AuthenticatedClient, now: Timestamp) -> Option<Timestamp> {
-    let secret = client.client().secrets.iter().find(|secret| secret.id == *client.secret())?;
-    secret.expires_at.filter(|expiry| expiry.since(now) <= REMINDED)
-}
-
-impl Found {
-    fn tell(&self, headers: &mut HeaderMap) {
-        if let Some(drill) = self.drill {
-            drill.mark(headers);
-        }
-        let date = self.secret_expires.and_then(|expiry| u64::try_from(expiry.unix_millis()).ok());
-        let date = date.map(|millis| httpdate::fmt_http_date(SystemTime::UNIX_EPOCH + Duration::from_millis(millis)));
-        if let Some(date) = date.and_then(|date| HeaderValue::try_from(date).ok()) {
-            headers.insert(SECRET_EXPIRES, date);
-        }
     }
 }
 

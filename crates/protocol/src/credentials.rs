@@ -1,4 +1,4 @@
-//! Client authentication at the token endpoint (RFC 6749 §2.3.1): `client_secret_basic` or
+//! Client authentication at the endpoints of the token service (RFC 6749 §2.3.1): `client_secret_basic` or
 //! `client_secret_post`, never both at once.
 
 use base64::Engine as _;
@@ -61,7 +61,7 @@ impl Credentials {
         }
     }
 
-    /// Reads the one authentication that a token request bears.
+    /// Reads the one authentication that a form bears.
     ///
     /// # Errors
     /// [`CredentialsFault`]

@@ -1,13 +1,16 @@
-//! The body of a token request: `application/x-www-form-urlencoded`, read strictly.
+//! The body of a request to the token service: `application/x-www-form-urlencoded`, read strictly.
 //!
 //! The usual decoders replace what they cannot read, so that a broken secret would become another
 //! secret; here anything that is not a well-formed UTF-8 form is refused. Knows no field's name.
 
 use std::borrow::Cow;
 
+use http::{HeaderMap, header};
 use percent_encoding::percent_decode_str;
 use thiserror::Error;
 use zeroize::Zeroizing;
+
+use crate::{Refusal, RequestFault};
 
 /// Pairs accepted in one form; a token request needs five.
 const MAX_FIELDS: usize = 64;
@@ -32,6 +35,17 @@ pub enum FormFault {
 }
 
 impl Form {
+    /// Reads the body of a request, which the caller has bounded, if the header fields say that it is a form.
+    ///
+    /// # Errors
+    /// `invalid_request`, for another content type or for a form that cannot be decoded.
+    pub(crate) fn of_request(headers: &HeaderMap, body: &[u8]) -> Result<Self, Refusal> {
+        if !is_form(headers) {
+            return Err(Refusal::InvalidRequest(RequestFault::ContentType));
+        }
+        Ok(Self::parse(body)?)
+    }
+
     /// Reads a form of any length; the caller bounds the body.
     ///
     /// # Errors
@@ -71,6 +85,19 @@ impl Form {
     }
 }
 
+/// One `Content-Type`, of the form's media type, with any parameters.
+fn is_form(headers: &HeaderMap) -> bool {
+    let mut fields = headers.get_all(header::CONTENT_TYPE).iter();
+    let (Some(field), None) = (fields.next(), fields.next()) else {
+        return false;
+    };
+    let Ok(text) = field.to_str() else {
+        return false;
+    };
+    let media_type = text.split(';').next().unwrap_or_default().trim();
+    media_type.eq_ignore_ascii_case("application/x-www-form-urlencoded")
+}
+
 /// Decodes one form-encoded half: `+` is a space, `%XX` a byte, and the whole is UTF-8.
 pub(crate) fn decode(text: &str) -> Result<String, FormFault> {
     if !escapes_are_whole(text) {
@@ -86,6 +113,12 @@ fn escapes_are_whole(text: &str) -> bool {
         let digits = after.as_bytes();
         digits.len() >= 2 && digits[..2].iter().all(u8::is_ascii_hexdigit)
     })
+}
+
+impl std::fmt::Debug for Form {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Form")
+    }
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 //!
 //! Pure: no clock, no I/O, no randomness of its own, and nothing about storage or proxies.
 
+mod about_token;
 mod bearer;
 mod credentials;
 mod form;
@@ -15,6 +16,7 @@ mod token_grant;
 mod token_request;
 mod token_response;
 
+pub use about_token::AboutToken;
 pub use bearer::{Bearer, BearerFault};
 pub use credentials::{AuthMethod, Credentials, CredentialsFault};
 pub use form::{Form, FormFault};

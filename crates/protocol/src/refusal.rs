@@ -68,7 +68,7 @@ pub enum Refusal {
 /// What is wrong with a request that nobody could serve.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RequestFault {
-    /// Anything but `application/x-www-form-urlencoded` at a token endpoint.
+    /// Anything but `application/x-www-form-urlencoded` where a form is expected.
     ContentType,
     /// A form that cannot be decoded.
     MalformedForm,
@@ -76,6 +76,8 @@ pub enum RequestFault {
     RepeatedParameter,
     /// No `grant_type`.
     MissingGrantType,
+    /// No `token` where a token is asked about.
+    MissingTokenParameter,
     /// Two client authentications in one request.
     SeveralAuthentications,
     /// `client_id` or `client_secret` in the query string.
@@ -350,6 +352,7 @@ impl RequestFault {
             Self::MalformedForm => ("The form is malformed", "Percent-encode the values as UTF-8"),
             Self::RepeatedParameter => ("A parameter is repeated", "Send each parameter once"),
             Self::MissingGrantType => ("The parameter grant_type is missing", "Send grant_type=client_credentials"),
+            Self::MissingTokenParameter => ("The parameter token is missing", "Send the token in the form, as token"),
             Self::SeveralAuthentications => (
                 "The client is authenticated in more than one way",
                 "Send the credentials in the form or by Basic, not both",

@@ -1,7 +1,7 @@
 //! A request to the token endpoint (RFC 6749 §4.4.2), read whole and believed by nobody yet.
 
+use http::HeaderMap;
 use http::request::Parts;
-use http::{HeaderMap, header};
 
 use crate::{Credentials, Form, Refusal, RequestFault, ScopeSet};
 
@@ -26,10 +26,7 @@ impl TokenRequest {
     /// The public refusal: `invalid_request`, `unsupported_grant_type`, `invalid_scope`, or
     /// `invalid_client` where no credentials were sent.
     pub fn parse(headers: &HeaderMap, body: &[u8]) -> Result<Self, Refusal> {
-        if !is_form(headers) {
-            return Err(Refusal::InvalidRequest(RequestFault::ContentType));
-        }
-        let form = Form::parse(body)?;
+        let form = Form::of_request(headers, body)?;
         let Some(grant_type) = form.get("grant_type")? else {
             return Err(Refusal::InvalidRequest(RequestFault::MissingGrantType));
         };
@@ -62,25 +59,6 @@ impl QueryCredentials {
             method: crate::AuthMethod::ClientSecretPost,
         })
     }
-}
-
-impl std::fmt::Debug for Form {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Form")
-    }
-}
-
-/// One `Content-Type`, of the form's media type, with any parameters.
-fn is_form(headers: &HeaderMap) -> bool {
-    let mut fields = headers.get_all(header::CONTENT_TYPE).iter();
-    let (Some(field), None) = (fields.next(), fields.next()) else {
-        return false;
-    };
-    let Ok(text) = field.to_str() else {
-        return false;
-    };
-    let media_type = text.split(';').next().unwrap_or_default().trim();
-    media_type.eq_ignore_ascii_case("application/x-www-form-urlencoded")
 }
 
 #[cfg(test)]

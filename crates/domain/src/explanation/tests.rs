@@ -106,6 +106,7 @@ fn place(refusal: &Refusal) -> usize {
             F::DrillDelay => 14,
             F::UsageQuery => 15,
             F::PlainHttp => 40,
+            F::MissingTokenParameter => 41,
         },
         Refusal::UnsupportedGrantType => 16,
         Refusal::InvalidScope => 17,
@@ -181,6 +182,7 @@ fn every_refusal_is_explained_in_words() {
         Refusal::TooManyTokens(1),
         Refusal::TooManyAtOnce(1),
         Refusal::InvalidRequest(F::PlainHttp),
+        Refusal::InvalidRequest(F::MissingTokenParameter),
     ];
     let all: Vec<Refusal> = faults.into_iter().map(Refusal::InvalidRequest).chain(others).collect();
     let context = RequestContext { id: RequestId::generate(NOW, [0; 10]), peer: Ipv4Addr::LOCALHOST.into(), now: NOW };

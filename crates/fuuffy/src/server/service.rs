@@ -1,5 +1,5 @@
 //! One request, from its head to its answer: the stages that every request goes through, and the one
-//! fork between the token endpoints, the drills of the testing environment, and the gateway.
+//! fork between the token service, the drills of the testing environment, and the gateway.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -8,7 +8,7 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use fuuffy_domain::{ClientSlot, Drills, Reason, Refused, RequestContext, Stage};
 use fuuffy_gateway::{CallerFields, ResponseBody, Trail, Tunnel, trace_of};
-use fuuffy_issuer::SecretDeed;
+use fuuffy_issuer::{OAuthEndpoint, SecretDeed};
 use fuuffy_protocol::{BodyShape, Refusal, RefusalCode, RequestFault};
 use fuuffy_store::Store as _;
 use http::header::{self, HeaderName, HeaderValue};
@@ -33,8 +33,8 @@ const WHOLE_BODY: usize = 8 * 1024;
 
 /// What a path leads to.
 enum Endpoint<'a> {
-    /// A token endpoint, and the shape that it speaks.
-    Token(BodyShape),
+    /// An endpoint of the token service.
+    OAuth(OAuthEndpoint),
     /// A client's own secrets.
     Secrets(SecretDeed),
     /// What a client asks about itself.
@@ -63,7 +63,7 @@ pub(super) async fn answer(
         .map(|trails| trails.begin(&context, &mut request, traced, || caller.worker.random()));
     let endpoint = endpoint(&environment.stage, request.uri().path());
     if let Some(trail) = &trail
-        && !matches!(endpoint, Endpoint::Api | Endpoint::Token(_))
+        && !matches!(endpoint, Endpoint::Api | Endpoint::OAuth(_))
         && let Ok(client) = environment.gateway.client_of(&context, request.headers())
     {
         trail.used_by(&client);
@@ -79,11 +79,11 @@ pub(super) async fn answer(
                 trail.used_by(client);
             }
             environment.explanations.record(Refused { client, ..refused });
-            let shape = if let Endpoint::Token(shape) = endpoint { shape } else { BodyShape::Guide };
+            let shape = if let Endpoint::OAuth(asked) = endpoint { asked.shape() } else { BodyShape::Guide };
             refusal.to_response(shape).map(ResponseBody::from)
         }
         // Boxed, so that a proxied request does not carry room for a token request.
-        (Ok(()), Endpoint::Token(shape)) => Box::pin(token(environment, &context, shape, request)).await,
+        (Ok(()), Endpoint::OAuth(asked)) => Box::pin(oauth(environment, &context, asked, request)).await,
         (Ok(()), Endpoint::Secrets(deed)) => Box::pin(secrets(environment, &context, deed, request)).await,
         (Ok(()), Endpoint::Own) => Box::pin(own(environment, &context, request)).await,
         (Ok(()), Endpoint::Drills(drills)) => Box::pin(drill(environment, drills, &context, request)).await,
@@ -118,16 +118,16 @@ fn note_answer(environment: &Environment, trail: &Trail, response: &Response<Res
     trail.answered(response.status().as_u16(), extensions.get::<RefusalCode>().map(|code| code.0));
 }
 
-/// A request to a token endpoint.
-async fn token(
+/// A request to the token service.
+async fn oauth(
     environment: &Environment,
     context: &RequestContext,
-    shape: BodyShape,
+    asked: OAuthEndpoint,
     request: Request<Incoming>,
 ) -> Response<ResponseBody> {
     let (parts, body) = request.into_parts();
     let body = read_whole(&parts, body, environment.settings.limits.body_timeout).await;
-    environment.issuer.respond(context, &parts, body, shape).await.map(ResponseBody::from)
+    environment.issuer.respond(context, &parts, body, asked).await.map(ResponseBody::from)
 }
 
 /// A request of a client about its own secrets.
@@ -166,8 +166,9 @@ async fn drill(
 
 fn endpoint<'a>(stage: &'a Stage, path: &str) -> Endpoint<'a> {
     match (path, stage) {
-        ("/v1/auth/token", _) => Endpoint::Token(BodyShape::Guide),
-        ("/oauth/token", _) => Endpoint::Token(BodyShape::Standard),
+        ("/v1/auth/token", _) => Endpoint::OAuth(OAuthEndpoint::Token(BodyShape::Guide)),
+        ("/oauth/token", _) => Endpoint::OAuth(OAuthEndpoint::Token(BodyShape::Standard)),
+        ("/oauth/revoke", _) => Endpoint::OAuth(OAuthEndpoint::Revocation),
         ("/v1/auth/secrets", _) => Endpoint::Secrets(SecretDeed::ListOrAdd),
         ("/v1/auth/secrets/confirm", _) => Endpoint::Secrets(SecretDeed::Confirm),
         (own::USAGE, _) => Endpoint::Own,

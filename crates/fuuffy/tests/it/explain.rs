@@ -43,7 +43,7 @@ fn explained(place: &Place, reply: &Reply) -> Value {
     place.done(&["explain", id(reply)])
 }
 
-fn happened(place: &Place, reply: &Reply) -> String {
+pub(crate) fn happened(place: &Place, reply: &Reply) -> String {
     let explanation = explained(place, reply);
     assert_eq!(explanation["status"], reply.status);
     assert_eq!(explanation["request_id"], id(reply));

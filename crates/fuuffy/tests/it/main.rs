@@ -42,6 +42,7 @@ mod migrate;
 mod overload;
 mod own_secrets;
 mod revocation;
+mod rfc;
 mod rotation;
 mod scanned;
 mod secret_sources;

@@ -1,6 +1,6 @@
 //! Token requests as good and bad callers send them.
 
-use http::HeaderValue;
+use http::{HeaderValue, header};
 use proptest::prelude::*;
 
 use super::*;

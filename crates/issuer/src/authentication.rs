@@ -1,0 +1,132 @@
+//! Who asks: the one way in which clients prove themselves, at every endpoint of the token service.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use fuuffy_domain::{
+    Actor, AuthenticatedClient, Cause, Client, ClientId, ClientStatus, Reason, RequestContext, Timestamp,
+};
+use fuuffy_protocol::{Credentials, QueryCredentials, Refusal};
+use fuuffy_store::SecretChange;
+
+use crate::Issuer;
+use crate::endpoint::Found;
+use crate::throttle::Standing;
+
+/// A client is told that its secret expires so long before.
+const REMINDED: Duration = Duration::from_secs(14 * 24 * 3600);
+
+impl Issuer {
+    /// The client that a form's credentials prove, be it suspended or not; notes it, or why it is not proven.
+    ///
+    /// # Errors
+    /// `invalid_client`, or that there were too many wrong credentials.
+    pub(crate) fn prove(
+        &self,
+        context: &RequestContext,
+        claimed: &Credentials,
+        found: &mut Found,
+    ) -> Result<AuthenticatedClient, Refusal> {
+        let client = self.authenticate(context, claimed);
+        let client = client.inspect_err(|refusal| found.reason = Some(self.reason(context, claimed, refusal)))?;
+        found.client = Some(client.client().slot);
+        found.secret_expires = expires_soon(&client, context.now);
+        Ok(client)
+    }
+
+    /// The same, for what no suspended client may do.
+    ///
+    /// # Errors
+    /// As for [`Issuer::prove`], and `unauthorized_client`.
+    pub(crate) fn prove_active(
+        &self,
+        context: &RequestContext,
+        claimed: &Credentials,
+        found: &mut Found,
+    ) -> Result<AuthenticatedClient, Refusal> {
+        let known = self.prove(context, claimed, found)?;
+        let client = known.client();
+        if client.status != ClientStatus::Active {
+            let reason = Reason::ClientSuspended { generation: client.generation };
+            found.reason = Some((Some(client.id.clone()), reason));
+            return Err(Refusal::UnauthorizedClient);
+        }
+        Ok(known)
+    }
+
+    /// Wrong credentials are limited before any hashing; but a well-formed secret is always checked,
+    /// so that a flood of wrong ones never locks out the holder of the right one.
+    pub(crate) fn authenticate(
+        &self,
+        context: &RequestContext,
+        claimed: &Credentials,
+    ) -> Result<AuthenticatedClient, Refusal> {
+        let standing = self.throttle.standing(context, &claimed.client_id);
+        if let Standing::Exhausted(wait) = standing
+            && !claimed.secret.is_well_formed(self.stage.name().secret_kind())
+        {
+            return Err(Refusal::RateLimitExceeded(wait));
+        }
+        // The client first: what it is kept under is among the keys of a later moment.
+        let client = self.find(claimed);
+        let digests = self.keyring.secret_digests(&claimed.secret);
+        Client::authenticate(client.as_ref(), &digests, context.now).map_err(|_| {
+            self.throttle.note_failure(context, &claimed.client_id);
+            match standing {
+                Standing::Exhausted(wait) => Refusal::RateLimitExceeded(wait),
+                Standing::Good => Refusal::InvalidClient(Some(claimed.method)),
+            }
+        })
+    }
+
+    /// Limits wrong tokens by address as wrong secrets are, where they are not for the API. A right one always does.
+    ///
+    /// # Errors
+    /// What was wrong, or that there was too much of it.
+    pub fn limit<T>(&self, context: &RequestContext, proven: Result<T, Refusal>) -> Result<T, Refusal> {
+        proven.map_err(|refusal| {
+            if !matches!(refusal, Refusal::InvalidToken(_)) {
+                return refusal;
+            }
+            let standing = self.throttle.standing_of_address(context);
+            self.throttle.note_failure_from_address(context);
+            match standing {
+                Standing::Exhausted(wait) => Refusal::RateLimitExceeded(wait),
+                Standing::Good => refusal,
+            }
+        })
+    }
+
+    /// A right secret in a URL stands in logs and histories from now on: its holder must learn of it.
+    pub(crate) async fn mark_exposed(&self, context: &RequestContext, misplaced: &QueryCredentials, body: &[u8]) {
+        let Some(claimed) = misplaced.credentials(body) else {
+            return;
+        };
+        let Ok(known) = self.authenticate(context, &claimed) else {
+            return;
+        };
+        let (client, secret) = (known.client().id.clone(), known.secret().clone());
+        tracing::warn!(request_id = %context.id, client_id = %client, secret_id = %secret, "A secret was sent in a URL; add a new one and retire it");
+        let cause = cause(context, &known);
+        if let Err(error) = self.store.change_secret(cause, (client, secret), None, SecretChange::Expose).await {
+            tracing::error!(request_id = %context.id, %error, "An exposed secret could not be marked");
+        }
+    }
+
+    fn find(&self, claimed: &Credentials) -> Option<Arc<Client>> {
+        let id = ClientId::parse(&claimed.client_id).ok()?;
+        self.store.directory().find(&id)
+    }
+}
+
+/// What the audit log says of a deed that a client does about itself.
+pub(crate) fn cause(context: &RequestContext, known: &AuthenticatedClient) -> Cause {
+    let actor = Actor::Client { client_id: known.client().id.clone() };
+    Cause { actor, from: Some(context.peer), request: context.id, at: context.now, why: None }
+}
+
+/// When the secret that was presented expires, if that is soon.
+fn expires_soon(client: &AuthenticatedClient, now: Timestamp) -> Option<Timestamp> {
+    let secret = client.client().secrets.iter().find(|secret| secret.id == *client.secret())?;
+    secret.expires_at.filter(|expiry| expiry.since(now) <= REMINDED)
+}
