@@ -8,8 +8,8 @@ use fuuffy::server::{Framing, HeadLimits, Progress, RequestLine};
 use fuuffy_client::BaseUrl;
 use fuuffy_domain::{AuditChain, AuditPublicKey, Checkpoint, EnvironmentName, MatchedPath, Route, RouteTable};
 use fuuffy_protocol::{
-    Bearer, BearerFault, ClientSecret, Credentials, Form, QueryCredentials, Refused, ScopeSet, SecretKind, TokenFlaw,
-    TokenGrant, TokenRequest,
+    AboutToken, Bearer, BearerFault, ClientSecret, Credentials, Form, QueryCredentials, Refused, ScopeSet, SecretKind,
+    TokenFlaw, TokenGrant, TokenRequest,
 };
 use http::{HeaderMap, HeaderValue, Method, Request, header};
 
@@ -17,10 +17,11 @@ use http::{HeaderMap, HeaderValue, Method, Request, header};
 pub type Body = fn(&[u8]);
 
 /// All bodies by the names of their targets and corpora.
-pub const ALL: [(&str, Body); 10] = [
+pub const ALL: [(&str, Body); 11] = [
     ("form", form),
     ("authorization", authorization),
     ("token_request", token_request),
+    ("about_token", about_token),
     ("scope", scope),
     ("route", route),
     ("framing", framing),
@@ -89,6 +90,26 @@ fn flaw_is_there(headers: &HeaderMap) {
     assert!(is_there, "{flaw:?}");
     let (happened, advice) = flaw.words();
     assert!(!happened.is_empty() && !advice.is_empty());
+}
+
+/// A request to revoke or to introspect a token: the first line is `Authorization`, the rest the body.
+pub fn about_token(data: &[u8]) {
+    let (field, body) = data.split_at(data.iter().position(|byte| *byte == b'\n').unwrap_or(0));
+    let mut headers = HeaderMap::new();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded"));
+    if let Ok(value) = HeaderValue::from_bytes(field)
+        && !field.is_empty()
+    {
+        headers.insert(header::AUTHORIZATION, value);
+    }
+    match AboutToken::parse(&headers, body.strip_prefix(b"\n").unwrap_or(body)) {
+        Ok(AboutToken { token: Some(token), .. }) => assert!(matches!(token.reveal().len(), 35 | 67)),
+        Ok(AboutToken { token: None, .. }) => {}
+        Err(refusal) => {
+            let answer = refusal.to_response(fuuffy_protocol::BodyShape::Standard);
+            assert!(answer.status().is_client_error() && !answer.body().is_empty());
+        }
+    }
 }
 
 /// A whole token request: the first line is `Authorization`, the second the query, the rest the body.

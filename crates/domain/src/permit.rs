@@ -17,6 +17,8 @@ pub struct TokenEntry {
     pub generation: u32,
     /// What it is good for.
     pub scope: Arc<ScopeSet>,
+    /// When its life began.
+    pub issued_at: Timestamp,
     /// The first instant at which it is no longer accepted.
     pub expires_at: Timestamp,
 }
@@ -26,6 +28,7 @@ pub struct TokenEntry {
 pub struct VerifiedToken {
     client: Arc<Client>,
     scope: Arc<ScopeSet>,
+    issued_at: Timestamp,
     token: TokenUsed,
 }
 
@@ -56,7 +59,7 @@ impl TokenEntry {
             return Err(InvalidToken::Expired);
         }
         let token = TokenUsed::new(&self.digest, self.expires_at);
-        Ok(VerifiedToken { client, scope: self.scope, token })
+        Ok(VerifiedToken { client, scope: self.scope, issued_at: self.issued_at, token })
     }
 }
 
@@ -101,6 +104,18 @@ impl VerifiedToken {
     #[must_use]
     pub const fn scope(&self) -> &Arc<ScopeSet> {
         &self.scope
+    }
+
+    /// When its life began.
+    #[must_use]
+    pub const fn issued_at(&self) -> Timestamp {
+        self.issued_at
+    }
+
+    /// The first instant at which it is no longer accepted.
+    #[must_use]
+    pub const fn expires_at(&self) -> Timestamp {
+        self.token.until
     }
 }
 

@@ -24,6 +24,12 @@ impl Timestamp {
         self.0
     }
 
+    /// Whole seconds since the Unix epoch, rounded down.
+    #[must_use]
+    pub const fn unix_seconds(self) -> i64 {
+        self.0.div_euclid(1000)
+    }
+
     /// Whole seconds since the Unix epoch, rounded up, so that waiting until then is enough.
     #[must_use]
     pub const fn unix_seconds_up(self) -> i64 {

@@ -138,6 +138,7 @@ impl Store for Forgetful {
             client: token.grant.client().slot,
             generation: token.grant.client().generation,
             scope: Arc::new(token.grant.scope().clone()),
+            issued_at: token.issued_at,
             expires_at: token.issued_at.after(token.grant.lifetime().duration()),
         });
         Box::pin(std::future::ready(Ok(())))
@@ -288,7 +289,7 @@ fn look_up(count: usize) -> anyhow::Result<()> {
         digests.push(digest);
         let expires_at = Timestamp::from_unix_millis(1_800_000_000_000 + i64::try_from(number * 3_600_000 / count)?);
         let (client, scope) = (ClientSlot(0), Arc::clone(&scope));
-        index.insert(&IndexedToken { digest, client, generation: 0, scope, expires_at });
+        index.insert(&IndexedToken { digest, client, generation: 0, scope, issued_at: expires_at, expires_at });
     }
     let (rounds, mut place, mut found) = (2_000_000, 0_usize, 0_usize);
     let begun = Instant::now();

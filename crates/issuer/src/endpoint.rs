@@ -23,6 +23,8 @@ pub enum OAuthEndpoint {
     Token(BodyShape),
     /// That a token works no more (RFC 7009 §2).
     Revocation,
+    /// Whether a token is good, and for what (RFC 7662 §2).
+    Introspection,
 }
 
 impl OAuthEndpoint {
@@ -31,7 +33,7 @@ impl OAuthEndpoint {
     pub const fn shape(self) -> BodyShape {
         match self {
             Self::Token(shape) => shape,
-            Self::Revocation => BodyShape::Standard,
+            Self::Revocation | Self::Introspection => BodyShape::Standard,
         }
     }
 }
@@ -102,6 +104,9 @@ impl Issuer {
                 Ok(granted.to_response(shape))
             }
             OAuthEndpoint::Revocation => self.revoke(context, &parts.headers, &body, found).await,
+            OAuthEndpoint::Introspection => {
+                self.introspect(context, &parts.headers, &body, found).map(|told| told.to_response())
+            }
         }
     }
 

@@ -1,9 +1,10 @@
-//! An authenticated client becomes a token (RFC 6749 §4.4), gives one back, or rotates its own secrets. Knows no listener
+//! An authenticated client becomes a token (RFC 6749 §4.4), gives one back, asks about one, or rotates its own secrets. Knows no listener
 //! and no route; gets a request's head and its bounded body, and gives the whole answer but for the fields that every
 //! response bears.
 
 mod authentication;
 mod endpoint;
+mod introspection;
 mod look_ups;
 mod reason;
 mod revocation;

@@ -7,7 +7,7 @@ use fuuffy_domain::{
     ApprovedGrant, ClientId, Clock, Entropy, GrantRefusal, Keyring, Lifetime, Reason, RefusalCounts, RequestContext,
     Stage, Tally, Timestamp,
 };
-use fuuffy_protocol::{AccessToken, Refusal, TokenRequest, TokenResponse};
+use fuuffy_protocol::{AccessToken, Identifiers, Refusal, TokenRequest, TokenResponse};
 use fuuffy_store::{Explanations, NewToken, Store, StoreError};
 use http::header::{self, HeaderMap};
 use zeroize::Zeroizing;
@@ -55,6 +55,8 @@ pub struct Issuer {
     refusals: RefusalCounts,
     /// Where the requests of clients are counted.
     pub tally: Arc<Tally>,
+    /// What the environment is called.
+    pub identifiers: Identifiers,
 }
 
 /// How many token requests ended how, since the start.
@@ -76,6 +78,7 @@ impl Issuer {
         entropy: Arc<dyn Entropy>,
         clock: Arc<dyn Clock>,
         explanations: Arc<Explanations>,
+        identifiers: Identifiers,
     ) -> Self {
         Self {
             stage,
@@ -95,6 +98,7 @@ impl Issuer {
             refused: AtomicU64::new(0),
             refusals: RefusalCounts::default(),
             tally: Arc::default(),
+            identifiers,
         }
     }
 

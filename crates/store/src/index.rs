@@ -28,6 +28,8 @@ pub struct IndexedToken {
     pub generation: u32,
     /// What it is good for.
     pub scope: Arc<ScopeSet>,
+    /// When its life began: whole seconds before its end.
+    pub issued_at: Timestamp,
     /// The first instant at which it is no longer accepted.
     pub expires_at: Timestamp,
 }
@@ -58,6 +60,8 @@ struct Entry {
     digest: TokenDigest,
     /// Milliseconds since the start of the slice.
     expires_at: u32,
+    /// How long it lives, in seconds.
+    lifetime: u32,
     client: u32,
     generation: u32,
     scope: u32,
@@ -80,6 +84,7 @@ impl TokenIndex {
         let entry = Entry {
             digest: token.digest,
             expires_at: u32::try_from(millis.rem_euclid(self.slice)).unwrap_or(u32::MAX),
+            lifetime: u32::try_from(token.expires_at.since(token.issued_at).as_secs()).unwrap_or(u32::MAX),
             client: token.client.0,
             generation: token.generation,
             scope,
@@ -102,12 +107,14 @@ impl TokenIndex {
         let buckets = self.shard(digest).read();
         let (slice, entry) = buckets.iter().find_map(|bucket| Some((bucket.slice, bucket.find(digest)?)))?;
         let scope = Arc::clone(self.scopes.read().sets.get(entry.scope as usize)?);
+        let expires_at = slice * self.slice + i64::from(entry.expires_at);
         Some(TokenEntry {
             digest: entry.digest,
             client: ClientSlot(entry.client),
             generation: entry.generation,
             scope,
-            expires_at: Timestamp::from_unix_millis(slice * self.slice + i64::from(entry.expires_at)),
+            issued_at: Timestamp::from_unix_millis(expires_at - i64::from(entry.lifetime) * 1000),
+            expires_at: Timestamp::from_unix_millis(expires_at),
         })
     }
 

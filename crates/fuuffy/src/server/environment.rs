@@ -16,6 +16,7 @@ use fuuffy_domain::{
 };
 use fuuffy_gateway::{Gateway, RouteSettings, Snapshot};
 use fuuffy_issuer::Issuer;
+use fuuffy_protocol::Identifiers;
 use fuuffy_store::embedded::{AuditOptions, EmbeddedStore, OpenOptions, PreviousRun};
 use fuuffy_store::pepper::MasterKeys;
 use fuuffy_store::{Explanations, Store, UsageBook};
@@ -119,6 +120,7 @@ impl Environment {
             Arc::clone(&entropy),
             Arc::<EnvironmentClock>::clone(&clock),
             Arc::clone(&explanations),
+            Identifiers::of(&settings.base_url),
         );
         issuer.token_lifetime = settings.token_lifetime;
         issuer.token_bytes = settings.token_bytes;

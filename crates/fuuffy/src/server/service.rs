@@ -169,6 +169,7 @@ fn endpoint<'a>(stage: &'a Stage, path: &str) -> Endpoint<'a> {
         ("/v1/auth/token", _) => Endpoint::OAuth(OAuthEndpoint::Token(BodyShape::Guide)),
         ("/oauth/token", _) => Endpoint::OAuth(OAuthEndpoint::Token(BodyShape::Standard)),
         ("/oauth/revoke", _) => Endpoint::OAuth(OAuthEndpoint::Revocation),
+        ("/oauth/introspect", _) => Endpoint::OAuth(OAuthEndpoint::Introspection),
         ("/v1/auth/secrets", _) => Endpoint::Secrets(SecretDeed::ListOrAdd),
         ("/v1/auth/secrets/confirm", _) => Endpoint::Secrets(SecretDeed::Confirm),
         (own::USAGE, _) => Endpoint::Own,

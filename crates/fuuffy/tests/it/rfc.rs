@@ -2,6 +2,7 @@
 //! the product to.
 
 mod rfc7009;
+mod rfc7662;
 
 use std::net::SocketAddr;
 

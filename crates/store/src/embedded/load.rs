@@ -189,6 +189,7 @@ fn load_tokens(
             client,
             generation: row.get(3)?,
             scope: Arc::clone(scopes.get(&scope).unwrap_or(&nothing)),
+            issued_at: Timestamp::from_unix_millis(issued_at),
             expires_at: Timestamp::from_unix_millis(expires_at),
         });
     }

@@ -7,12 +7,16 @@ use proptest::prelude::*;
 
 use super::*;
 
+/// In milliseconds.
+const LIFE: i64 = 3_600_000;
+
 fn token(digest: TokenDigest, expires_at: i64) -> IndexedToken {
     IndexedToken {
         digest,
         client: ClientSlot(7),
         generation: 1,
         scope: Arc::new(ScopeSet::parse("a b").unwrap()),
+        issued_at: Timestamp::from_unix_millis(expires_at - LIFE),
         expires_at: Timestamp::from_unix_millis(expires_at),
     }
 }
@@ -65,7 +69,10 @@ proptest! {
                     index.expire(Timestamp::from_unix_millis(now));
                 }
                 Step::Find(key) => {
-                    let found = index.find(&digest(key)).map(|entry| entry.expires_at.unix_millis());
+                    let found = index.find(&digest(key)).map(|entry| {
+                        assert_eq!(entry.expires_at.unix_millis() - entry.issued_at.unix_millis(), LIFE);
+                        entry.expires_at.unix_millis()
+                    });
                     match model.get(&digest(key)) {
                         Some(expiry) if expiry + 3_600_000 > now => prop_assert_eq!(found, Some(*expiry)),
                         Some(expiry) if expiry + 2 * 3_600_000 <= now => prop_assert_eq!(found, None),

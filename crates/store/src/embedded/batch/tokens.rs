@@ -86,6 +86,7 @@ impl Batch<'_> {
             client: granted_to.slot,
             generation: granted_to.generation,
             scope,
+            issued_at: token.issued_at,
             expires_at,
         });
         self.issued_at.push(token.issued_at);

@@ -1,0 +1,44 @@
+//! A client asks whether a token is good (RFC 7662), as an API does that verifies tokens by itself.
+
+use fuuffy_domain::{Client, RequestContext, VerifiedToken};
+use fuuffy_protocol::{AboutToken, ActiveToken, Introspection, Refusal};
+use fuuffy_store::verify;
+use http::header::HeaderMap;
+
+use crate::Issuer;
+use crate::endpoint::Found;
+
+/// A client that has this scope may ask about any token of its environment; any other about its own alone.
+const MAY_ASK: &str = "introspect";
+
+impl Issuer {
+    /// What a token is good for, from memory. Asking is no use of the token, and is counted for whoever asks.
+    pub(crate) fn introspect(
+        &self,
+        context: &RequestContext,
+        headers: &HeaderMap,
+        body: &[u8],
+        found: &mut Found,
+    ) -> Result<Introspection, Refusal> {
+        let AboutToken { credentials, token } = AboutToken::parse(headers, body)?;
+        let known = self.prove_active(context, &credentials, found)?;
+        let verified = token.and_then(|token| verify(&*self.store, &self.keyring, &token, context.now).ok());
+        let told = verified.filter(|verified| may_know(known.client(), verified));
+        Ok(told.map_or(Introspection::Inactive, |verified| Introspection::Active(self.active(&verified))))
+    }
+
+    fn active(&self, token: &VerifiedToken) -> ActiveToken {
+        ActiveToken {
+            scope: token.scope().as_ref().clone(),
+            client_id: token.client().id.to_string(),
+            issued_at: token.issued_at().unix_seconds(),
+            expires_at: token.expires_at().unix_seconds(),
+            issuer: self.identifiers.issuer().to_owned(),
+            audience: self.identifiers.resource().to_owned(),
+        }
+    }
+}
+
+fn may_know(asker: &Client, token: &VerifiedToken) -> bool {
+    token.client().slot == asker.slot || asker.scopes.iter().any(|scope| scope == MAY_ASK)
+}

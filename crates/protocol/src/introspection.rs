@@ -1,0 +1,84 @@
+//! The answer to a question about a token (RFC 7662 §2.2).
+
+use bytes::Bytes;
+use http::{HeaderValue, Response, header};
+use serde::Serialize;
+
+use crate::ScopeSet;
+
+/// What is told of a token.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Introspection {
+    /// It is not good for anything, or is none that the asker may know of. Nothing says which (§2.2, §4).
+    Inactive,
+    /// It is accepted now.
+    Active(ActiveToken),
+}
+
+/// A token that is accepted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ActiveToken {
+    /// What it is good for.
+    pub scope: ScopeSet,
+    /// Whose it is, and on whose behalf it acts: with the client credentials grant both are the client.
+    pub client_id: String,
+    /// When its life began, in whole seconds since the Unix epoch, rounded down.
+    pub issued_at: i64,
+    /// When its life ends, in whole seconds since the Unix epoch, rounded down, so that nobody takes it for good longer
+    /// than it is.
+    pub expires_at: i64,
+    /// Who issued it: the issuer identifier (RFC 8414 §2).
+    pub issuer: String,
+    /// What it is meant for: the resource identifier (RFC 9728 §1.2).
+    pub audience: String,
+}
+
+#[derive(Serialize)]
+struct Members<'a> {
+    active: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    scope: Option<&'a ScopeSet>,
+    client_id: &'a str,
+    token_type: &'static str,
+    exp: i64,
+    iat: i64,
+    sub: &'a str,
+    aud: &'a str,
+    iss: &'a str,
+}
+
+impl Introspection {
+    /// 200, `application/json`, `no-store`. An inactive token is exactly `{"active":false}`.
+    #[must_use]
+    pub fn to_response(&self) -> Response<Bytes> {
+        let body = match self {
+            Self::Inactive => r#"{"active":false}"#.into(),
+            Self::Active(token) => serde_json::to_vec(&token.members()).unwrap_or_default(),
+        };
+        let mut response = Response::new(Bytes::from(body));
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        response
+    }
+}
+
+impl ActiveToken {
+    fn members(&self) -> Members<'_> {
+        Members {
+            active: true,
+            // No scope at all cannot be written down as one (RFC 6749 §3.3).
+            scope: Some(&self.scope).filter(|scope| !scope.is_empty()),
+            client_id: &self.client_id,
+            token_type: "Bearer",
+            exp: self.expires_at,
+            iat: self.issued_at,
+            sub: &self.client_id,
+            aud: &self.audience,
+            iss: &self.issuer,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

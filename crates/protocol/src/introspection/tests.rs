@@ -1,0 +1,27 @@
+//! Answers to the byte.
+
+use super::*;
+
+#[test]
+fn an_inactive_token_is_exactly_that() {
+    assert_eq!(Introspection::Inactive.to_response().body(), r#"{"active":false}"#);
+}
+
+#[test]
+fn a_token_without_scopes_has_no_scope_member() {
+    let token = ActiveToken {
+        scope: ScopeSet::parse("b a").unwrap(),
+        client_id: "app".to_owned(),
+        issued_at: 1,
+        expires_at: 2,
+        issuer: "https://a.example".to_owned(),
+        audience: "https://a.example/v1".to_owned(),
+    };
+    let text = |token: ActiveToken| {
+        let body = Introspection::Active(token).to_response().into_body();
+        String::from_utf8(body.to_vec()).unwrap()
+    };
+    let rest = r#""client_id":"app","token_type":"Bearer","exp":2,"iat":1,"sub":"app","aud":"https://a.example/v1","iss":"https://a.example"}"#;
+    assert_eq!(text(token.clone()), format!(r#"{{"active":true,"scope":"a b",{rest}"#));
+    assert_eq!(text(ActiveToken { scope: ScopeSet::default(), ..token }), format!(r#"{{"active":true,{rest}"#));
+}
