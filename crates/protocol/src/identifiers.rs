@@ -33,6 +33,12 @@ impl Identifiers {
     pub fn resource(&self) -> &str {
         &self.resource
     }
+
+    /// The path of the resource: empty, or from a slash on.
+    #[must_use]
+    pub fn resource_path(&self) -> &str {
+        &self.resource[self.origin..]
+    }
 }
 
 #[cfg(test)]

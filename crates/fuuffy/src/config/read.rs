@@ -18,8 +18,9 @@ use super::{
 };
 use crate::reach::{MayReach, address_in};
 
-/// Paths that the token service has.
-const RESERVED: [&str; 2] = ["/v1/auth", "/oauth"];
+/// Paths that the token service has, and those of the metadata.
+const RESERVED: [&str; 4] =
+    ["/v1/auth", "/oauth", "/.well-known/oauth-authorization-server", "/.well-known/oauth-protected-resource"];
 
 pub(super) fn read(text: &str, folder: &Path) -> Result<Config, Vec<Mistake>> {
     let source = Source::new(text);
@@ -334,7 +335,7 @@ fn routes(table: &Table<'_>, limits: &ConnectionLimits) -> Vec<RouteConfig> {
             table.mistake("prefix", "another route has the same prefix");
         }
         if RESERVED.iter().any(|reserved| prefix == reserved || prefix.starts_with(&format!("{reserved}/"))) {
-            table.mistake("prefix", "expected another path; this one is the token endpoint's");
+            table.mistake("prefix", "expected another path; this one is the token service's");
         }
         routes.push(route);
     }
@@ -449,7 +450,9 @@ fn base_url(text: &str) -> Option<String> {
         "http" => is_loopback(authority.as_str()),
         _ => false,
     };
-    (is_safe && uri.query().is_none() && !authority.as_str().contains('@'))
+    // It is an identifier, too: no fragment (RFC 8414 §2), and nothing that ends a quoted string early.
+    let is_plain = text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b":/[]-._~%!$&'()*+,;=".contains(&byte));
+    (is_safe && is_plain && uri.query().is_none() && !authority.as_str().contains('@'))
         .then(|| text.trim_end_matches('/').to_owned())
 }
 

@@ -67,6 +67,8 @@ fn every_key_refuses_what_it_cannot_be() {
     for (line, key) in [
         ("base_url = \"http://api.example.com\"", "base_url"),
         ("base_url = \"https://user@api.example.com\"", "base_url"),
+        ("base_url = \"https://api.example.com/v1#top\"", "base_url"),
+        ("base_url = 'https://api.example.com/\"v1\"'", "base_url"),
         ("hosts = [\"https://api.example.com\"]", "hosts"),
         ("token_lifetime = \"31d\"", "token_lifetime"),
         ("token_lifetime = 3600", "token_lifetime"),
@@ -108,6 +110,8 @@ fn every_key_refuses_what_it_cannot_be() {
         ("/v1/../orders", "http://127.0.0.1:1"),
         ("/v1/auth/token", "http://127.0.0.1:1"),
         ("/oauth/token", "http://127.0.0.1:1"),
+        ("/.well-known/oauth-protected-resource", "http://127.0.0.1:1"),
+        ("/.well-known/oauth-authorization-server/v1", "http://127.0.0.1:1"),
     ] {
         let text = format!(
             "{ENVIRONMENT}[[environments.testing.routes]]\nprefix = \"{prefix}\"\nupstreams = [\"{upstream}\"]\n"

@@ -16,7 +16,7 @@ use fuuffy_domain::{
 };
 use fuuffy_gateway::{Gateway, RouteSettings, Snapshot};
 use fuuffy_issuer::Issuer;
-use fuuffy_protocol::Identifiers;
+use fuuffy_protocol::{Identifiers, Metadata};
 use fuuffy_store::embedded::{AuditOptions, EmbeddedStore, OpenOptions, PreviousRun};
 use fuuffy_store::pepper::MasterKeys;
 use fuuffy_store::{Explanations, Store, UsageBook};
@@ -27,6 +27,7 @@ use super::certificate::Certificate;
 use super::silences::Silences;
 use super::trails::Trails;
 use super::unusual::Watch;
+use super::well_known;
 use super::{Environments, Sources, told_to_stop};
 use crate::config::{self, Config, EnvironmentConfig, OtlpConfig, TlsMode};
 
@@ -55,6 +56,8 @@ pub struct Environment {
     pub alerts: Arc<Alerts>,
     /// What its listener shows, if that speaks TLS.
     pub(super) certificate: Option<Arc<Certificate>>,
+    /// What it tells of itself.
+    pub(super) metadata: ArcSwap<Metadata>,
     /// Its clock.
     pub clock: Arc<EnvironmentClock>,
     /// How long a shutdown waits for what is in flight.
@@ -135,6 +138,7 @@ impl Environment {
             .counting_in(Arc::clone(&tally));
         let usage = Arc::new(UsageBook::open(path.with_extension("usage.sqlite3"), name, vec![tally]));
         let plans = Arc::new(ArcSwap::from_pointee(config.plans.clone()));
+        let metadata = well_known::metadata(&settings.base_url, settings.routes.iter().map(|route| &route.route));
         Ok(Self {
             name,
             stage,
@@ -146,6 +150,7 @@ impl Environment {
             usage,
             alerts: Arc::new(alerts),
             certificate: None,
+            metadata: ArcSwap::from_pointee(metadata),
             clock,
             grace: config.shutdown_grace,
             keyring,
@@ -308,6 +313,8 @@ impl Environment {
     /// Puts a prepared snapshot in force, with what it was made of.
     pub(super) fn reload(&self, (snapshot, configured): (Snapshot, Configured)) {
         self.plans.store(Arc::new(configured.plans.clone()));
+        let routes = configured.routes.iter().map(|(route, _)| route);
+        self.metadata.store(Arc::new(well_known::metadata(&self.settings.base_url, routes)));
         self.configured.store(Arc::new(configured));
         self.gateway.reload(snapshot);
     }

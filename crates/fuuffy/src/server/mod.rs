@@ -31,6 +31,7 @@ mod trails;
 mod transport;
 mod unusual;
 mod webhook;
+mod well_known;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;

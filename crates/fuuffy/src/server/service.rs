@@ -9,7 +9,7 @@ use bytes::{Bytes, BytesMut};
 use fuuffy_domain::{ClientSlot, Drills, Reason, Refused, RequestContext, Stage};
 use fuuffy_gateway::{CallerFields, ResponseBody, Trail, Tunnel, trace_of};
 use fuuffy_issuer::{OAuthEndpoint, SecretDeed};
-use fuuffy_protocol::{BodyShape, Refusal, RefusalCode, RequestFault};
+use fuuffy_protocol::{BodyShape, Metadata, Refusal, RefusalCode, RequestFault};
 use fuuffy_store::Store as _;
 use http::header::{self, HeaderName, HeaderValue};
 use http::request::Parts;
@@ -22,7 +22,7 @@ use tokio::time::{Instant, timeout_at};
 use super::Environment;
 use super::busy::Busy;
 use super::connection::Caller;
-use super::own;
+use super::{own, well_known};
 use crate::config::EnvironmentConfig;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -39,6 +39,8 @@ enum Endpoint<'a> {
     Secrets(SecretDeed),
     /// What a client asks about itself.
     Own,
+    /// What the environment tells of itself.
+    Metadata,
     /// A client's drills, where there are any.
     Drills(&'a Drills),
     /// The API behind the gateway.
@@ -86,9 +88,17 @@ pub(super) async fn answer(
         (Ok(()), Endpoint::OAuth(asked)) => Box::pin(oauth(environment, &context, asked, request)).await,
         (Ok(()), Endpoint::Secrets(deed)) => Box::pin(secrets(environment, &context, deed, request)).await,
         (Ok(()), Endpoint::Own) => Box::pin(own(environment, &context, request)).await,
+        (Ok(()), Endpoint::Metadata) => {
+            let (parts, _) = request.into_parts();
+            well_known::answer(environment, &context, &parts).map(ResponseBody::from)
+        }
         (Ok(()), Endpoint::Drills(drills)) => Box::pin(drill(environment, drills, &context, request)).await,
         (Ok(()), Endpoint::Api) => environment.gateway.respond(&context, fields, &caller.worker.pools, request).await,
     };
+    if response.extensions().get::<RefusalCode>().is_some() {
+        // An upstream's challenge is its own.
+        environment.metadata.load().name_in_challenge(response.headers_mut());
+    }
     let mut text = [0; 36];
     if let Ok(id) = HeaderValue::from_str(context.id.encode(&mut text)) {
         response.headers_mut().insert(REQUEST_ID, id);
@@ -174,6 +184,7 @@ fn endpoint<'a>(stage: &'a Stage, path: &str) -> Endpoint<'a> {
         ("/v1/auth/secrets/confirm", _) => Endpoint::Secrets(SecretDeed::Confirm),
         (own::USAGE, _) => Endpoint::Own,
         (path, _) if path.starts_with(own::EXPLANATIONS) => Endpoint::Own,
+        (path, _) if Metadata::is_asked_for(path) => Endpoint::Metadata,
         ("/v1/auth/drills", Stage::Testing(drills)) => Endpoint::Drills(drills),
         _ => Endpoint::Api,
     }

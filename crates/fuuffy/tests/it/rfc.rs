@@ -3,6 +3,8 @@
 
 mod rfc7009;
 mod rfc7662;
+mod rfc8414;
+mod rfc9728;
 
 use std::net::SocketAddr;
 

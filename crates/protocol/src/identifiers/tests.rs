@@ -12,5 +12,6 @@ fn the_issuer_is_the_origin() {
     ] {
         let identifiers = Identifiers::of(base_url);
         assert_eq!((identifiers.issuer(), identifiers.resource()), (issuer, base_url));
+        assert_eq!(format!("{issuer}{}", identifiers.resource_path()), base_url);
     }
 }

@@ -1,0 +1,122 @@
+//! What a token service and an API tell of themselves to whoever asks (RFC 8414, RFC 9728). Made of the configuration,
+//! and of nothing that a request says.
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, header};
+use serde::Serialize;
+
+use crate::{AuthMethod, Identifiers};
+
+/// Where the token service's is. The issuer has no path, so there is no other place (RFC 8414 §3.1).
+const AUTHORIZATION_SERVER: &str = "/.well-known/oauth-authorization-server";
+/// Where the API's is, before the path of its identifier (RFC 9728 §3.1).
+const PROTECTED_RESOURCE: &str = "/.well-known/oauth-protected-resource";
+
+/// Both documents, written down.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Metadata {
+    authorization_server: Bytes,
+    protected_resource: Bytes,
+    /// The path of the API's identifier.
+    resource_path: String,
+    /// What a challenge says besides: where the API's metadata is (RFC 9728 §5.1).
+    of_challenge: String,
+}
+
+/// RFC 8414 §2, with the member of RFC 9728 §4.
+#[derive(Serialize)]
+struct AuthorizationServer<'a> {
+    issuer: &'a str,
+    token_endpoint: String,
+    token_endpoint_auth_methods_supported: [&'static str; AuthMethod::ALL.len()],
+    revocation_endpoint: String,
+    revocation_endpoint_auth_methods_supported: [&'static str; AuthMethod::ALL.len()],
+    introspection_endpoint: String,
+    introspection_endpoint_auth_methods_supported: [&'static str; AuthMethod::ALL.len()],
+    grant_types_supported: [&'static str; 1],
+    /// There is no authorization endpoint and so no response type. The member is required all the same (§2), though one
+    /// without elements should be left out (§3.2): of the two, libraries miss what is required.
+    response_types_supported: [&'static str; 0],
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    scopes_supported: &'a [&'a str],
+    protected_resources: [&'a str; 1],
+}
+
+/// RFC 9728 §2.
+#[derive(Serialize)]
+struct ProtectedResource<'a> {
+    resource: &'a str,
+    authorization_servers: [&'a str; 1],
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    scopes_supported: &'a [&'a str],
+    bearer_methods_supported: [&'static str; 1],
+}
+
+impl Metadata {
+    /// Writes the documents of an environment whose routes ask for these scopes.
+    #[must_use]
+    pub fn new(identifiers: &Identifiers, scopes: &[&str]) -> Self {
+        let issuer = identifiers.issuer();
+        let methods = AuthMethod::ALL.map(AuthMethod::as_str);
+        let authorization_server = AuthorizationServer {
+            issuer,
+            token_endpoint: format!("{issuer}/oauth/token"),
+            token_endpoint_auth_methods_supported: methods,
+            revocation_endpoint: format!("{issuer}/oauth/revoke"),
+            revocation_endpoint_auth_methods_supported: methods,
+            introspection_endpoint: format!("{issuer}/oauth/introspect"),
+            introspection_endpoint_auth_methods_supported: methods,
+            grant_types_supported: ["client_credentials"],
+            response_types_supported: [],
+            scopes_supported: scopes,
+            protected_resources: [identifiers.resource()],
+        };
+        let protected_resource = ProtectedResource {
+            resource: identifiers.resource(),
+            authorization_servers: [issuer],
+            scopes_supported: scopes,
+            bearer_methods_supported: ["header"],
+        };
+        let resource_path = identifiers.resource_path().to_owned();
+        let of_challenge = format!(r#", resource_metadata="{issuer}{PROTECTED_RESOURCE}{resource_path}""#);
+        Self {
+            authorization_server: in_json(&authorization_server),
+            protected_resource: in_json(&protected_resource),
+            resource_path,
+            of_challenge,
+        }
+    }
+
+    /// Whether a path is one under which metadata is looked for, be there any or not.
+    #[must_use]
+    pub fn is_asked_for(path: &str) -> bool {
+        let is_under = |name| path.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+        is_under(AUTHORIZATION_SERVER) || is_under(PROTECTED_RESOURCE)
+    }
+
+    /// The document at a path. The API's is also where it would be if its identifier had no path, since many look there
+    /// first.
+    #[must_use]
+    pub fn find(&self, path: &str) -> Option<&Bytes> {
+        if path == AUTHORIZATION_SERVER {
+            return Some(&self.authorization_server);
+        }
+        let rest = path.strip_prefix(PROTECTED_RESOURCE)?;
+        (rest.is_empty() || rest == self.resource_path).then_some(&self.protected_resource)
+    }
+
+    /// Adds to the `Bearer` challenge of an answer, if it has one, where the API's metadata is (RFC 9728 §5.1).
+    pub fn name_in_challenge(&self, headers: &mut HeaderMap) {
+        let challenge = headers.get(header::WWW_AUTHENTICATE).and_then(|value| value.to_str().ok());
+        let Some(challenge) = challenge.filter(|challenge| challenge.starts_with("Bearer ")) else {
+            return;
+        };
+        if let Ok(longer) = HeaderValue::try_from(format!("{challenge}{}", self.of_challenge)) {
+            headers.insert(header::WWW_AUTHENTICATE, longer);
+        }
+    }
+}
+
+fn in_json(document: &impl Serialize) -> Bytes {
+    Bytes::from(serde_json::to_vec(document).unwrap_or_default())
+}
