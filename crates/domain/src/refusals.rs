@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use fuuffy_protocol::Refusal;
 
 /// The classes: the `code` of each answer, of which each means the same wherever it is met.
-pub const REFUSAL_CODES: [&str; 19] = [
+pub const REFUSAL_CODES: [&str; 20] = [
     "invalid_request",
     "unsupported_grant_type",
     "invalid_scope",
@@ -25,6 +25,7 @@ pub const REFUSAL_CODES: [&str; 19] = [
     "gateway_timeout",
     "service_unavailable",
     "too_many_secrets",
+    "invalid_target",
 ];
 
 /// Refusals since they were last taken, and since the start.
@@ -82,6 +83,7 @@ const fn place(refusal: &Refusal) -> usize {
         Refusal::GatewayTimeout => 16,
         Refusal::ServiceUnavailable(_) => 17,
         Refusal::TooManySecrets => 18,
+        Refusal::InvalidTarget => 19,
     }
 }
 

@@ -133,6 +133,11 @@ impl Issuer {
             found.reason = Some((Some(known.id.clone()), reason));
             refusal_of_grant(refused)
         })?;
+        // A token is good for the whole environment, and `aud` says so; it is not for anything else (RFC 8707 §2.2).
+        if !request.resources.iter().all(|wanted| self.identifiers.cover(wanted)) {
+            found.reason = Some((Some(known.id.clone()), Reason::Told));
+            return Err(Refusal::InvalidTarget);
+        }
         // After all proofs, so that nobody but the client itself can use up what it may ask for, or its drill.
         let taken = self.token_requests.take(&self.token_limits, self.token_lifetime, context, &grant);
         taken.map_err(|(refusal, reason)| {

@@ -78,6 +78,12 @@ impl Form {
         Ok(Some(value.as_str()).filter(|value| !value.is_empty()))
     }
 
+    /// All values of a parameter that may occur more than once. Empty ones count as omitted (RFC 6749 §3.2).
+    pub fn get_all(&self, name: &str) -> impl Iterator<Item = &str> {
+        let found = self.fields.iter().filter(move |(field, _)| field == name);
+        found.map(|(_, value)| value.as_str()).filter(|value| !value.is_empty())
+    }
+
     /// Whether the parameter occurs at all, empty or repeated included.
     #[must_use]
     pub fn mentions(&self, name: &str) -> bool {

@@ -34,6 +34,20 @@ impl Identifiers {
         &self.resource
     }
 
+    /// Whether somebody who asks for a token for `wanted` means this environment (RFC 8707 §2): its resource, or what is
+    /// below that by whole segments of a plain path. Nothing that another program could read as another place.
+    #[must_use]
+    pub fn cover(&self, wanted: &str) -> bool {
+        let Some(below) = wanted.strip_prefix(&self.resource) else {
+            return false;
+        };
+        let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~/".contains(&byte);
+        below.is_empty()
+            || (below.starts_with('/')
+                && below.bytes().all(is_plain)
+                && !below.split('/').any(|segment| matches!(segment, "." | "..")))
+    }
+
     /// The path of the resource: empty, or from a slash on.
     #[must_use]
     pub fn resource_path(&self) -> &str {

@@ -27,6 +27,8 @@ pub enum Refusal {
     UnsupportedGrantType,
     /// 400 `invalid_scope`
     InvalidScope,
+    /// 400 `invalid_target` (RFC 8707 §2)
+    InvalidTarget,
     /// 401 `invalid_client`; how the caller tried to authenticate, if it did.
     InvalidClient(Option<AuthMethod>),
     /// 403 `unauthorized_client`
@@ -203,6 +205,7 @@ impl Refusal {
             Self::InvalidRequest(_)
             | Self::UnsupportedGrantType
             | Self::InvalidScope
+            | Self::InvalidTarget
             | Self::UnauthorizedClient
             | Self::NotFound
             | Self::PayloadTooLarge
@@ -233,6 +236,12 @@ impl Refusal {
                 "invalid_scope",
                 "The requested scope is malformed or not granted to this client",
                 "Ask for scopes that this client has, or leave scope out",
+            ),
+            Self::InvalidTarget => words(
+                S::BAD_REQUEST,
+                "invalid_target",
+                "The requested resource is malformed or not served here",
+                "Send the base URL of this environment as resource, or leave resource out",
             ),
             Self::InvalidClient(_) => words(
                 S::UNAUTHORIZED,

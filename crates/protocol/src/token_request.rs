@@ -12,6 +12,8 @@ pub struct TokenRequest {
     pub credentials: Credentials,
     /// The scope asked for; `None` means all that the client has.
     pub scope: Option<ScopeSet>,
+    /// Where the token is to be used, as far as that is said (RFC 8707 §2): whatever was sent as such.
+    pub resources: Vec<String>,
 }
 
 /// Credentials that somebody put into the query string, where they do not belong.
@@ -35,7 +37,9 @@ impl TokenRequest {
         }
         let scope = form.get("scope")?.map(ScopeSet::parse).transpose().map_err(|_| Refusal::InvalidScope)?;
         let credentials = Credentials::parse(headers, &form)?;
-        Ok(Self { credentials, scope })
+        // The one parameter that may be repeated (RFC 8707 §2).
+        let resources = form.get_all("resource").map(str::to_owned).collect();
+        Ok(Self { credentials, scope, resources })
     }
 }
 

@@ -132,6 +132,7 @@ fn place(refusal: &Refusal) -> usize {
         Refusal::ServiceUnavailable(_) => 37,
         Refusal::TooManyTokens(_) => 38,
         Refusal::TooManyAtOnce(_) => 39,
+        Refusal::InvalidTarget => 42,
     }
 }
 
@@ -183,6 +184,7 @@ fn every_refusal_is_explained_in_words() {
         Refusal::TooManyAtOnce(1),
         Refusal::InvalidRequest(F::PlainHttp),
         Refusal::InvalidRequest(F::MissingTokenParameter),
+        Refusal::InvalidTarget,
     ];
     let all: Vec<Refusal> = faults.into_iter().map(Refusal::InvalidRequest).chain(others).collect();
     let context = RequestContext { id: RequestId::generate(NOW, [0; 10]), peer: Ipv4Addr::LOCALHOST.into(), now: NOW };

@@ -26,6 +26,7 @@ fn every_refusal_counts_under_the_code_of_its_answer() {
         Refusal::GatewayTimeout,
         Refusal::ServiceUnavailable(1),
         Refusal::TooManySecrets,
+        Refusal::InvalidTarget,
     ];
     assert_eq!(all.len(), REFUSAL_CODES.len());
     for refusal in all {

@@ -96,6 +96,7 @@ fn token_rows(path: &str) -> String {
     rows.add("400 invalid_request: ambiguous framing", &exchange(to, format!("POST {path} HTTP/1.1\r\nhost: localhost\r\ncontent-length: 1\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n")));
     rows.add("400 unsupported_grant_type", &post(&form(&client, &[("grant_type", Some("password"))])));
     rows.add("400 invalid_scope", &post(&form(&client, &[("scope", Some("orders:delete"))])));
+    rows.add("400 invalid_target", &post(&form(&client, &[("resource", Some("https://elsewhere.example"))])));
     let unknown = post(&form(&client, &[("client_id", Some("app_nobody"))]));
     rows.add("401 invalid_client: unknown client", &unknown);
     let mistaken = post(&form(&client, &[("client_secret", Some(wrong))]));

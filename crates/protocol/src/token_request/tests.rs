@@ -23,6 +23,12 @@ fn the_guides_request_is_read() {
 }
 
 #[test]
+fn resources_may_be_repeated() {
+    let request = parse(FORM, &format!("{GOOD}&resource=https%3A%2F%2Fa&resource=&resource=b")).unwrap();
+    assert_eq!(request.resources, ["https://a", "b"]);
+}
+
+#[test]
 fn each_mistake_has_its_refusal() {
     use RequestFault as F;
     let cases = [
