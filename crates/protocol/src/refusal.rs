@@ -191,7 +191,10 @@ impl Refusal {
         match self {
             Self::InvalidClient(Some(AuthMethod::ClientSecretBasic)) => challenge(r#"Basic realm="fuuffy""#.to_owned()),
             Self::MissingToken | Self::InvalidClient(None) => challenge(r#"Bearer realm="fuuffy""#.to_owned()),
-            Self::InvalidClient(Some(AuthMethod::ClientSecretPost)) | Self::InvalidToken(_) => {
+            // A token that may be right enables nothing where there are two of them (RFC 6750 §3, §3.1).
+            Self::InvalidClient(Some(AuthMethod::ClientSecretPost))
+            | Self::InvalidToken(_)
+            | Self::InvalidRequest(RequestFault::RepeatedAuthorization) => {
                 challenge(format!(r#"Bearer realm="fuuffy", error="{code}", error_description="{message}""#))
             }
             Self::InsufficientScope(scope) => challenge(format!(

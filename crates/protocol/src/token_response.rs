@@ -32,7 +32,7 @@ struct Data<'a> {
 }
 
 impl TokenResponse {
-    /// 200, `application/json`, `no-store`: the guide's `data` object, or RFC 6749's top level.
+    /// 200, `application/json`, and that nobody keeps it (RFC 6749 §5.1): the guide's `data` object, or RFC 6749's top level.
     #[must_use]
     pub fn to_response(&self, shape: BodyShape) -> Response<Bytes> {
         let members = Members {
@@ -49,6 +49,7 @@ impl TokenResponse {
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        headers.insert(header::PRAGMA, HeaderValue::from_static("no-cache"));
         response
     }
 }

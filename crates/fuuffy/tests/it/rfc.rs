@@ -1,6 +1,8 @@
 //! The standards, sentence by sentence: a module for each, and a test named after the section whose sentences it holds
 //! the product to.
 
+mod rfc6749;
+mod rfc6750;
 mod rfc7009;
 mod rfc7662;
 mod rfc8414;
