@@ -25,7 +25,7 @@ use fuuffy_issuer::OAuthEndpoint;
 use fuuffy_protocol::BodyShape;
 use fuuffy_store::{
     Answered, AuditQuery, AuditRow, Changed, Conditions, Creation, Deed, Directory, IndexedToken, ListedToken, Lost,
-    NewClient, NewSecret, NewToken, Once, Part, PartOf, SecretChange, Store, TokenIndex, TokenName,
+    NewClient, NewSecret, NewToken, Once, Part, PartOf, SecretChange, SecretUse, Store, TokenIndex, TokenName,
 };
 use tokio::task::JoinSet;
 
@@ -130,6 +130,10 @@ impl Store for Forgetful {
 
     fn answered(&self, key: [u8; 32]) -> Deed<Option<Answered>> {
         self.0.answered(key)
+    }
+
+    fn note_use(&self, used: SecretUse) -> Deed<()> {
+        self.0.note_use(used)
     }
 
     fn issue_token(&self, token: NewToken) -> Deed<()> {

@@ -24,6 +24,7 @@ impl Issuer {
         let known = self.prove_active(context, &credentials, found)?;
         let verified = token.and_then(|token| verify(&*self.store, &self.keyring, &token, context.now).ok());
         let told = verified.filter(|verified| may_know(known.client(), verified));
+        self.note_use(context, headers, known);
         Ok(told.map_or(Introspection::Inactive, |verified| Introspection::Active(self.active(&verified))))
     }
 

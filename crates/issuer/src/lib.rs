@@ -12,6 +12,7 @@ mod secrets;
 mod throttle;
 mod token;
 mod token_limits;
+mod uses;
 
 pub use endpoint::OAuthEndpoint;
 pub use secrets::SecretDeed;

@@ -39,6 +39,7 @@ impl Issuer {
             })?;
             tracing::info!(request_id = %context.id, client_id = %client.id, "A client revoked a token");
         }
+        self.note_use(context, headers, known);
         let mut response = Response::new(Bytes::new());
         response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
         Ok(response)

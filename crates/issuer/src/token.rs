@@ -17,6 +17,7 @@ use crate::look_ups::{self, LookUps};
 use crate::reason::Refusing;
 use crate::throttle::Throttle;
 use crate::token_limits::{TokenLimits, TokenRequests};
+use crate::uses::Uses;
 
 /// Seconds that a caller is told to wait when the store cannot write.
 const UNWRITABLE_RETRY: u64 = 30;
@@ -50,6 +51,7 @@ pub struct Issuer {
     token_requests: TokenRequests,
     pub(crate) throttle: Throttle,
     look_ups: LookUps,
+    pub(crate) uses: Uses,
     pub(crate) issued: AtomicU64,
     pub(crate) refused: AtomicU64,
     refusals: RefusalCounts,
@@ -94,6 +96,7 @@ impl Issuer {
             token_requests: TokenRequests::default(),
             throttle: Throttle::default(),
             look_ups: LookUps::default(),
+            uses: Uses::default(),
             issued: AtomicU64::new(0),
             refused: AtomicU64::new(0),
             refusals: RefusalCounts::default(),
@@ -188,7 +191,7 @@ impl Issuer {
 }
 
 /// What asks, by its own word, as far as that is worth keeping.
-fn agent(headers: &HeaderMap) -> Option<Arc<str>> {
+pub(crate) fn agent(headers: &HeaderMap) -> Option<Arc<str>> {
     let agent = headers.get(header::USER_AGENT)?.to_str().ok()?;
     Some(Arc::from(agent.get(..LONGEST_AGENT).unwrap_or(agent)))
 }

@@ -6,8 +6,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fuuffy_domain::{
-    ApprovedGrant, AuditEvent, AuditHash, Cause, Checkpoint, Client, ClientChange, ClientId, ClientSlot, KeyId,
-    Lifetime, Limits, PlanName, Revision, ScopeSet, SecretDigest, SecretId, Timestamp, TokenDigest,
+    ApprovedGrant, AuditEvent, AuditHash, AuthenticatedClient, Cause, Checkpoint, Client, ClientChange, ClientId,
+    ClientSlot, KeyId, LastUse, Lifetime, Limits, PlanName, Revision, ScopeSet, SecretDigest, SecretId, Timestamp,
+    TokenDigest,
 };
 use thiserror::Error;
 
@@ -71,6 +72,10 @@ pub trait Store: Send + Sync + 'static {
     /// Fails with [`StoreError::Superseded`] where the client was suspended, deleted or its tokens
     /// were revoked since it authenticated, or the key is no longer taken.
     fn issue_token(&self, token: NewToken) -> Deed<()>;
+
+    /// Records that a secret was used without a token, and keeps it under the current key from then on, as where a token
+    /// is issued. The uses that are counted are tokens alone.
+    fn note_use(&self, used: SecretUse) -> Deed<()>;
 
     /// Notes in the audit log what changed nothing, as a deed that was refused.
     fn note(&self, cause: Cause, event: AuditEvent) -> Deed<()>;
@@ -306,6 +311,15 @@ pub struct NewToken {
     pub from: Option<IpAddr>,
     /// What asked for it, by its `User-Agent`.
     pub agent: Option<Arc<str>>,
+}
+
+/// A use of a secret that left no token behind.
+#[derive(Debug)]
+pub struct SecretUse {
+    /// Whose, and which.
+    pub client: AuthenticatedClient,
+    /// When, from where and by what.
+    pub last: LastUse,
 }
 
 /// Why a deed was not done, or a store not opened. Messages name files and never secrets.

@@ -21,7 +21,7 @@ mod verify;
 
 pub use deeds::{
     Answered, AuditQuery, AuditRow, Changed, Conditions, Creation, Deed, ListedToken, Lost, NewClient, NewSecret,
-    NewToken, Once, Part, PartOf, SecretChange, Store, StoreError, TokenName,
+    NewToken, Once, Part, PartOf, SecretChange, SecretUse, Store, StoreError, TokenName,
 };
 pub use directory::Directory;
 pub use explanations::Explanations;

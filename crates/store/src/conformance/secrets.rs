@@ -3,10 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use fuuffy_domain::{Client, IN_FLIGHT, Lifetime, SecretStatus};
+use fuuffy_domain::{Client, IN_FLIGHT, LastUse, Lifetime, SecretStatus};
 
 use super::{Backend, Maker, NOW, added, cause, secret_changed, secret_changed_at};
-use crate::{Answered, Conditions, Creation, NewSecret, NewToken, Once, SecretChange};
+use crate::{Answered, Conditions, Creation, NewSecret, NewToken, Once, SecretChange, SecretUse};
 
 pub(super) async fn at_most_three_secrets_live(backend: &dyn Backend) {
     let (maker, store) = (Maker::new(), backend.open());
@@ -108,4 +108,21 @@ pub(super) async fn a_retiring_secret_goes_when_it_is_unused(backend: &dyn Backe
     assert!(is_live(change(almost, SecretChange::RetireIfDue).await));
     assert!(!is_live(change(NOW.after(2 * hour), SecretChange::RetireIfDue).await));
     assert_eq!(store.directory().find(&client.id).expect("the client").secrets[0].use_count, 1);
+}
+
+pub(super) async fn a_use_without_a_token_keeps_a_retiring_secret(backend: &dyn Backend) {
+    let (maker, store) = (Maker::new(), backend.open());
+    let (client, clear) = maker.client(&*store).await;
+    let (id, hour) = (client.secrets[0].id.clone(), Lifetime::HOUR.duration());
+    let change = |at, change| secret_changed_at(at, &*store, &client, &id, change);
+    let is_live = |client: Option<Arc<Client>>| client.expect("the secret").secrets[0].retired_at.is_none();
+    change(NOW, SecretChange::RetireWhenUnused(hour)).await.expect("the secret");
+    let known = Client::authenticate(Some(&client), &maker.keyring.secret_digests(&clear), NOW).expect("the secret");
+    let last = LastUse { at: NOW.after(hour), from: None, agent: Some("conformance/1".into()) };
+    store.note_use(SecretUse { client: known, last: last.clone() }).await.expect("done");
+    let used = store.directory().find(&client.id).expect("the client").secrets[0].clone();
+    assert_eq!((used.use_count, used.last_use), (0, Some(last)), "tokens are what is counted");
+    let almost = NOW.after(2 * hour - Duration::from_millis(1));
+    assert!(is_live(change(almost, SecretChange::RetireIfDue).await));
+    assert!(!is_live(change(NOW.after(2 * hour), SecretChange::RetireIfDue).await));
 }

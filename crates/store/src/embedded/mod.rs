@@ -39,7 +39,7 @@ pub use state::PreviousRun;
 
 use crate::{
     Answered, AuditQuery, AuditRow, Changed, Conditions, Creation, Deed, Directory, ListedToken, Lost, NewClient,
-    NewSecret, NewToken, Once, Part, PartOf, SecretChange, Store, StoreError, TokenIndex, TokenName,
+    NewSecret, NewToken, Once, Part, PartOf, SecretChange, SecretUse, Store, StoreError, TokenIndex, TokenName,
 };
 use batch::{Batch, Fault};
 use chains::Chains;
@@ -300,6 +300,15 @@ impl Store for EmbeddedStore {
     fn owner(&self, which: TokenName) -> Deed<Option<ClientSlot>> {
         // Asked before a token is revoked, and so even when the disk is full.
         self.submit_revocation(move |batch| Ok(batch.known_token(&which)?.map(|(_, _, entry)| entry.client)))
+    }
+
+    fn note_use(&self, used: SecretUse) -> Deed<()> {
+        // As many as there is room for: the next use is noted, too.
+        let work = move |batch: &mut Batch<'_>| {
+            batch.note_use(&used);
+            Ok(())
+        };
+        self.queue_once(work, Urgency::Token)
     }
 
     fn note(&self, cause: Cause, event: AuditEvent) -> Deed<()> {

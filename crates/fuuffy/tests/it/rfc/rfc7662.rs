@@ -182,3 +182,28 @@ fn section_2_asking_uses_nothing_up() {
     let (by_owner, by_api) = (of(&client).to_string(), of(&api).to_string());
     assert!(!by_owner.contains(PATH) && by_api.contains(PATH), "{by_owner} {by_api}");
 }
+
+/// Whoever asks authenticates, and so its secret is in use: one that is to go when nobody uses it stays.
+#[test]
+fn section_2_1_a_secret_that_only_asks_is_in_use() {
+    let timed = Timed::start("");
+    let path = format!("/admin/v1/testing/clients/{}/secrets", timed.client.id);
+    let first = timed.shown(&path)["data"][0]["secret_id"].as_str().unwrap().to_owned();
+    timed.operate(&path, "{}");
+    let retiring = timed.operate(&format!("{path}/{first}/retire"), r#"{"when_unused_for":"2h"}"#);
+    assert_eq!(retiring["data"]["status"], "retiring");
+    let last = || timed.shown(&path)["data"][0]["last_used_at"].clone();
+    for _ in 0..3 {
+        timed.time.pass(Duration::from_secs(3600));
+        for _ in 0..2 {
+            assert_eq!(introspect(&timed.client, timed.testing(), "x").text(), INACTIVE);
+        }
+        // Nobody waits for the note; the next deed is after it.
+        timed.operate(&path, "{}");
+        assert_eq!(last(), timed.now().to_string());
+        timed.pass_minute();
+    }
+    timed.time.pass(Duration::from_secs(7200));
+    timed.pass_minute();
+    assert_eq!(error(&introspect(&timed.client, timed.testing(), "x")), (401, "invalid_client".to_owned()));
+}

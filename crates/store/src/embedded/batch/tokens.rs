@@ -3,11 +3,13 @@
 use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
-use fuuffy_domain::{AuditEvent, Cause, ClientStatus, LastUse, ScopeSet, TokenDigest, TokenEntry};
+use fuuffy_domain::{
+    AuditEvent, Cause, ClientSlot, ClientStatus, LastUse, ScopeSet, SecretId, TokenDigest, TokenEntry,
+};
 use rusqlite::{OptionalExtension as _, params};
 
 use super::{Batch, Fault, MAX_SCOPE_SETS, Use};
-use crate::{IndexedToken, ListedToken, NewToken, StoreError, TokenName};
+use crate::{IndexedToken, ListedToken, NewToken, SecretUse, StoreError, TokenName};
 
 impl Batch<'_> {
     /// A token that is still remembered: its number, its digest, and what is known of it.
@@ -91,19 +93,32 @@ impl Batch<'_> {
         });
         self.issued_at.push(token.issued_at);
         let last = LastUse { at: token.issued_at, from: token.from, agent: token.agent.clone() };
-        let rekeyed = token.grant.rekeyed().filter(|digest| !self.standing.closed_keys.contains(&digest.key));
-        match self.uses.entry((granted_to.slot, token.grant.secret().clone())) {
-            Entry::Vacant(place) => drop(place.insert(Use { count: 1, last, rekeyed })),
+        let secret = (granted_to.slot, token.grant.secret().clone());
+        self.use_secret(secret, Use { count: 1, last, rekeyed: token.grant.rekeyed() });
+        Ok(())
+    }
+
+    /// A use without a token.
+    pub(in crate::embedded) fn note_use(&mut self, used: &SecretUse) {
+        let SecretUse { client, last } = used;
+        let secret = (client.client().slot, client.secret().clone());
+        self.use_secret(secret, Use { count: 0, last: last.clone(), rekeyed: client.rekeyed() });
+    }
+
+    fn use_secret(&mut self, secret: (ClientSlot, SecretId), one: Use) {
+        let Use { count, last, rekeyed } = one;
+        let rekeyed = rekeyed.filter(|digest| !self.standing.closed_keys.contains(&digest.key));
+        match self.uses.entry(secret) {
+            Entry::Vacant(place) => drop(place.insert(Use { count, last, rekeyed })),
             Entry::Occupied(used) => {
                 let used = used.into_mut();
-                used.count += 1;
+                used.count += count;
                 used.rekeyed = [used.rekeyed, rekeyed].into_iter().flatten().max_by_key(|digest| digest.key);
                 if last.at >= used.last.at {
                     used.last = last;
                 }
             }
         }
-        Ok(())
     }
 
     pub(super) fn intern(&mut self, scope: &Arc<ScopeSet>) -> rusqlite::Result<i64> {
