@@ -7,6 +7,7 @@ mod rfc7009;
 mod rfc7662;
 mod rfc8414;
 mod rfc8707;
+mod rfc9700;
 mod rfc9728;
 
 use std::net::SocketAddr;
