@@ -53,6 +53,7 @@ struct DerivedKeys {
     secrets: Hmac<Sha256>,
     tokens: Hmac<Sha256>,
     answers: Hmac<Sha256>,
+    signing: Zeroizing<[u8; 32]>,
 }
 
 /// What an answer that is kept for an idempotency key is found by, and what it is sealed with. Both follow
@@ -156,6 +157,13 @@ impl Keyring {
         (0..keys.len()).map(move |place| keys[place].token(token))
     }
 
+    /// What the keys that answers are signed with are made of (Ed25519, RFC 8032 §5.1.5), the current one first. A key that
+    /// is retired is no longer among them.
+    #[must_use]
+    pub fn signing_seeds(&self) -> Vec<Zeroizing<[u8; 32]>> {
+        self.keys.load().iter().map(|keys| keys.signing.clone()).collect()
+    }
+
     /// The keys of an answer to `who`, who said the idempotency key `said`, under every key, the current one
     /// first. Neither the name nor the seal can be made without `said`.
     pub fn answer_keys(&self, who: &str, said: &str) -> impl Iterator<Item = AnswerKey> {
@@ -207,12 +215,11 @@ fn derived(
         }
         let derived = |purpose: &str| {
             let label = format!("fuuffy 1 {environment} {purpose}");
-            let bytes =
-                Zeroizing::new(<[u8; 32]>::from(mac(key.as_slice()).chain_update(label).finalize().into_bytes()));
-            mac(bytes.as_slice())
+            Zeroizing::new(<[u8; 32]>::from(mac(key.as_slice()).chain_update(label).finalize().into_bytes()))
         };
-        let [secrets, tokens, answers] = ["secrets", "tokens", "answers"].map(derived);
-        keys.push(DerivedKeys { id: *id, secrets, tokens, answers });
+        let [secrets, tokens, answers] =
+            ["secrets", "tokens", "answers"].map(|purpose| mac(derived(purpose).as_slice()));
+        keys.push(DerivedKeys { id: *id, secrets, tokens, answers, signing: derived("signing") });
     }
     Ok(keys)
 }

@@ -104,9 +104,7 @@ impl Issuer {
                 Ok(granted.to_response(shape))
             }
             OAuthEndpoint::Revocation => self.revoke(context, &parts.headers, &body, found).await,
-            OAuthEndpoint::Introspection => {
-                self.introspect(context, &parts.headers, &body, found).map(|told| told.to_response())
-            }
+            OAuthEndpoint::Introspection => self.introspect(context, &parts.headers, &body, found),
         }
     }
 

@@ -1,8 +1,10 @@
 //! A client asks whether a token is good (RFC 7662), as an API does that verifies tokens by itself.
 
+use bytes::Bytes;
 use fuuffy_domain::{Client, RequestContext, VerifiedToken};
 use fuuffy_protocol::{AboutToken, ActiveToken, Introspection, Refusal};
 use fuuffy_store::verify;
+use http::Response;
 use http::header::HeaderMap;
 
 use crate::Issuer;
@@ -12,20 +14,26 @@ use crate::endpoint::Found;
 const MAY_ASK: &str = "introspect";
 
 impl Issuer {
-    /// What a token is good for, from memory. Asking is no use of the token, and is counted for whoever asks.
+    /// What a token is good for, from memory, and signed where that is asked for (RFC 9701). Asking is no use of the token, and is counted for whoever asks.
     pub(crate) fn introspect(
         &self,
         context: &RequestContext,
         headers: &HeaderMap,
         body: &[u8],
         found: &mut Found,
-    ) -> Result<Introspection, Refusal> {
+    ) -> Result<Response<Bytes>, Refusal> {
         let AboutToken { credentials, token } = AboutToken::parse(headers, body)?;
         let known = self.prove_active(context, &credentials, found)?;
         let verified = token.and_then(|token| verify(&*self.store, &self.keyring, &token, context.now).ok());
         let told = verified.filter(|verified| may_know(known.client(), verified));
+        let told = told.map_or(Introspection::Inactive, |verified| Introspection::Active(self.active(&verified)));
+        let asker = known.client().id.clone();
         self.note_use(context, headers, known);
-        Ok(told.map_or(Introspection::Inactive, |verified| Introspection::Active(self.active(&verified))))
+        if Introspection::is_wanted_signed(headers) {
+            self.signed(&asker, context.now, &told)
+        } else {
+            Ok(told.to_response())
+        }
     }
 
     fn active(&self, token: &VerifiedToken) -> ActiveToken {

@@ -9,6 +9,7 @@ mod look_ups;
 mod reason;
 mod revocation;
 mod secrets;
+mod signed;
 mod throttle;
 mod token;
 mod token_limits;

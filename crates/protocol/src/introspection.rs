@@ -1,8 +1,9 @@
 //! The answer to a question about a token (RFC 7662 §2.2).
 
 use bytes::Bytes;
-use http::{HeaderValue, Response, header};
+use http::{HeaderMap, HeaderValue, Response, header};
 use serde::Serialize;
+use serde_json::{Value, json};
 
 use crate::ScopeSet;
 
@@ -47,7 +48,40 @@ struct Members<'a> {
     iss: &'a str,
 }
 
+/// The media type of an answer that is signed (RFC 9701 §4).
+const SIGNED: &str = "application/token-introspection+jwt";
+
 impl Introspection {
+    /// Whether somebody asks for a signed answer, by naming its media type in `Accept` (RFC 9701 §4).
+    #[must_use]
+    pub fn is_wanted_signed(headers: &HeaderMap) -> bool {
+        let fields = headers.get_all(header::ACCEPT).iter().filter_map(|field| field.to_str().ok());
+        fields.flat_map(|field| field.split(',')).any(|range| {
+            let mut parts = range.split(';').map(str::trim);
+            let is_it = parts.next().is_some_and(|name| name.eq_ignore_ascii_case(SIGNED));
+            // A weight of zero is "not acceptable" (RFC 9110 §12.4.2).
+            let is_zero = |part: &str| {
+                part.strip_prefix("q=").or_else(|| part.strip_prefix("Q=")).is_some_and(|q| q.parse() == Ok(0.0))
+            };
+            is_it && !parts.any(is_zero)
+        })
+    }
+
+    /// The members alone, for what is signed.
+    #[must_use]
+    pub fn to_value(&self) -> Value {
+        match self {
+            Self::Inactive => json!({"active": false}),
+            Self::Active(token) => serde_json::to_value(token.members()).unwrap_or_default(),
+        }
+    }
+
+    /// The answer, where its members were signed as a compact JWS (RFC 9701 §5).
+    #[must_use]
+    pub fn signed_response(jws: String) -> Response<Bytes> {
+        response(jws.into(), HeaderValue::from_static(SIGNED))
+    }
+
     /// 200, `application/json`, `no-store`. An inactive token is exactly `{"active":false}`.
     #[must_use]
     pub fn to_response(&self) -> Response<Bytes> {
@@ -55,12 +89,16 @@ impl Introspection {
             Self::Inactive => r#"{"active":false}"#.into(),
             Self::Active(token) => serde_json::to_vec(&token.members()).unwrap_or_default(),
         };
-        let mut response = Response::new(Bytes::from(body));
-        let headers = response.headers_mut();
-        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        response
+        response(body.into(), HeaderValue::from_static("application/json"))
     }
+}
+
+fn response(body: Bytes, media_type: HeaderValue) -> Response<Bytes> {
+    let mut response = Response::new(body);
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, media_type);
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
 }
 
 impl ActiveToken {

@@ -33,6 +33,9 @@ struct AuthorizationServer<'a> {
     revocation_endpoint_auth_methods_supported: [&'static str; AuthMethod::ALL.len()],
     introspection_endpoint: String,
     introspection_endpoint_auth_methods_supported: [&'static str; AuthMethod::ALL.len()],
+    /// RFC 9701 §7.
+    introspection_signing_alg_values_supported: [&'static str; 1],
+    jwks_uri: String,
     grant_types_supported: [&'static str; 1],
     /// There is no authorization endpoint and so no response type. The member is required all the same (§2), though one
     /// without elements should be left out (§3.2): of the two, libraries miss what is required.
@@ -53,6 +56,9 @@ struct ProtectedResource<'a> {
 }
 
 impl Metadata {
+    /// Where the keys are that signed answers are checked by. They change by themselves, and are no part of this.
+    pub const PUBLIC_KEYS: &str = "/oauth/jwks";
+
     /// Writes the documents of an environment whose routes ask for these scopes.
     #[must_use]
     pub fn new(identifiers: &Identifiers, scopes: &[&str]) -> Self {
@@ -66,6 +72,8 @@ impl Metadata {
             revocation_endpoint_auth_methods_supported: methods,
             introspection_endpoint: format!("{issuer}/oauth/introspect"),
             introspection_endpoint_auth_methods_supported: methods,
+            introspection_signing_alg_values_supported: ["EdDSA"],
+            jwks_uri: format!("{issuer}{}", Self::PUBLIC_KEYS),
             grant_types_supported: ["client_credentials"],
             response_types_supported: [],
             scopes_supported: scopes,
@@ -91,7 +99,7 @@ impl Metadata {
     #[must_use]
     pub fn is_asked_for(path: &str) -> bool {
         let is_under = |name| path.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
-        is_under(AUTHORIZATION_SERVER) || is_under(PROTECTED_RESOURCE)
+        path == Self::PUBLIC_KEYS || is_under(AUTHORIZATION_SERVER) || is_under(PROTECTED_RESOURCE)
     }
 
     /// The document at a path. The API's is also where it would be if its identifier had no path, since many look there

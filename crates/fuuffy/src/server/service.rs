@@ -81,7 +81,12 @@ pub(super) async fn answer(
                 trail.used_by(client);
             }
             environment.explanations.record(Refused { client, ..refused });
-            let shape = if let Endpoint::OAuth(asked) = endpoint { asked.shape() } else { BodyShape::Guide };
+            let is_oauth = request.uri().path() == Metadata::PUBLIC_KEYS;
+            let shape = match endpoint {
+                Endpoint::OAuth(asked) => asked.shape(),
+                Endpoint::Metadata if is_oauth => BodyShape::Standard,
+                _ => BodyShape::Guide,
+            };
             refusal.to_response(shape).map(ResponseBody::from)
         }
         // Boxed, so that a proxied request does not carry room for a token request.

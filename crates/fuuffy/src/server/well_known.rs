@@ -1,4 +1,5 @@
-//! The metadata of an environment (RFC 8414 §3, RFC 9728 §3): for anybody, whatever host they name.
+//! The metadata of an environment (RFC 8414 §3, RFC 9728 §3) and its public keys (RFC 7517): for anybody, whatever host
+//! they name.
 
 use std::collections::BTreeSet;
 
@@ -11,8 +12,10 @@ use http::{Method, Response};
 
 use super::Environment;
 
-/// It changes with the configuration alone.
+/// Metadata changes with the configuration alone.
 const AN_HOUR: HeaderValue = HeaderValue::from_static("max-age=3600");
+/// Whoever meets a key that is unknown looks again; one that is retired is gone soon.
+const FIVE_MINUTES: HeaderValue = HeaderValue::from_static("max-age=300");
 
 /// The documents, of the scopes that routes ask for.
 pub(super) fn metadata<'a>(base_url: &str, routes: impl Iterator<Item = &'a Route>) -> Metadata {
@@ -24,7 +27,8 @@ pub(super) fn metadata<'a>(base_url: &str, routes: impl Iterator<Item = &'a Rout
 pub(super) fn answer(environment: &Environment, context: &RequestContext, parts: &Parts) -> Response<Bytes> {
     find(environment, parts).unwrap_or_else(|refusal| {
         environment.gateway.note_refused(context, parts, &refusal);
-        refusal.to_response(BodyShape::Guide)
+        let is_oauth = parts.uri.path() == Metadata::PUBLIC_KEYS;
+        refusal.to_response(if is_oauth { BodyShape::Standard } else { BodyShape::Guide })
     })
 }
 
@@ -32,11 +36,16 @@ fn find(environment: &Environment, parts: &Parts) -> Result<Response<Bytes>, Ref
     if !matches!(parts.method, Method::GET | Method::HEAD) {
         return Err(Refusal::MethodNotAllowed("GET, HEAD"));
     }
-    let metadata = environment.metadata.load();
-    let document = metadata.find(parts.uri.path()).ok_or(Refusal::NotFound)?;
-    let mut response = Response::new(document.clone());
+    let (document, media_type, age) = if parts.uri.path() == Metadata::PUBLIC_KEYS {
+        (environment.issuer.public_keys()?, "application/jwk-set+json", FIVE_MINUTES)
+    } else {
+        let metadata = environment.metadata.load();
+        let document = metadata.find(parts.uri.path()).ok_or(Refusal::NotFound)?;
+        (document.clone(), "application/json", AN_HOUR)
+    };
+    let mut response = Response::new(document);
     let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    headers.insert(header::CACHE_CONTROL, AN_HOUR);
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(media_type));
+    headers.insert(header::CACHE_CONTROL, age);
     Ok(response)
 }

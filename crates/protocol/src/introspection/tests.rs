@@ -8,6 +8,29 @@ fn an_inactive_token_is_exactly_that() {
 }
 
 #[test]
+fn a_signed_answer_is_asked_for_by_its_media_type_alone() {
+    let wants = |fields: &[&'static str]| {
+        let mut headers = HeaderMap::new();
+        for field in fields {
+            headers.append(header::ACCEPT, HeaderValue::from_static(field));
+        }
+        Introspection::is_wanted_signed(&headers)
+    };
+    for field in [
+        "application/token-introspection+jwt",
+        "Application/Token-Introspection+JWT;q=0.5",
+        "application/json, application/token-introspection+jwt ; q=1",
+    ] {
+        assert!(wants(&[field]), "{field}");
+    }
+    assert!(wants(&["application/json", "application/token-introspection+jwt"]));
+    for field in ["", "*/*", "application/*", "application/json", "application/token-introspection+jwt;q=0.000"] {
+        assert!(!wants(&[field]), "{field}");
+    }
+    assert!(!wants(&[]));
+}
+
+#[test]
 fn a_token_without_scopes_has_no_scope_member() {
     let token = ActiveToken {
         scope: ScopeSet::parse("b a").unwrap(),

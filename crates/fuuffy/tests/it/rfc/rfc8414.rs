@@ -22,6 +22,8 @@ fn section_2_the_members() {
         "revocation_endpoint_auth_methods_supported": methods,
         "introspection_endpoint": "https://testing-api-gateway.fuuffy.com/oauth/introspect",
         "introspection_endpoint_auth_methods_supported": methods,
+        "introspection_signing_alg_values_supported": ["EdDSA"],
+        "jwks_uri": "https://testing-api-gateway.fuuffy.com/oauth/jwks",
         "grant_types_supported": ["client_credentials"],
         "response_types_supported": [],
         "scopes_supported": ["orders:read", "orders:write"],
