@@ -15,6 +15,9 @@ const SECRET_DIGITS: usize = 43;
 /// Base62 digits of a CRC-32.
 const CHECKSUM_DIGITS: usize = 6;
 
+/// Random characters of a secret or a token that are shown where it is masked.
+const SHOWN: usize = 4;
+
 /// Which environment a secret is for; its prefix says so to people and to secret scanners.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SecretKind {
@@ -49,6 +52,28 @@ impl ClientSecret {
         let mut checksum = crc32fast::hash(text.as_bytes()).to_be_bytes();
         push_base62(&mut text, &mut checksum, CHECKSUM_DIGITS);
         Self(text)
+    }
+
+    /// Characters of every secret: prefix, random part and checksum, all of them ASCII.
+    pub const LENGTH: usize = SecretKind::Testing.prefix().len() + SECRET_DIGITS + CHECKSUM_DIGITS;
+
+    /// The secret that foreign bytes begin with, and the environment it is for. Its checksum says where it ends, so
+    /// whatever follows does not matter; one character that is another one, and there is no secret.
+    #[must_use]
+    pub fn at_start_of(bytes: &[u8]) -> Option<(Self, SecretKind)> {
+        let text = std::str::from_utf8(bytes.get(..Self::LENGTH)?).ok()?;
+        let kind =
+            [SecretKind::Testing, SecretKind::Production].into_iter().find(|it| text.starts_with(it.prefix()))?;
+        let secret = Self::presented(text);
+        secret.is_well_formed(kind).then_some((secret, kind))
+    }
+
+    /// As much of it as may be shown, so that its holder knows which one is meant: the prefix and four characters of
+    /// the 43, which leave more than 230 bits to guess. Nothing of a text that no server made.
+    #[must_use]
+    pub fn masked(&self) -> String {
+        let known = Self::at_start_of(self.0.as_bytes()).map_or(0, |(_, kind)| kind.prefix().len() + SHOWN);
+        self.0.chars().take(known).chain(['…']).collect()
     }
 
     /// Text that somebody presented as a secret, whatever it is.
@@ -111,6 +136,24 @@ impl AccessToken {
         let well_formed =
             matches!(digits.len(), 32 | 64) && digits.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
         well_formed.then(|| Self(Zeroizing::new(text.to_owned())))
+    }
+
+    /// Characters of the longest token that [`AccessToken::parse`] reads.
+    pub const LONGEST: usize = 3 + 64;
+
+    /// The token that foreign bytes begin with. A token has no checksum: one is seen only where its digits end, so that
+    /// no longer word begins with one.
+    #[must_use]
+    pub fn at_start_of(bytes: &[u8]) -> Option<Self> {
+        let word = bytes.iter().take(Self::LONGEST + 1).take_while(|it| it.is_ascii_alphanumeric() || **it == b'-');
+        Self::parse(std::str::from_utf8(&bytes[..word.count()]).ok()?)
+    }
+
+    /// As much of it as may be shown: `sk-` and four of its digits. Nothing of another server's.
+    #[must_use]
+    pub fn masked(&self) -> String {
+        let known = Self::parse(&self.0).map_or(0, |_| "sk-".len() + SHOWN);
+        self.0.chars().take(known).chain(['…']).collect()
     }
 
     /// Takes a token as a server granted it, whatever its form: to a client it is opaque (RFC 6749 §1.4).

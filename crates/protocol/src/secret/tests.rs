@@ -24,6 +24,42 @@ fn a_changed_character_breaks_the_checksum() {
 }
 
 #[test]
+fn a_secret_is_seen_at_the_start_of_whatever_follows() {
+    let secret = ClientSecret::from_random(SecretKind::Production, &mut [7; 32]);
+    let text = secret.reveal();
+    assert_eq!(text.len(), ClientSecret::LENGTH);
+    for rest in ["", "x", "0123", "\u{e9}", "\n"] {
+        let (seen, kind) = ClientSecret::at_start_of(format!("{text}{rest}").as_bytes()).unwrap();
+        assert_eq!((seen.reveal(), kind), (text, SecretKind::Production));
+    }
+    assert!(ClientSecret::at_start_of(format!(" {text}").as_bytes()).is_none());
+    assert!(ClientSecret::at_start_of(&text.as_bytes()[..text.len() - 1]).is_none());
+    assert!(ClientSecret::at_start_of(text.replace("live", "test").as_bytes()).is_none(), "the checksum is over both");
+}
+
+#[test]
+fn a_mask_shows_four_characters_and_nothing_of_what_no_server_made() {
+    let secret = ClientSecret::from_random(SecretKind::Testing, &mut [7; 32]);
+    assert_eq!(secret.masked(), format!("{}…", &secret.reveal()[..13]));
+    assert_eq!(ClientSecret::presented("fsk_test_hunter2").masked(), "…");
+    assert_eq!(AccessToken::parse("sk-418e41a74ca2e7d941fa4456d73dbed7").unwrap().masked(), "sk-418e…");
+}
+
+#[test]
+fn a_token_is_seen_only_where_its_digits_end() {
+    let token = "sk-418e41a74ca2e7d941fa4456d73dbed7";
+    for rest in ["", " ", "\"", "\n"] {
+        assert_eq!(AccessToken::at_start_of(format!("{token}{rest}").as_bytes()).unwrap().reveal(), token);
+    }
+    for rest in ["0", "g", "-", "A"] {
+        assert!(AccessToken::at_start_of(format!("{token}{rest}").as_bytes()).is_none(), "{rest:?}");
+    }
+    let long = format!("{token}{}", &token[3..]);
+    assert_eq!(AccessToken::at_start_of(format!("{long};").as_bytes()).unwrap().reveal(), long);
+    assert!(AccessToken::at_start_of(format!("{long}0").as_bytes()).is_none());
+}
+
+#[test]
 fn the_guides_token_is_a_token() {
     let token = AccessToken::parse("sk-418e41a74ca2e7d941fa4456d73dbed7").unwrap();
     assert_eq!(format!("{token:?}"), "AccessToken");
@@ -33,6 +69,20 @@ fn the_guides_token_is_a_token() {
 }
 
 proptest! {
+    #[test]
+    fn no_bytes_are_read_beyond_their_end(bytes: Vec<u8>) {
+        prop_assert!(ClientSecret::at_start_of(&bytes).is_none());
+        prop_assert!(AccessToken::at_start_of(&bytes).is_none());
+    }
+
+    #[test]
+    fn one_character_that_is_another_one_makes_no_secret(random: [u8; 32], at in 0..ClientSecret::LENGTH, other in "[0-9A-Za-z_]") {
+        let secret = ClientSecret::from_random(SecretKind::Testing, &mut random.clone());
+        let mut text = secret.reveal().to_owned();
+        text.replace_range(at..=at, &other);
+        prop_assert_eq!(ClientSecret::at_start_of(text.as_bytes()).is_some(), text == secret.reveal());
+    }
+
     #[test]
     fn distinct_random_makes_distinct_secrets(a: [u8; 32], b: [u8; 32]) {
         let [left, right] = [a, b].map(|mut random| ClientSecret::from_random(SecretKind::Testing, &mut random));
