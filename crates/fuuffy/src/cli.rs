@@ -14,6 +14,7 @@ use crate::operator::{
     self, AlertsArgs, ApplyArgs, AuditArgs, BackupArgs, CertsArgs, ClientsArgs, ExplainArgs, ExportArgs, KeysArgs,
     MigrateArgs, OperatorsArgs, RestoreArgs, SecretsArgs, TokensArgs, UsageArgs,
 };
+use crate::scan::{self, ScanArgs};
 use crate::serve::{self, CheckArgs, ServeArgs};
 use crate::telemetry;
 
@@ -78,6 +79,8 @@ enum Command {
     Drill(DrillArgs),
     /// Serve the API on this machine to programs that have no credentials.
     Agent(AgentArgs),
+    /// Find our secrets where they should not be: in files and in git's history.
+    Scan(ScanArgs),
     /// Print a generated reference.
     #[command(hide = true)]
     Reference {
@@ -205,6 +208,7 @@ async fn run(command: Command, out: &mut dyn Write, err: &mut dyn Write) -> anyh
             telemetry::start_at("info");
             agent::run(args, out, err).await
         }
+        Command::Scan(args) => scan::scan(&args, out, err),
         Command::Reference { of } => {
             let text = if of == "openapi" { fuuffy_admin::openapi() } else { crate::config::reference() };
             write!(out, "{text}")?;

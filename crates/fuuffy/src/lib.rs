@@ -9,6 +9,7 @@ pub mod demo;
 pub mod integrator;
 pub mod operator;
 mod reach;
+pub mod scan;
 pub mod serve;
 pub mod server;
 pub mod settings;

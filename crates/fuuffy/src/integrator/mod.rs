@@ -4,7 +4,7 @@ mod cache;
 mod doctor;
 mod drill;
 mod profile;
-mod progress;
+pub(crate) mod progress;
 mod request;
 mod rotate;
 mod tell;

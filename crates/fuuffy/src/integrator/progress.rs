@@ -1,9 +1,9 @@
-//! Progress of long bodies, for a person on a terminal.
+//! Progress of long bodies and long searches, for a person on a terminal.
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 /// A bar on standard error that counts bytes; none where that is no terminal.
-pub(super) fn bar(what: &'static str, length: Option<u64>) -> ProgressBar {
+pub(crate) fn bar(what: &'static str, length: Option<u64>) -> ProgressBar {
     let bar = ProgressBar::with_draw_target(length, ProgressDrawTarget::stderr());
     let template = match length {
         Some(_) => "{msg} {bytes} of {total_bytes} [{bar:30}] {bytes_per_sec}, {eta} left",

@@ -45,6 +45,7 @@ mod revocation;
 mod rfc;
 mod rotation;
 mod scanned;
+mod scan;
 mod secret_sources;
 mod secrets;
 mod served_tls;
