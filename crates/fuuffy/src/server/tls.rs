@@ -8,7 +8,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use rustls::ServerConfig;
 use rustls::crypto::aws_lc_rs::{Ticketer, default_provider};
-use rustls::server::{ClientHello, ResolvesServerCert};
+use rustls::server::{ClientHello, NoServerSessionStorage, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
@@ -74,7 +74,9 @@ impl Tls {
         // All suites are good ones, and callers may choose; but scanners call it a fault where they do.
         config.ignore_client_order = true;
         config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-        // Its keys are replaced every six hours, and those from before kept as long once more.
+        // Sessions are kept by callers, in tickets, and not here, where their secrets would lie for weeks. The tickets'
+        // keys are replaced every six hours, and those from before kept as long once more.
+        config.session_storage = Arc::new(NoServerSessionStorage {});
         config.ticketer = Ticketer::new().context("there is no randomness for session tickets")?;
         Ok(Self { acceptor: TlsAcceptor::from(Arc::new(config)), names })
     }
