@@ -120,9 +120,14 @@ async fn an_overload_is_said_and_passes() {
 async fn a_revocation_overtakes_a_flood_of_tokens() {
     let sqlite = Sqlite::fresh();
     let (store, _) = sqlite.open_at(NOW);
-    let (hold, held) = mpsc::channel::<()>();
+    let ((hold, held), (holding, holds)) = (mpsc::channel::<()>(), mpsc::channel());
     let hold = || {
-        drop(store.submit(move |_| Ok(held.recv().is_err())));
+        drop(store.submit(move |_| {
+            holding.send(()).unwrap();
+            Ok(held.recv().is_err())
+        }));
+        // What comes before the writer holds would be in the same transaction.
+        holds.recv().unwrap();
         hold
     };
     crate::conformance::revoke_in_a_flood(&store, 40_000, hold).await;
