@@ -8,8 +8,8 @@ use fuuffy::server::{Framing, HeadLimits, Progress, RequestLine};
 use fuuffy_client::BaseUrl;
 use fuuffy_domain::{AuditChain, AuditPublicKey, Checkpoint, EnvironmentName, MatchedPath, Route, RouteTable};
 use fuuffy_protocol::{
-    AboutToken, Bearer, BearerFault, ClientSecret, Credentials, Form, QueryCredentials, Refused, ScopeSet, SecretKind,
-    TokenFlaw, TokenGrant, TokenRequest,
+    AboutToken, Bearer, BearerFault, ClientSecret, Credentials, Form, Identifiers, QueryCredentials, Refused, ScopeSet,
+    SecretKind, TokenFlaw, TokenGrant, TokenRequest,
 };
 use http::{HeaderMap, HeaderValue, Method, Request, header};
 
@@ -92,6 +92,15 @@ fn flaw_is_there(headers: &HeaderMap) {
     assert!(!happened.is_empty() && !advice.is_empty());
 }
 
+/// What is taken for a resource of ours is read by other software as a path below the base URL, too.
+fn resource_is_here(wanted: &str) {
+    if Identifiers::of("https://a.example/v1").cover(wanted) {
+        let uri: http::Uri = wanted.parse().expect("a URI");
+        assert_eq!((uri.scheme_str(), uri.host(), uri.query()), (Some("https"), Some("a.example"), None));
+        assert!(uri.path().starts_with("/v1") && uri.port().is_none() && !wanted.contains('#'));
+    }
+}
+
 /// A request to revoke or to introspect a token: the first line is `Authorization`, the rest the body.
 pub fn about_token(data: &[u8]) {
     let (field, body) = data.split_at(data.iter().position(|byte| *byte == b'\n').unwrap_or(0));
@@ -133,9 +142,12 @@ pub fn token_request(data: &[u8]) {
     if let Some(misplaced) = QueryCredentials::find(&parts) {
         drop(misplaced.credentials(body));
     }
-    if let Err(refusal) = TokenRequest::parse(&parts.headers, body) {
-        let answer = refusal.to_response(fuuffy_protocol::BodyShape::Guide);
-        assert!(answer.status().is_client_error() && !answer.body().is_empty());
+    match TokenRequest::parse(&parts.headers, body) {
+        Ok(request) => request.resources.iter().for_each(|wanted| resource_is_here(wanted)),
+        Err(refusal) => {
+            let answer = refusal.to_response(fuuffy_protocol::BodyShape::Guide);
+            assert!(answer.status().is_client_error() && !answer.body().is_empty());
+        }
     }
 }
 
