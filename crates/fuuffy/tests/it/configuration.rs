@@ -17,7 +17,7 @@ fn all_mistakes_are_told_at_once_with_their_places() {
     fuuffy.toml:4:10: admin.listen: a listener that is not on loopback must have TLS; expected [admin.tls] with cert and key, or an address on loopback
     fuuffy.toml:7:10: environments.testing.listen: a listener that is not on loopback must have TLS; expected a table tls with cert and key, tls = "terminated" with the trusted_proxies that speak it, or an address on loopback
     fuuffy.toml:8:18: environments.testing.token_lifetime: expected a whole number with the unit s, m, h or d, from 1s to 30d, as in "1h"
-    fuuffy.toml:11:10: environments.testing.routes[0].prefix: expected another path; this one is the token endpoint's
+    fuuffy.toml:11:10: environments.testing.routes[0].prefix: expected another path; this one is the token service's
     fuuffy.toml:12:13: environments.testing.routes[0].upstreams: expected a list of URLs without a path, as in ["http://127.0.0.1:8090"]
     fuuffy.toml:12:14: environments.testing.routes[0].upstreams: upstreams are spoken to without TLS; expected an http:// URL
     fuuffy.toml:15:11: plans.standard.limits: expected a whole number from 1 to 1000000000, a slash, and s, min, h or d, as in "100/min"
