@@ -8,7 +8,7 @@ use fuuffy::server::{Framing, HeadLimits, Progress, RequestLine};
 use fuuffy_client::BaseUrl;
 use fuuffy_domain::{AuditChain, AuditPublicKey, Checkpoint, EnvironmentName, MatchedPath, Route, RouteTable};
 use fuuffy_protocol::{
-    AboutToken, Bearer, BearerFault, ClientSecret, Credentials, Form, Identifiers, QueryCredentials, Refused, ScopeSet,
+    AboutToken, AccessToken, Bearer, BearerFault, ClientSecret, Credentials, Form, Identifiers, Refused, ScopeSet,
     SecretKind, TokenFlaw, TokenGrant, TokenRequest,
 };
 use http::{HeaderMap, HeaderValue, Method, Request, header};
@@ -17,12 +17,13 @@ use http::{HeaderMap, HeaderValue, Method, Request, header};
 pub type Body = fn(&[u8]);
 
 /// All bodies by the names of their targets and corpora.
-pub const ALL: [(&str, Body); 11] = [
+pub const ALL: [(&str, Body); 12] = [
     ("form", form),
     ("authorization", authorization),
     ("token_request", token_request),
     ("about_token", about_token),
     ("scope", scope),
+    ("stray", stray),
     ("route", route),
     ("framing", framing),
     ("config", config_file),
@@ -139,14 +140,26 @@ pub fn token_request(data: &[u8]) {
         return;
     };
     let (parts, ()) = request.into_parts();
-    if let Some(misplaced) = QueryCredentials::find(&parts) {
-        drop(misplaced.credentials(body));
-    }
+    let _ = TokenRequest::has_credentials_in_query(&parts);
     match TokenRequest::parse(&parts.headers, body) {
         Ok(request) => request.resources.iter().for_each(|wanted| resource_is_here(wanted)),
         Err(refusal) => {
             let answer = refusal.to_response(fuuffy_protocol::BodyShape::Guide);
             assert!(answer.status().is_client_error() && !answer.body().is_empty());
+        }
+    }
+}
+
+/// A secret or a token among foreign bytes is one by all its rules, and its mask shows little of it.
+pub fn stray(data: &[u8]) {
+    for at in 0..data.len() {
+        if let Some((secret, kind)) = ClientSecret::at_start_of(&data[at..]) {
+            assert!(secret.is_well_formed(kind) && data[at..].starts_with(secret.reveal().as_bytes()));
+            assert!(secret.masked().len() < kind.prefix().len() + 8);
+        }
+        if let Some(token) = AccessToken::at_start_of(&data[at..]) {
+            assert!(AccessToken::parse(token.reveal()).is_some() && data[at..].starts_with(token.reveal().as_bytes()));
+            assert!(token.masked().len() < 11);
         }
     }
 }

@@ -111,6 +111,7 @@ async fn taken_by(environment: &Environment, refused: &Refused) -> Result<Option
             Lost::Standing { generation: *generation }
         }
         Reason::SecretRetired { secret_id } => Lost::Secret(secret_id.clone()),
+        Reason::SecretQuarantined { secret_id } => Lost::UseOfSecret(secret_id.clone()),
         _ => return Ok(None),
     };
     let row = match &refused.client {

@@ -46,10 +46,14 @@ pub(crate) struct Shown {
     use_count: u64,
     #[schema(value_type = Option<String>, format = DateTime, required = true)]
     retired_at: Option<Timestamp>,
-    /// When it was seen in a URL, if it was.
+    /// When it was seen where secrets do not belong, as in a URL, if it was.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, format = DateTime)]
     exposed_at: Option<Timestamp>,
+    /// Since when it can do nothing but replace itself, if that is so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    quarantined_at: Option<Timestamp>,
 }
 
 /// All that is known of a secret.
@@ -81,6 +85,7 @@ impl From<&Secret> for Shown {
             use_count: secret.use_count,
             retired_at: secret.retired_at,
             exposed_at: secret.exposed_at,
+            quarantined_at: secret.quarantined_at,
         }
     }
 }

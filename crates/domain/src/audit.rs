@@ -162,6 +162,14 @@ pub enum AuditEvent {
         /// Which.
         secret_id: SecretId,
     },
+    /// A secret was seen where secrets do not belong, and can do nothing any more but replace itself.
+    #[serde(rename = "secret.quarantined")]
+    SecretQuarantined {
+        /// Whose.
+        client_id: ClientId,
+        /// Which.
+        secret_id: SecretId,
+    },
     /// Digests are made with another key from now on.
     #[serde(rename = "key.rotated")]
     KeyRotated {
@@ -311,6 +319,7 @@ impl AuditEvent {
             | Self::SecretConfirmed { client_id, .. }
             | Self::SecretRetiring { client_id, .. }
             | Self::SecretRetired { client_id, .. }
+            | Self::SecretQuarantined { client_id, .. }
             | Self::SecretExposed { client_id, .. } => Some(client_id),
             Self::AlertsSilenced { client_id, .. } | Self::AlertsUnsilenced { client_id, .. } => client_id.as_ref(),
             Self::KeyRotated { .. }

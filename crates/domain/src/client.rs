@@ -81,6 +81,8 @@ pub struct Secret {
     pub use_count: u64,
     /// When it was seen where secrets do not belong.
     pub exposed_at: Option<Timestamp>,
+    /// Since when it can do nothing but replace itself, for it was seen where secrets do not belong.
+    pub quarantined_at: Option<Timestamp>,
     /// Whether its client made it and has not confirmed yet that it is kept.
     pub is_pending: bool,
     /// Set when it is to go as soon as nobody uses it.
@@ -313,6 +315,12 @@ impl Client {
         changes
     }
 
+    /// Whether a secret of it can do nothing but replace itself.
+    #[must_use]
+    pub fn is_quarantined(&self, id: &SecretId) -> bool {
+        self.secrets.iter().any(|secret| secret.id == *id && secret.quarantined_at.is_some())
+    }
+
     /// How many secrets work at `now`.
     #[must_use]
     pub fn live_secrets(&self, now: Timestamp) -> usize {
@@ -331,6 +339,12 @@ impl AuthenticatedClient {
     #[must_use]
     pub const fn secret(&self) -> &SecretId {
         &self.secret
+    }
+
+    /// Whether that secret can do nothing but replace itself.
+    #[must_use]
+    pub fn is_quarantined(&self) -> bool {
+        self.client.is_quarantined(&self.secret)
     }
 
     /// The secret's digest under the current key, if it is kept under an older one.

@@ -97,6 +97,11 @@ pub enum Reason {
         /// Which.
         secret_id: SecretId,
     },
+    /// The secret can do nothing any more but replace itself.
+    SecretQuarantined {
+        /// Which.
+        secret_id: SecretId,
+    },
     /// The secret's time was over.
     SecretExpired {
         /// Which.
@@ -352,6 +357,9 @@ impl Refused {
             }
             Reason::SecretWrong { is_of_other_environment: false } => "The secret is none of that client's".to_owned(),
             Reason::SecretRetired { secret_id } => format!("The secret {secret_id} was retired"),
+            Reason::SecretQuarantined { secret_id } => {
+                format!("The secret {secret_id} is quarantined, for it was seen where secrets do not belong")
+            }
             Reason::SecretExpired { secret_id } => format!("The secret {secret_id} had expired"),
             Reason::Throttled { claimed, by_client, by_address } => {
                 let client = claimed.as_ref().map_or("a client id that nobody has here".to_owned(), ClientId::to_string);
@@ -419,6 +427,9 @@ impl Refused {
                 "Use the secret and the base URL of one environment"
             }
             Reason::SecretRetired { .. } => "Use the client's newer secret; an operator adds one: fuuffy secrets add",
+            Reason::SecretQuarantined { .. } => {
+                "Replace it by itself (fuuffy rotate), or have an operator add another: fuuffy secrets add"
+            }
             Reason::SecretExpired { .. } => "An operator adds another: fuuffy secrets add",
             Reason::Throttled { .. } => "Wait a minute, and look for a program that goes on with an old secret",
             Reason::MayNotRotate => "An operator allows it: fuuffy clients update --allow-rotation",

@@ -20,6 +20,9 @@ pub enum GrantRefusal {
     /// The client is suspended.
     #[error("the client is suspended")]
     Suspended,
+    /// The secret can do nothing but replace itself.
+    #[error("the secret is quarantined")]
+    Quarantined,
     /// It asked for a scope that it does not have.
     #[error("the client does not have the scope it asked for")]
     Scope,
@@ -35,6 +38,9 @@ impl AuthenticatedClient {
         let client = self.client();
         if client.status != ClientStatus::Active {
             return Err(GrantRefusal::Suspended);
+        }
+        if self.is_quarantined() {
+            return Err(GrantRefusal::Quarantined);
         }
         let lifetime = client.token_lifetime.map_or(longest, |own| own.min(longest));
         let scope = match &requested {

@@ -68,7 +68,7 @@ const fn place(refusal: &Refusal) -> usize {
         Refusal::UnsupportedGrantType => 1,
         Refusal::InvalidScope => 2,
         Refusal::InvalidClient(_) => 3,
-        Refusal::UnauthorizedClient => 4,
+        Refusal::UnauthorizedClient | Refusal::SecretQuarantined => 4,
         Refusal::MissingToken => 5,
         Refusal::InvalidToken(_) => 6,
         Refusal::InsufficientScope(_) => 7,

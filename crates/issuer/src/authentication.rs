@@ -6,8 +6,7 @@ use std::time::Duration;
 use fuuffy_domain::{
     Actor, AuthenticatedClient, Cause, Client, ClientId, ClientStatus, Reason, RequestContext, Timestamp,
 };
-use fuuffy_protocol::{Credentials, QueryCredentials, Refusal};
-use fuuffy_store::SecretChange;
+use fuuffy_protocol::{Credentials, Refusal};
 
 use crate::Issuer;
 use crate::endpoint::Found;
@@ -34,7 +33,7 @@ impl Issuer {
         Ok(client)
     }
 
-    /// The same, for what no suspended client may do.
+    /// The same, for what no suspended client may do, and nobody by a secret that is quarantined.
     ///
     /// # Errors
     /// As for [`Issuer::prove`], and `unauthorized_client`.
@@ -50,6 +49,11 @@ impl Issuer {
             let reason = Reason::ClientSuspended { generation: client.generation };
             found.reason = Some((Some(client.id.clone()), reason));
             return Err(Refusal::UnauthorizedClient);
+        }
+        if known.is_quarantined() {
+            let reason = Reason::SecretQuarantined { secret_id: known.secret().clone() };
+            found.reason = Some((Some(client.id.clone()), reason));
+            return Err(Refusal::SecretQuarantined);
         }
         Ok(known)
     }
@@ -95,22 +99,6 @@ impl Issuer {
                 Standing::Good => refusal,
             }
         })
-    }
-
-    /// A right secret in a URL stands in logs and histories from now on: its holder must learn of it.
-    pub(crate) async fn mark_exposed(&self, context: &RequestContext, misplaced: &QueryCredentials, body: &[u8]) {
-        let Some(claimed) = misplaced.credentials(body) else {
-            return;
-        };
-        let Ok(known) = self.authenticate(context, &claimed) else {
-            return;
-        };
-        let (client, secret) = (known.client().id.clone(), known.secret().clone());
-        tracing::warn!(request_id = %context.id, client_id = %client, secret_id = %secret, "A secret was sent in a URL; add a new one and retire it");
-        let cause = cause(context, &known);
-        if let Err(error) = self.store.change_secret(cause, (client, secret), None, SecretChange::Expose).await {
-            tracing::error!(request_id = %context.id, %error, "An exposed secret could not be marked");
-        }
     }
 
     fn find(&self, claimed: &Credentials) -> Option<Arc<Client>> {

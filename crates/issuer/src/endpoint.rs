@@ -6,12 +6,13 @@ use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use fuuffy_domain::{Call, ClientId, ClientSlot, DrillKind, Ended, Reason, RequestContext, Timestamp};
-use fuuffy_protocol::{BodyShape, QueryCredentials, Refusal, RequestFault};
+use fuuffy_protocol::{BodyShape, Refusal, RequestFault, TokenRequest};
 use http::header::{HeaderMap, HeaderName, HeaderValue};
 use http::request::Parts;
 use http::{Method, Response};
 
 use crate::Issuer;
+use crate::leaks::Leak;
 
 /// By this field a client is told when its secret expires: an HTTP date (RFC 9110 §5.6.7).
 const SECRET_EXPIRES: HeaderName = HeaderName::from_static("fuuffy-secret-expires");
@@ -46,6 +47,8 @@ pub(crate) struct Found {
     pub(crate) drill: Option<DrillKind>,
     /// When the secret that was presented expires, if that is soon.
     pub(crate) secret_expires: Option<Timestamp>,
+    /// What was seen where it does not belong.
+    pub(crate) leak: Option<Leak>,
     /// Whether too many tokens were asked for.
     pub(crate) was_limited: bool,
     /// Why it is refused, besides what the answer says.
@@ -54,7 +57,7 @@ pub(crate) struct Found {
 
 impl Issuer {
     /// Answers one request. `body` is the whole body, or the refusal that reading it met. The answer has the client as
-    /// an extension, once that is proven.
+    /// an extension, once that is proven, and a [`Leak`] if there was one.
     pub async fn respond(
         &self,
         context: &RequestContext,
@@ -79,6 +82,9 @@ impl Issuer {
         if let Some(client) = found.client {
             response.extensions_mut().insert(client);
         }
+        if let Some(leak) = found.leak {
+            response.extensions_mut().insert(leak);
+        }
         response
     }
 
@@ -94,8 +100,7 @@ impl Issuer {
             return Err(Refusal::MethodNotAllowed("POST"));
         }
         let body = body?;
-        if let Some(misplaced) = QueryCredentials::find(parts) {
-            self.mark_exposed(context, &misplaced, &body).await;
+        if TokenRequest::has_credentials_in_query(parts) {
             return Err(Refusal::InvalidRequest(RequestFault::CredentialsInQuery));
         }
         match endpoint {

@@ -5,6 +5,7 @@
 mod authentication;
 mod endpoint;
 mod introspection;
+mod leaks;
 mod look_ups;
 mod reason;
 mod revocation;
@@ -16,6 +17,7 @@ mod token_limits;
 mod uses;
 
 pub use endpoint::OAuthEndpoint;
+pub use leaks::{Leak, Stray};
 pub use secrets::SecretDeed;
 pub use token::{Issuer, Outcome};
 pub use token_limits::TokenLimits;

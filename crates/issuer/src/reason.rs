@@ -83,6 +83,7 @@ impl Issuer {
                 let reason = match (secret, refusal) {
                     (Secret { retired_at: Some(_), .. }, _) => Reason::SecretRetired { secret_id },
                     (secret, _) if !secret.is_live(context.now) => Reason::SecretExpired { secret_id },
+                    (_, Refusal::SecretQuarantined) => Reason::SecretQuarantined { secret_id },
                     (_, Refusal::UnauthorizedClient) => Reason::MayNotRotate,
                     _ => Reason::Told,
                 };

@@ -52,6 +52,9 @@ struct Shown {
     last_used_at: Option<Timestamp>,
     use_count: u64,
     status: SecretStatus,
+    /// Since when it can do nothing but replace itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    quarantined_at: Option<Timestamp>,
     /// Whether the request was authenticated by it.
     presented: bool,
 }
@@ -126,12 +129,15 @@ impl Issuer {
         }
     }
 
-    /// Whose secret a request bears by Basic, be the client suspended or not.
+    /// Whose secret a request bears by Basic, be the client suspended or not; a secret that is quarantined says nothing.
     ///
     /// # Errors
     /// As for a token request.
     pub fn client_of(&self, context: &RequestContext, headers: &HeaderMap) -> Result<ClientId, Refusal> {
         let client = self.authenticate(context, &Credentials::parse_basic(headers)?)?;
+        if client.is_quarantined() {
+            return Err(Refusal::SecretQuarantined);
+        }
         Ok(client.client().id.clone())
     }
 
@@ -217,6 +223,7 @@ fn live_secrets(known: &AuthenticatedClient, now: Timestamp) -> Vec<Shown> {
         last_used_at: secret.last_use.as_ref().map(|last| last.at),
         use_count: secret.use_count,
         status: secret.status(now),
+        quarantined_at: secret.quarantined_at,
         presented: secret.id == *known.secret(),
     };
     live.map(shown).collect()

@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use fuuffy_domain::{
-    ApprovedGrant, ClientId, Clock, Entropy, GrantRefusal, Keyring, Lifetime, Reason, RefusalCounts, RequestContext,
-    Stage, Tally, Timestamp,
+    ApprovedGrant, ClientId, Clock, Entropy, GrantRefusal, Keyring, LeakGrades, Lifetime, Reason, RefusalCounts,
+    RequestContext, Stage, Tally, Timestamp,
 };
 use fuuffy_protocol::{AccessToken, Identifiers, Refusal, TokenRequest, TokenResponse};
 use fuuffy_store::{Explanations, NewToken, Store, StoreError};
@@ -46,6 +46,8 @@ pub struct Issuer {
     pub token_bytes: usize,
     /// How long nobody must have used a secret before one that is to go does.
     pub retire_unused_after: Lifetime,
+    /// What comes of secrets and tokens that are seen where they do not belong.
+    pub leak_grades: LeakGrades,
     /// How many tokens may be asked for.
     pub token_limits: TokenLimits,
     token_requests: TokenRequests,
@@ -92,6 +94,7 @@ impl Issuer {
             token_lifetime: Lifetime::HOUR,
             token_bytes: 16,
             retire_unused_after: Lifetime::DAY,
+            leak_grades: LeakGrades::default(),
             token_limits: TokenLimits::default(),
             token_requests: TokenRequests::default(),
             throttle: Throttle::default(),
@@ -127,10 +130,12 @@ impl Issuer {
     ) -> Result<TokenResponse, Refusal> {
         let request = TokenRequest::parse(headers, body)?;
         let client = self.prove(context, &request.credentials, found)?;
-        let known = Arc::clone(client.client());
+        self.refuse_browser(context, headers, (&client, &request.credentials), found).await?;
+        let (known, presented) = (Arc::clone(client.client()), client.secret().clone());
         let grant = client.approve(request.scope, self.token_lifetime).map_err(|refused| {
             let reason = match refused {
                 GrantRefusal::Suspended => Reason::ClientSuspended { generation: known.generation },
+                GrantRefusal::Quarantined => Reason::SecretQuarantined { secret_id: presented },
                 GrantRefusal::Scope => Reason::ScopeNotAllowed { may: known.scopes.to_string() },
             };
             found.reason = Some((Some(known.id.clone()), reason));
@@ -210,6 +215,7 @@ pub(crate) fn refusal_of(error: &StoreError) -> Refusal {
 fn refusal_of_grant(refusal: GrantRefusal) -> Refusal {
     match refusal {
         GrantRefusal::Suspended => Refusal::UnauthorizedClient,
+        GrantRefusal::Quarantined => Refusal::SecretQuarantined,
         GrantRefusal::Scope => Refusal::InvalidScope,
     }
 }

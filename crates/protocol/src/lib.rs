@@ -32,5 +32,5 @@ pub use scope::{ScopeFault, ScopeSet};
 pub use secret::{AccessToken, ClientSecret, SecretKind};
 pub use token_flaw::TokenFlaw;
 pub use token_grant::{TokenGrant, TokenGrantFault};
-pub use token_request::{QueryCredentials, TokenRequest};
+pub use token_request::TokenRequest;
 pub use token_response::TokenResponse;

@@ -33,6 +33,8 @@ pub enum Refusal {
     InvalidClient(Option<AuthMethod>),
     /// 403 `unauthorized_client`
     UnauthorizedClient,
+    /// Known and authenticated, by a secret that was seen where it does not belong: it can only replace itself.
+    SecretQuarantined,
     /// 401 `missing_token`
     MissingToken,
     /// 401 `invalid_token`
@@ -210,6 +212,7 @@ impl Refusal {
             | Self::InvalidScope
             | Self::InvalidTarget
             | Self::UnauthorizedClient
+            | Self::SecretQuarantined
             | Self::NotFound
             | Self::PayloadTooLarge
             | Self::UriTooLong
@@ -257,6 +260,12 @@ impl Refusal {
                 "unauthorized_client",
                 "This client may not get a token",
                 "Ask the operator of the API to resume this client",
+            ),
+            Self::SecretQuarantined => words(
+                S::FORBIDDEN,
+                "unauthorized_client",
+                "This secret was seen where it does not belong, and can only be used to replace itself",
+                "Replace it (fuuffy rotate), or ask the operator of the API for another one",
             ),
             Self::MissingToken => words(
                 S::UNAUTHORIZED,

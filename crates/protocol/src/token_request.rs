@@ -16,10 +16,6 @@ pub struct TokenRequest {
     pub resources: Vec<String>,
 }
 
-/// Credentials that somebody put into the query string, where they do not belong.
-#[derive(Debug)]
-pub struct QueryCredentials(Form);
-
 impl TokenRequest {
     /// Reads the header fields and the body, which the caller has bounded. Unknown parameters are
     /// ignored, as RFC 6749 §3.2 asks.
@@ -41,27 +37,12 @@ impl TokenRequest {
         let resources = form.get_all("resource").map(str::to_owned).collect();
         Ok(Self { credentials, scope, resources })
     }
-}
 
-impl QueryCredentials {
-    /// Finds `client_id` or `client_secret` in the query string of a request.
+    /// Whether `client_id` or `client_secret` is in the query string of a request, where neither belongs.
     #[must_use]
-    pub fn find(parts: &Parts) -> Option<Self> {
-        let form = Form::parse(parts.uri.query()?.as_bytes()).ok()?;
-        (form.mentions("client_secret") || form.mentions("client_id")).then_some(Self(form))
-    }
-
-    /// The credentials, if there are two; the id may be in the body instead.
-    #[must_use]
-    pub fn credentials(&self, body: &[u8]) -> Option<Credentials> {
-        let secret = self.0.get("client_secret").ok()??;
-        let body = Form::parse(body).ok();
-        let id = self.0.get("client_id").ok()?.or_else(|| body.as_ref()?.get("client_id").ok()?)?;
-        Some(Credentials {
-            client_id: id.to_owned(),
-            secret: crate::ClientSecret::presented(secret),
-            method: crate::AuthMethod::ClientSecretPost,
-        })
+    pub fn has_credentials_in_query(parts: &Parts) -> bool {
+        let form = parts.uri.query().and_then(|query| Form::parse(query.as_bytes()).ok());
+        form.is_some_and(|form| form.mentions("client_secret") || form.mentions("client_id"))
     }
 }
 

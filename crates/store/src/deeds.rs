@@ -204,6 +204,8 @@ pub enum SecretChange {
     Confirm(Duration),
     /// It was seen where secrets do not belong; the first time counts.
     Expose,
+    /// It was seen where secrets do not belong, and can do nothing any more but replace itself.
+    Quarantine,
     /// Its operators were reminded of its end, so many days before it. Nothing that the audit log tells.
     Remind(u32),
 }
@@ -294,6 +296,8 @@ pub enum Lost {
     },
     /// Use a secret, which was retired.
     Secret(SecretId),
+    /// Use a secret for anything but to replace it, which was quarantined.
+    UseOfSecret(SecretId),
 }
 
 /// A token to record.

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use fuuffy_domain::{Client, ClientId, ClientSlot, ClientStatus};
+use fuuffy_domain::{Client, ClientId, ClientSlot, ClientStatus, SecretDigest};
 use parking_lot::RwLock;
 
 use crate::{Part, PartOf};
@@ -18,6 +18,8 @@ pub struct Directory {
 struct Clients {
     by_slot: Vec<Arc<Client>>,
     by_id: HashMap<ClientId, ClientSlot>,
+    /// By the beginnings of its secrets' keyed digests.
+    by_secret: HashMap<[u8; 8], ClientSlot>,
 }
 
 impl Directory {
@@ -26,6 +28,15 @@ impl Directory {
     pub fn find(&self, id: &ClientId) -> Option<Arc<Client>> {
         let clients = self.clients.read();
         let slot = clients.by_id.get(id)?;
+        clients.by_slot.get(slot.0 as usize).cloned()
+    }
+
+    /// The client that has, or had, a secret with one of these digests, where nobody said whose it is. Only the
+    /// beginning of a digest was looked at: nothing is proven by that.
+    #[must_use]
+    pub fn find_by_secret(&self, digests: &[SecretDigest]) -> Option<Arc<Client>> {
+        let clients = self.clients.read();
+        let slot = digests.iter().find_map(|digest| clients.by_secret.get(&beginning(digest)))?;
         clients.by_slot.get(slot.0 as usize).cloned()
     }
 
@@ -77,10 +88,35 @@ impl Directory {
             clients.by_id.insert(client.id.clone(), client.slot);
         }
         let slot = client.slot.0 as usize;
+        clients.know_secrets(&client);
         if slot == clients.by_slot.len() {
             clients.by_slot.push(client);
         } else if let Some(place) = clients.by_slot.get_mut(slot) {
             *place = client;
         }
     }
+}
+
+impl Clients {
+    /// Learns by which secrets a client is found, and forgets those that it has no more. Where none is another, as when
+    /// one was used, nothing is to do.
+    fn know_secrets(&mut self, client: &Client) {
+        let known = self.by_slot.get(client.slot.0 as usize).map(Arc::clone);
+        let known = known.as_ref().map_or(&[][..], |known| &known.secrets[..]);
+        if known.iter().map(|it| it.digest.bytes).eq(client.secrets.iter().map(|it| it.digest.bytes)) {
+            return;
+        }
+        for secret in known {
+            self.by_secret.remove(&beginning(&secret.digest));
+        }
+        for secret in &client.secrets {
+            self.by_secret.insert(beginning(&secret.digest), client.slot);
+        }
+    }
+}
+
+fn beginning(digest: &SecretDigest) -> [u8; 8] {
+    let mut beginning = [0; 8];
+    beginning.copy_from_slice(&digest.bytes[..8]);
+    beginning
 }

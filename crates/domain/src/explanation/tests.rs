@@ -46,6 +46,7 @@ fn every_reason_has_words_of_its_own() {
         Reason::SecretWrong { is_of_other_environment: false },
         Reason::SecretWrong { is_of_other_environment: true },
         Reason::SecretRetired { secret_id: secret_id.clone() },
+        Reason::SecretQuarantined { secret_id: secret_id.clone() },
         Reason::SecretExpired { secret_id },
         throttled(true, true),
         throttled(true, false),
@@ -133,6 +134,7 @@ fn place(refusal: &Refusal) -> usize {
         Refusal::TooManyTokens(_) => 38,
         Refusal::TooManyAtOnce(_) => 39,
         Refusal::InvalidTarget => 42,
+        Refusal::SecretQuarantined => 43,
     }
 }
 
@@ -185,6 +187,7 @@ fn every_refusal_is_explained_in_words() {
         Refusal::InvalidRequest(F::PlainHttp),
         Refusal::InvalidRequest(F::MissingTokenParameter),
         Refusal::InvalidTarget,
+        Refusal::SecretQuarantined,
     ];
     let all: Vec<Refusal> = faults.into_iter().map(Refusal::InvalidRequest).chain(others).collect();
     let context = RequestContext { id: RequestId::generate(NOW, [0; 10]), peer: Ipv4Addr::LOCALHOST.into(), now: NOW };

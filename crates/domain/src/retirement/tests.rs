@@ -21,6 +21,7 @@ fn secret(id: &str, used_at: Option<Timestamp>) -> Secret {
         last_use: used_at.map(|at| LastUse { at, from, agent: Some("curl/8".into()) }),
         use_count: u64::from(used_at.is_some()),
         exposed_at: None,
+        quarantined_at: None,
         is_pending: false,
         retiring: None,
         reminded: None,

@@ -143,6 +143,7 @@ pub(super) static ENVIRONMENT: Section = Section {
         ),
         key("reminders", TABLE, "none: the log alone", "Who is told that a secret expires soon."),
         key("email", TABLE, "none", "Who gets a letter for each alert, besides or instead of a webhook."),
+        key("leaks", TABLE, "{}", "What comes of secrets and tokens that are seen where they do not belong."),
         key("audit", TABLE, "{}", "How long the audit log is kept."),
         key(
             "access_log",
@@ -230,6 +231,29 @@ pub(super) static EMAIL: Section = Section {
             "false",
             "Whether the server may be on this machine or its own network, as `webhook_allow_private` says of a webhook.",
         ),
+    ],
+};
+
+const GRADE: &str = r#""warn", "quarantine" or "revoke""#;
+
+pub(super) static LEAKS: Section = Section {
+    heading: "`[environments.….leaks]`",
+    about: "Only what is right has consequences, and each of them is told to operators. `warn` tells; a secret that is quarantined can do nothing but replace itself, as `fuuffy rotate` does where its client may; what is revoked works no more. A token that would be quarantined is revoked.",
+    keys: &[
+        key("url", GRADE, r#""warn""#, "A secret or a token in the path or the query of a request."),
+        key(
+            "browser",
+            GRADE,
+            r#""warn""#,
+            "A secret that a browser sent, by `Origin` or the `Sec-Fetch-` fields of browsers.",
+        ),
+        key(
+            "plain_http",
+            GRADE,
+            r#""revoke" for tokens on a listener with certificates, else "warn""#,
+            "A secret or a token that came in clear to a port that speaks TLS, or a token that a trusted proxy says came so (`X-Forwarded-Proto: http`).",
+        ),
+        key("misplaced", GRADE, r#""warn""#, "A secret that was sent as a bearer token."),
     ],
 };
 
@@ -404,6 +428,7 @@ static ALL: &[&Section] = &[
     &TLS,
     &REMINDERS,
     &EMAIL,
+    &LEAKS,
     &AUDIT,
     &LIMITS,
     &ROUTE,

@@ -16,7 +16,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use fuuffy_domain::{EnvironmentName, Lifetime, Plan, PlanName, Route};
+use fuuffy_domain::{EnvironmentName, LeakGrades, Lifetime, Plan, PlanName, Route};
 use fuuffy_gateway::{Upstream, UpstreamProtocol};
 use fuuffy_issuer::TokenLimits;
 use ipnet::IpNet;
@@ -106,6 +106,8 @@ pub struct EnvironmentConfig {
     pub reminders: Option<WebhookConfig>,
     /// Who gets letters.
     pub email: Option<EmailConfig>,
+    /// What comes of secrets and tokens that are seen where they do not belong.
+    pub leaks: LeakGrades,
     /// How its audit log is kept.
     pub audit: AuditConfig,
     /// Where a line is written for each request, if anywhere.

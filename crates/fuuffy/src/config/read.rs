@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 
-use fuuffy_domain::{EnvironmentName, Lifetime, Limit, Plan, PlanName, Route, RouteTable, ScopeSet};
+use fuuffy_domain::{EnvironmentName, Grade, LeakGrades, Lifetime, Limit, Plan, PlanName, Route, RouteTable, ScopeSet};
 use fuuffy_gateway::{Upstream, UpstreamProtocol};
 use fuuffy_issuer::TokenLimits;
 use http::Uri;
@@ -179,6 +179,7 @@ fn environment(name: EnvironmentName, table: &Table<'_>, folder: &Path) -> Optio
     let tls = tls(table, listen, folder);
     let reminders = table.table("reminders", &keys::REMINDERS).and_then(|table| webhook(&table, folder));
     let email = table.table("email", &keys::EMAIL).and_then(|table| super::email::read(&table, folder));
+    let leaks = leaks(table.table("leaks", &keys::LEAKS).as_ref(), tls.as_ref());
     let audit = table.table("audit", &keys::AUDIT);
     let retention = audit.and_then(|audit| audit.parsed("retention", super::quantity::age));
     let access_log = table.parsed("access_log", |text| match text {
@@ -201,12 +202,27 @@ fn environment(name: EnvironmentName, table: &Table<'_>, folder: &Path) -> Optio
         reminders,
         email,
         tls: tls?,
+        leaks,
         audit: AuditConfig { retention },
         access_log,
         limits,
         token_limits,
         routes,
     })
+}
+
+/// Behind a proxy a wrong word of that proxy would revoke every token, so it is believed only where that was asked for.
+fn leaks(table: Option<&Table<'_>>, tls: Option<&TlsMode>) -> LeakGrades {
+    let grade = |key| table.and_then(|table| table.parsed(key, Grade::parse));
+    let (usual, plain_http) = (LeakGrades::default(), grade("plain_http"));
+    let of_token = if matches!(tls, Some(TlsMode::Own(_))) { usual.plain_http_token } else { Grade::Warn };
+    LeakGrades {
+        url: grade("url").unwrap_or(usual.url),
+        browser: grade("browser").unwrap_or(usual.browser),
+        plain_http_secret: plain_http.unwrap_or(usual.plain_http_secret),
+        plain_http_token: plain_http.unwrap_or(of_token),
+        misplaced: grade("misplaced").unwrap_or(usual.misplaced),
+    }
 }
 
 fn webhook(table: &Table<'_>, folder: &Path) -> Option<WebhookConfig> {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use fuuffy_domain::Limit;
+use fuuffy_domain::{Grade, Limit};
 use fuuffy_gateway::UpstreamProtocol;
 use serde::Serialize;
 
@@ -74,6 +74,7 @@ struct Environment {
     trusted_proxies: Option<Vec<String>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     access_log: Option<String>,
+    leaks: Leaks,
     audit: Audit,
     limits: Limits,
     routes: Vec<Route>,
@@ -97,6 +98,16 @@ struct Email {
     #[serde(skip_serializing_if = "Option::is_none")]
     password_file: Option<String>,
     allow_private: bool,
+}
+
+/// `plain_http` is for tokens and secrets alike where it was written, and is left out where each has its own.
+#[derive(Serialize)]
+struct Leaks {
+    url: Grade,
+    browser: Grade,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    plain_http: Option<Grade>,
+    misplaced: Grade,
 }
 
 #[derive(Serialize)]
@@ -218,6 +229,13 @@ impl From<&EnvironmentConfig> for Environment {
                 AccessLogTarget::Stderr => "stderr".to_owned(),
                 AccessLogTarget::File(path) => path.display().to_string(),
             }),
+            leaks: Leaks {
+                url: config.leaks.url,
+                browser: config.leaks.browser,
+                plain_http: Some(config.leaks.plain_http_token)
+                    .filter(|grade| *grade == config.leaks.plain_http_secret),
+                misplaced: config.leaks.misplaced,
+            },
             audit: Audit { retention: config.audit.retention.map(show_age) },
             limits: Limits {
                 connections: limits.connections,

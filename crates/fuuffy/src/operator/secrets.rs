@@ -69,6 +69,7 @@ const SECRET_COLUMNS: &[&str] = &[
     "last_used_from",
     "use_count",
     "status",
+    "quarantined_at",
     "safe_to_retire",
 ];
 

@@ -12,14 +12,17 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use parking_lot::Mutex;
+use tokio::io::AsyncReadExt as _;
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::time::timeout;
+use zeroize::Zeroizing;
 
 use super::busy::Shared;
 use super::farewell;
 use super::framing::{Framing, HeadLimits};
 use super::guard::{Guarded, Patience};
+use super::leaks;
 use super::listener::Door;
 use super::request_line::RequestLine;
 use super::service;
@@ -29,6 +32,11 @@ use super::{Environment, told_to_stop};
 use crate::config::{ConnectionLimits, TlsMode};
 
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+/// So much of what came in clear is searched for what leaked by that, in bytes.
+const IN_CLEAR: usize = 16 * 1024;
+/// How long that is waited for.
+const HEARING: Duration = Duration::from_secs(2);
 /// How long a connection stays with hyper after a request, at most.
 const NAP: Duration = Duration::from_millis(100);
 
@@ -154,12 +162,26 @@ pub(super) async fn serve(door: &Door, stream: TcpStream, peer: SocketAddr, mut 
 }
 
 /// Refuses whoever speaks plain HTTP to a port that speaks TLS, and notes it.
-async fn refuse_clear(worker: &Worker, stream: TcpStream, peer: SocketAddr) {
+async fn refuse_clear(worker: &Worker, mut stream: TcpStream, peer: SocketAddr) {
     let (environment, context) = (&worker.environment, worker.context(peer.ip()));
     let refusal = Refusal::InvalidRequest(RequestFault::PlainHttp);
     environment.gateway.refusals().note(&refusal);
     environment.explanations.record(Refused::new(&context, ("", ""), &refusal, Reason::Told));
+    // Whoever listens has it as soon as we do, so it is taken away before anything is said.
+    let mut heard = Zeroizing::new(Vec::new());
+    let _ = timeout(HEARING, hear(&mut stream, &mut heard)).await;
+    environment.look_into(&context, leaks::find_in_clear(&heard)).await;
     farewell::say_that_it_is_clear(stream, context.id).await;
+}
+
+/// Reads a request as far as it comes: to the end of its head, and of a short body where it says how long that is.
+async fn hear(stream: &mut TcpStream, heard: &mut Vec<u8>) -> std::io::Result<()> {
+    while heard.len() < IN_CLEAR && !leaks::is_whole(heard) {
+        if stream.read_buf(heard).await? == 0 {
+            break;
+        }
+    }
+    Ok(())
 }
 
 /// Waits for a caller's next byte; false where it does not come, or the server stops.
@@ -218,6 +240,15 @@ async fn serve_awake(
 }
 
 impl Caller {
+    /// Whether a trusted proxy says that a request came to it in clear. The last word is its own.
+    pub(super) fn came_in_clear(&self, headers: &HeaderMap) -> bool {
+        if !matches!(self.worker.environment.settings.tls, TlsMode::Terminated { .. }) {
+            return false;
+        }
+        let last = headers.get_all(FORWARDED_PROTO).iter().next_back().and_then(|field| field.to_str().ok());
+        last.and_then(|field| field.rsplit(',').next()).is_some_and(|word| word.trim().eq_ignore_ascii_case("http"))
+    }
+
     /// The address that a trusted proxy speaks for: the last in `X-Forwarded-For` that is no trusted
     /// proxy's itself. What stands before it may have been made up.
     pub(super) fn proxied_for(&self, headers: &HeaderMap) -> Option<IpAddr> {

@@ -24,6 +24,7 @@ use tokio::sync::watch;
 
 use super::alerts::Alerts;
 use super::certificate::Certificate;
+use super::leaks::LeaksTold;
 use super::silences::Silences;
 use super::trails::Trails;
 use super::unusual::Watch;
@@ -64,6 +65,7 @@ pub struct Environment {
     pub grace: Duration,
     pub(super) watch: Watch,
     pub(super) trails: Option<Trails>,
+    pub(super) leaks_told: LeaksTold,
     connections: Arc<()>,
     kept_at: AtomicI64,
     pub(super) silenced: ArcSwap<Silences>,
@@ -128,6 +130,7 @@ impl Environment {
         issuer.token_lifetime = settings.token_lifetime;
         issuer.token_bytes = settings.token_bytes;
         issuer.token_limits = settings.token_limits.clone();
+        issuer.leak_grades = settings.leaks;
         issuer.retire_unused_after = settings.retire_unused_after;
         issuer.tally = Arc::clone(&tally);
         let outbox = (name, path.with_extension("outbox.sqlite3"));
@@ -160,6 +163,7 @@ impl Environment {
             refusals: Arc::default(),
             watch: Watch::default(),
             trails: None,
+            leaks_told: LeaksTold::default(),
             connections: Arc::default(),
             kept_at: AtomicI64::new(opened.unix_millis()),
             silenced: ArcSwap::default(),

@@ -11,6 +11,7 @@ mod farewell;
 mod framing;
 mod guard;
 mod keys;
+mod leaks;
 mod letter;
 mod listener;
 mod metrics;

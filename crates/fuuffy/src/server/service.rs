@@ -8,7 +8,7 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use fuuffy_domain::{ClientSlot, Drills, Reason, Refused, RequestContext, Stage};
 use fuuffy_gateway::{CallerFields, ResponseBody, Trail, Tunnel, trace_of};
-use fuuffy_issuer::{OAuthEndpoint, SecretDeed};
+use fuuffy_issuer::{Leak, OAuthEndpoint, SecretDeed};
 use fuuffy_protocol::{BodyShape, Metadata, Refusal, RefusalCode, RequestFault};
 use fuuffy_store::Store as _;
 use http::header::{self, HeaderName, HeaderValue};
@@ -22,7 +22,7 @@ use tokio::time::{Instant, timeout_at};
 use super::Environment;
 use super::busy::Busy;
 use super::connection::Caller;
-use super::{own, well_known};
+use super::{leaks, own, well_known};
 use crate::config::EnvironmentConfig;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -63,6 +63,11 @@ pub(super) async fn answer(
         .trails
         .as_ref()
         .map(|trails| trails.begin(&context, &mut request, traced, || caller.worker.random()));
+    let strays = leaks::find(request.uri(), request.headers(), caller.came_in_clear(request.headers()));
+    if !strays.is_empty() {
+        // Boxed, so that no other request carries room for it.
+        Box::pin(environment.look_into(&context, strays)).await;
+    }
     let endpoint = endpoint(&environment.stage, request.uri().path());
     if let Some(trail) = &trail
         && !matches!(endpoint, Endpoint::Api | Endpoint::OAuth(_))
@@ -142,7 +147,11 @@ async fn oauth(
 ) -> Response<ResponseBody> {
     let (parts, body) = request.into_parts();
     let body = read_whole(&parts, body, environment.settings.limits.body_timeout).await;
-    environment.issuer.respond(context, &parts, body, asked).await.map(ResponseBody::from)
+    let mut response = environment.issuer.respond(context, &parts, body, asked).await;
+    if let Some(leak) = response.extensions_mut().remove::<Leak>() {
+        environment.tell_of_leak(context, &leak).await;
+    }
+    response.map(ResponseBody::from)
 }
 
 /// A request of a client about its own secrets.

@@ -34,6 +34,7 @@ mod integrator;
 mod issue_local;
 mod keys;
 mod kills;
+mod leaked;
 mod leaks;
 mod lifecycle;
 mod limits;

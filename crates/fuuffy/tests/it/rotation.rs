@@ -102,6 +102,21 @@ fn words(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
+/// A secret that leaked is replaced by its own client, where that may.
+#[test]
+fn a_quarantined_secret_is_replaced_by_the_command() {
+    let leaks = "leaks = { url = \"quarantine\" }";
+    let place = Place::new(&crate::app::config_with(Upstream::friendly().address, leaks, ""));
+    let server = place.serve();
+    let home = Home::new(&place, &server);
+    let leaked = home.client();
+    crate::app::get(server.testing, &format!("/v1/orders?{}", leaked.secret), "");
+    assert_eq!(ask_for_token(server.testing, &leaked).code(), "unauthorized_client");
+    home.rotate();
+    token(server.testing, &home.client());
+    assert_eq!(ask(server.testing, "GET", "/v1/auth/secrets", &leaked).code(), "invalid_client", "it is retired");
+}
+
 #[test]
 fn a_secret_is_replaced_and_the_old_one_goes_when_nobody_uses_it() {
     let (place, server) = served();

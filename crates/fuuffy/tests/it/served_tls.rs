@@ -155,6 +155,33 @@ fn versions_protocols_and_tickets_are_what_they_should_be() {
     stop(server);
 }
 
+/// Whoever listens on the way has it as soon as we do.
+#[test]
+fn a_token_over_plain_http_is_revoked_at_once_and_a_secret_is_told_of() {
+    let secured = Secured::free();
+    let server = secured.place.serve();
+    let (client, host) = (secured.place.client("testing"), "testing.test");
+    let over_tls = || session(server.testing, &secured.ordinary(), host).unwrap();
+    let (_, granted) = ask_for_token(over_tls(), host, &client);
+    let bearer = granted.json()["data"]["access_token"].as_str().unwrap().to_owned();
+    let fields = [("host", host), ("authorization", &format!("Bearer {bearer}"))];
+    let head = message(server.testing, "GET", "/v1/orders", &fields, "");
+    let status = || {
+        let mut connection = Connection::over(over_tls());
+        connection.send(&head);
+        connection.reply().unwrap().status
+    };
+    assert_eq!(status(), 200);
+    assert_eq!(exchange(server.testing, &head).status, 400);
+    assert_eq!(status(), 401);
+    let form = [("host", host), ("content-type", "application/x-www-form-urlencoded")];
+    let asked = message(server.testing, "POST", "/v1/auth/token", &form, &token_form(&client));
+    assert_eq!(exchange(server.testing, asked).status, 400);
+    let listed = secured.place.done(&["secrets", "list", "--environment", "testing", "--client", &client.id]);
+    assert!(listed[0]["exposed_at"].is_string(), "{listed}");
+    assert_eq!(ask_for_token(over_tls(), host, &client).1.status, 200, "no program stops for it");
+}
+
 #[test]
 fn plain_http_gets_a_clear_400_and_is_never_served() {
     let secured = Secured::free();

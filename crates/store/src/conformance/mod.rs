@@ -163,6 +163,7 @@ pub async fn run_all<B: Backend>(fresh: impl Fn() -> B) {
     secrets::a_pending_secret_takes_the_place_of_an_unused_one(&fresh()).await;
     secrets::a_retiring_secret_goes_when_it_is_unused(&fresh()).await;
     secrets::a_use_without_a_token_keeps_a_retiring_secret(&fresh()).await;
+    secrets::a_quarantined_secret_gets_no_token_and_goes_once_it_is_replaced(&fresh()).await;
     audit::every_change_is_in_the_chain(&fresh()).await;
     audit::a_deed_is_named_only_for_what_it_did(&fresh()).await;
     audit::a_checkpoint_says_how_the_chain_stands(&fresh()).await;

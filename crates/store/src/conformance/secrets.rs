@@ -3,10 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use fuuffy_domain::{Client, IN_FLIGHT, LastUse, Lifetime, SecretStatus};
+use fuuffy_domain::{Client, ClientChange, GrantRefusal, IN_FLIGHT, LastUse, Lifetime, SecretStatus};
 
-use super::{Backend, Maker, NOW, added, cause, secret_changed, secret_changed_at};
-use crate::{Answered, Conditions, Creation, NewSecret, NewToken, Once, SecretChange, SecretUse};
+use super::{Backend, Maker, NOW, added, cause, changed, secret_changed, secret_changed_at};
+use crate::{Answered, Conditions, Creation, Lost, NewSecret, NewToken, Once, SecretChange, SecretUse, StoreError};
 
 pub(super) async fn at_most_three_secrets_live(backend: &dyn Backend) {
     let (maker, store) = (Maker::new(), backend.open());
@@ -125,4 +125,34 @@ pub(super) async fn a_use_without_a_token_keeps_a_retiring_secret(backend: &dyn 
     let almost = NOW.after(2 * hour - Duration::from_millis(1));
     assert!(is_live(change(almost, SecretChange::RetireIfDue).await));
     assert!(!is_live(change(NOW.after(2 * hour), SecretChange::RetireIfDue).await));
+}
+
+pub(super) async fn a_quarantined_secret_gets_no_token_and_goes_once_it_is_replaced(backend: &dyn Backend) {
+    let (maker, store) = (Maker::new(), backend.open());
+    let (client, clear) = maker.client(&*store).await;
+    let digests = maker.keyring.secret_digests(&clear);
+    assert_eq!(store.directory().find_by_secret(&digests).expect("the client").id, client.id);
+    // Approved before, and asked for after: the deed itself refuses.
+    let (grant, id) = (maker.grant(&client, &clear), client.secrets[0].id.clone());
+    let later = NOW.after(Lifetime::HOUR.duration());
+    for time in [NOW, later] {
+        secret_changed_at(time, &*store, &client, &id, SecretChange::Quarantine).await.expect("the secret");
+    }
+    assert!(matches!(store.issue_token(maker.token(grant)).await, Err(StoreError::Superseded)));
+    assert!(store.deed_behind(client.id.clone(), Lost::UseOfSecret(id)).await.expect("the audit log").is_some());
+    store.close().await.expect("closed");
+    drop(store);
+    let store = backend.open();
+    let kept = store.directory().find_by_secret(&digests).expect("the client");
+    assert_eq!((kept.secrets[0].quarantined_at, kept.secrets[0].exposed_at), (Some(NOW), Some(NOW)));
+    let known = Client::authenticate(Some(&kept), &digests, NOW).expect("it proves who it is");
+    assert!(matches!(known.approve(None, Lifetime::HOUR), Err(GrantRefusal::Quarantined)));
+    let new = NewSecret { is_pending: true, ..maker.secret().1 };
+    let confirmed = new.id.clone();
+    added(&*store, &client.id, new).await;
+    let confirm = SecretChange::Confirm(Lifetime::HOUR.duration());
+    let now = secret_changed_at(later, &*store, &kept, &confirmed, confirm).await.expect("the secret");
+    assert_eq!(now.secrets[0].retired_at, Some(later), "at once, and not when it is unused");
+    changed(&*store, &client.id, ClientChange::Delete).await.expect("the client");
+    assert!(store.directory().find_by_secret(&digests).is_none());
 }

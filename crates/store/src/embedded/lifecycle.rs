@@ -34,9 +34,17 @@ pub(super) fn change(
             let is_to_go = |other: &&mut Secret| other.id != *id && other.is_live(now) && !other.is_in_flight(now);
             for other in client.secrets.iter_mut().filter(is_to_go) {
                 other.retiring = other.retiring.or(Some(Retiring { since: now, unused_for }));
+                // It has replaced itself. Whoever else has it must not do so once more.
+                other.retired_at = other.quarantined_at.map(|_| now);
                 retiring.push(other.id.clone());
             }
             Some(AuditEvent::SecretConfirmed { client_id, secret_id, retiring })
+        }
+        SecretChange::Quarantine if secret.quarantined_at.is_some() || is_retired => None,
+        SecretChange::Quarantine => {
+            secret.exposed_at = secret.exposed_at.or(Some(now));
+            secret.quarantined_at = Some(now);
+            Some(AuditEvent::SecretQuarantined { client_id, secret_id })
         }
         // Kept without a word to the audit log.
         SecretChange::Remind(_) => None,

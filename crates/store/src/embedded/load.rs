@@ -54,7 +54,8 @@ fn load_clients(connection: &Connection, memory: &Memory) -> rusqlite::Result<Op
     let mut secrets: HashMap<u32, Vec<Secret>> = HashMap::new();
     let mut statement = connection.prepare(
         "SELECT client, secret_id, key, digest, created_at, expires_at, retired_at, last_used_at, use_count, exposed_at,
-                last_used_from, last_used_by, is_pending, retiring_since, unused_for, reminded
+                last_used_from, last_used_by, is_pending, retiring_since, unused_for, reminded,
+                quarantined_at
          FROM secrets ORDER BY client, created_at, rowid",
     )?;
     let mut rows = statement.query([])?;
@@ -88,6 +89,7 @@ fn secret(row: &Row<'_>) -> rusqlite::Result<Secret> {
         last_use: last_use(row, time(7)?)?,
         use_count: row.get::<_, i64>(8)?.unsigned_abs(),
         exposed_at: time(9)?,
+        quarantined_at: time(16)?,
         is_pending: row.get(12)?,
         retiring: time(13)?.zip(row.get::<_, Option<i64>>(14)?).map(|(since, unused_for)| Retiring {
             since,

@@ -28,6 +28,10 @@ pub(super) fn deed_behind(
             let named = "record ->> 'deed' = 'secret.retired' AND record ->> 'secret_id' = ?2";
             only(connection, client, named, &id.as_str())
         }
+        Lost::UseOfSecret(id) => {
+            let named = "record ->> 'deed' = 'secret.quarantined' AND record ->> 'secret_id' = ?2";
+            only(connection, client, named, &id.as_str())
+        }
         Lost::Tokens { generation } => moves(connection, client, |begun, _| begun == generation + 1),
         Lost::Standing { generation } => moves(connection, client, |begun, deed| {
             begun <= *generation && matches!(deed, "client.suspended" | "client.deleted")

@@ -281,7 +281,7 @@ impl Store for EmbeddedStore {
         seen: Option<Revision>,
         change: SecretChange,
     ) -> Deed<Changed> {
-        let takes_away = matches!(change, SecretChange::Retire);
+        let takes_away = matches!(change, SecretChange::Retire | SecretChange::Quarantine);
         let work = move |batch: &mut Batch<'_>| match batch.find(&client) {
             None => Ok(Changed::Nothing),
             Some(client) if seen.is_some_and(|seen| seen != client.revision) => Ok(Changed::Stale),

@@ -99,6 +99,9 @@ const MIGRATIONS: &[&str] = &[
     "
     ALTER TABLE clients ADD COLUMN limits TEXT;
 ",
+    "
+    ALTER TABLE secrets ADD COLUMN quarantined_at INTEGER;
+",
 ];
 
 /// Opens the file and brings it to the newest version.

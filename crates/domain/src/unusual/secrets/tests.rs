@@ -26,6 +26,7 @@ fn secret(id: &str, made: Duration, used: Option<Duration>, ends: Option<Duratio
         last_use: used.map(|used| LastUse { at: after(used), from: Some([10, 0, 0, 5].into()), agent: None }),
         use_count: u64::from(used.is_some()),
         exposed_at: None,
+        quarantined_at: None,
         is_pending: false,
         retiring: None,
         reminded: None,

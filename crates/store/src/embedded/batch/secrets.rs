@@ -53,6 +53,7 @@ impl Batch<'_> {
             last_use: None,
             use_count: 0,
             exposed_at: None,
+            quarantined_at: None,
             is_pending: new.is_pending,
             retiring: None,
             reminded: None,
@@ -88,7 +89,8 @@ impl Batch<'_> {
         for secret in &changed.secrets {
             self.connection
                 .prepare_cached(
-                    "UPDATE secrets SET retired_at = ?2, exposed_at = ?3, is_pending = ?4, retiring_since = ?5, unused_for = ?6
+                    "UPDATE secrets SET retired_at = ?2, exposed_at = ?3, is_pending = ?4, retiring_since = ?5, unused_for = ?6,
+                         quarantined_at = ?7
                      WHERE secret_id = ?1",
                 )?
                 .execute(params![
@@ -98,6 +100,7 @@ impl Batch<'_> {
                     secret.is_pending,
                     secret.retiring.map(|retiring| retiring.since.unix_millis()),
                     secret.retiring.map(|retiring| i64::try_from(retiring.unused_for.as_millis()).unwrap_or(i64::MAX)),
+                    secret.quarantined_at.map(Timestamp::unix_millis),
                 ])?;
         }
         self.audit(cause, &event)?;

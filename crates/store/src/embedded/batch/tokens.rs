@@ -53,9 +53,11 @@ impl Batch<'_> {
 
     pub(in crate::embedded) fn insert_token(&mut self, token: &NewToken) -> Result<(), Fault> {
         let granted_to = token.grant.client();
-        let is_current = self
-            .get(granted_to.slot)
-            .is_some_and(|client| client.status == ClientStatus::Active && client.generation == granted_to.generation);
+        let is_current = self.get(granted_to.slot).is_some_and(|client| {
+            client.status == ClientStatus::Active
+                && client.generation == granted_to.generation
+                && !client.is_quarantined(token.grant.secret())
+        });
         if !is_current {
             return Err(Fault::Refused(StoreError::Superseded));
         }
