@@ -89,7 +89,10 @@ fn gather(place: LeakPlace, bytes: &[u8], strays: &mut Strays) {
         }
         if let Some((secret, _)) = at.checked_sub(1).and_then(|at| ClientSecret::at_start_of(&bytes[at..])) {
             strays.push((place, Stray::Secret(secret)));
-        } else if let Some(token) = AccessToken::at_start_of(&bytes[at..]) {
+        } else if let Some(token) = AccessToken::at_start_of(&bytes[at..])
+            // An API may have a path like task-… of its own.
+            && !at.checked_sub(1).is_some_and(|before| bytes[before].is_ascii_alphanumeric())
+        {
             strays.push((place, Stray::Token(token)));
         }
     }

@@ -30,7 +30,8 @@ fn a_url_is_searched_however_it_is_escaped() {
     assert_eq!(found(&format!("/v1/orders?x=sk&key=%66{}", &secret[1..]), &bearer, false), [of_secret]);
     assert_eq!(found(&format!("/v1/orders?access_token={TOKEN}&x=1"), &bearer, false), [of_token]);
     assert_eq!(found(&format!("/{TOKEN}/{secret}/{secret}/{TOKEN}"), &bearer, false), [of_token, of_secret]);
-    for nothing in ["/v1/orders", "/v1/desk-1/task?risk=sk-1&fsk_test_=%20", "/", "/%"] {
+    let own = format!("/v1/ta{TOKEN}");
+    for nothing in [&own, "/v1/orders", "/v1/desk-1/task?risk=sk-1&fsk_test_=%20", "/", "/%"] {
         assert_eq!(found(nothing, &bearer, false), [], "{nothing}");
     }
 }
