@@ -49,3 +49,6 @@ impl Issuer {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
