@@ -12,6 +12,8 @@ pub enum LeakPlace {
     Browser,
     /// In a request that crossed a network in clear.
     PlainHttp,
+    /// Where anybody can read it, as somebody reported who is believed about that.
+    Public,
     /// A secret where a token belongs, where programs and proxies treat it as one.
     Misplaced,
 }
@@ -39,6 +41,8 @@ pub struct LeakGrades {
     pub plain_http_secret: Grade,
     /// [`LeakPlace::PlainHttp`], of a token.
     pub plain_http_token: Grade,
+    /// [`LeakPlace::Public`]
+    pub public: Grade,
     /// [`LeakPlace::Misplaced`]
     pub misplaced: Grade,
 }
@@ -51,6 +55,7 @@ impl LeakPlace {
             Self::Url => "was sent in a URL",
             Self::Browser => "was sent by a browser",
             Self::PlainHttp => "was sent over plain HTTP",
+            Self::Public => "was found where anybody can read it",
             Self::Misplaced => "was sent in the place of a token",
         }
     }
@@ -62,6 +67,7 @@ impl LeakPlace {
             Self::Url => "url",
             Self::Browser => "browser",
             Self::PlainHttp => "plain_http",
+            Self::Public => "public",
             Self::Misplaced => "misplaced",
         }
     }
@@ -93,6 +99,7 @@ impl LeakGrades {
             LeakPlace::Url => self.url,
             LeakPlace::Browser => self.browser,
             LeakPlace::PlainHttp => self.plain_http_secret,
+            LeakPlace::Public => self.public,
             LeakPlace::Misplaced => self.misplaced,
         }
     }
@@ -108,10 +115,17 @@ impl LeakGrades {
 }
 
 impl Default for LeakGrades {
-    /// Nothing that works stops working, but for a token that crossed a network in clear: a program gets itself another
-    /// within a moment.
+    /// Nothing that works stops working, but for a token that crossed a network in clear, for a program gets itself
+    /// another within a moment; and for what anybody can read, where an operator takes reports of that.
     fn default() -> Self {
         let warn = Grade::Warn;
-        Self { url: warn, browser: warn, plain_http_secret: warn, plain_http_token: Grade::Revoke, misplaced: warn }
+        Self {
+            url: warn,
+            browser: warn,
+            plain_http_secret: warn,
+            plain_http_token: Grade::Revoke,
+            public: Grade::Quarantine,
+            misplaced: warn,
+        }
     }
 }

@@ -46,17 +46,26 @@ impl Issuer {
         if self.throttle.standing_of_address(context) != Standing::Good {
             return None;
         }
-        let leak = match stray {
-            Stray::Secret(secret) => match self.holder_of(secret, context.now) {
-                Some(known) => Some(self.leaked_secret(context, place, &known).await),
-                None => None,
-            },
-            Stray::Token(token) => self.leaked_token(context, place, token).await,
-        };
+        let leak = self.look_up(context, place, stray).await;
         if leak.is_none() {
             self.throttle.note_failure_from_address(context);
         }
         leak
+    }
+
+    /// The same for what somebody reported who is known: many at a time, most of them old, and none of them guesses.
+    pub async fn look_into_report(&self, context: &RequestContext, stray: &Stray) -> Option<Leak> {
+        self.look_up(context, LeakPlace::Public, stray).await
+    }
+
+    async fn look_up(&self, context: &RequestContext, place: LeakPlace, stray: &Stray) -> Option<Leak> {
+        match stray {
+            Stray::Secret(secret) => {
+                let known = self.holder_of(secret, context.now)?;
+                Some(self.leaked_secret(context, place, &known).await)
+            }
+            Stray::Token(token) => self.leaked_token(context, place, token).await,
+        }
     }
 
     /// Whose secret it is, where nobody says so.

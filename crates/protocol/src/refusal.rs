@@ -108,6 +108,8 @@ pub enum RequestFault {
     DrillDelay,
     /// A question after usage that is none.
     UsageQuery,
+    /// A report of leaks that is not signed by a key that is known, or is none.
+    Report,
 }
 
 /// The code of a refusal, as an extension of its answer: for whoever writes down how requests ended.
@@ -408,6 +410,10 @@ impl RequestFault {
             }
             Self::DrillRequests => ("So many requests cannot meet a drill", "Send requests from 1 to 1000"),
             Self::DrillDelay => ("The drill cannot have that delay", "Send delay_ms up to 30000, and for slow alone"),
+            Self::Report => (
+                "The report is not signed by a key that is known here, or cannot be read",
+                "Send an array of objects with a token each, and sign the body with the key that Github-Public-Key-Identifier names",
+            ),
             Self::UsageQuery => (
                 "The question after usage is not understood",
                 "Send by (client, route, minute, hour or day), since and until (24h, 7d or a time), page and per_page",

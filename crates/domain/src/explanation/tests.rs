@@ -108,6 +108,7 @@ fn place(refusal: &Refusal) -> usize {
             F::UsageQuery => 15,
             F::PlainHttp => 40,
             F::MissingTokenParameter => 41,
+            F::Report => 44,
         },
         Refusal::UnsupportedGrantType => 16,
         Refusal::InvalidScope => 17,
@@ -188,6 +189,7 @@ fn every_refusal_is_explained_in_words() {
         Refusal::InvalidRequest(F::MissingTokenParameter),
         Refusal::InvalidTarget,
         Refusal::SecretQuarantined,
+        Refusal::InvalidRequest(F::Report),
     ];
     let all: Vec<Refusal> = faults.into_iter().map(Refusal::InvalidRequest).chain(others).collect();
     let context = RequestContext { id: RequestId::generate(NOW, [0; 10]), peer: Ipv4Addr::LOCALHOST.into(), now: NOW };

@@ -253,6 +253,18 @@ pub(super) static LEAKS: Section = Section {
             r#""revoke" for tokens on a listener with certificates, else "warn""#,
             "A secret or a token that came in clear to a port that speaks TLS, or a token that a trusted proxy says came so (`X-Forwarded-Proto: http`).",
         ),
+        key(
+            "public",
+            GRADE,
+            r#""quarantine""#,
+            "A secret or a token that somebody found where anybody can read it, by a report at `/v1/auth/leaks`.",
+        ),
+        key(
+            "report_keys",
+            "an https:// URL, or an http:// one on loopback",
+            "none: no reports are taken",
+            "Where the keys are published that reports are signed with, in the form of GitHub's partner programme; its own are at `https://api.github.com/meta/public_keys/secret_scanning`.",
+        ),
         key("misplaced", GRADE, r#""warn""#, "A secret that was sent as a bearer token."),
     ],
 };

@@ -108,6 +108,8 @@ pub struct EnvironmentConfig {
     pub email: Option<EmailConfig>,
     /// What comes of secrets and tokens that are seen where they do not belong.
     pub leaks: LeakGrades,
+    /// Where the keys are that reports of leaks are signed with, if any are taken.
+    pub report_keys: Option<String>,
     /// How its audit log is kept.
     pub audit: AuditConfig,
     /// Where a line is written for each request, if anywhere.

@@ -179,7 +179,9 @@ fn environment(name: EnvironmentName, table: &Table<'_>, folder: &Path) -> Optio
     let tls = tls(table, listen, folder);
     let reminders = table.table("reminders", &keys::REMINDERS).and_then(|table| webhook(&table, folder));
     let email = table.table("email", &keys::EMAIL).and_then(|table| super::email::read(&table, folder));
-    let leaks = leaks(table.table("leaks", &keys::LEAKS).as_ref(), tls.as_ref());
+    let leaks_table = table.table("leaks", &keys::LEAKS);
+    let report_keys = leaks_table.as_ref().and_then(|table| table.parsed("report_keys", report_keys));
+    let leaks = leaks(leaks_table.as_ref(), tls.as_ref());
     let audit = table.table("audit", &keys::AUDIT);
     let retention = audit.and_then(|audit| audit.parsed("retention", super::quantity::age));
     let access_log = table.parsed("access_log", |text| match text {
@@ -203,6 +205,7 @@ fn environment(name: EnvironmentName, table: &Table<'_>, folder: &Path) -> Optio
         email,
         tls: tls?,
         leaks,
+        report_keys,
         audit: AuditConfig { retention },
         access_log,
         limits,
@@ -221,8 +224,15 @@ fn leaks(table: Option<&Table<'_>>, tls: Option<&TlsMode>) -> LeakGrades {
         browser: grade("browser").unwrap_or(usual.browser),
         plain_http_secret: plain_http.unwrap_or(usual.plain_http_secret),
         plain_http_token: plain_http.unwrap_or(of_token),
+        public: grade("public").unwrap_or(usual.public),
         misplaced: grade("misplaced").unwrap_or(usual.misplaced),
     }
+}
+
+fn report_keys(text: &str) -> Option<String> {
+    let url = reqwest::Url::parse(text).ok()?;
+    let is_safe = url.scheme() == "https" || (url.scheme() == "http" && url.host_str().is_some_and(is_loopback));
+    (is_safe && url.username().is_empty() && url.password().is_none()).then(|| text.to_owned())
 }
 
 fn webhook(table: &Table<'_>, folder: &Path) -> Option<WebhookConfig> {

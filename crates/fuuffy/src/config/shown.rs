@@ -107,6 +107,9 @@ struct Leaks {
     browser: Grade,
     #[serde(skip_serializing_if = "Option::is_none")]
     plain_http: Option<Grade>,
+    public: Grade,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    report_keys: Option<String>,
     misplaced: Grade,
 }
 
@@ -234,6 +237,8 @@ impl From<&EnvironmentConfig> for Environment {
                 browser: config.leaks.browser,
                 plain_http: Some(config.leaks.plain_http_token)
                     .filter(|grade| *grade == config.leaks.plain_http_secret),
+                public: config.leaks.public,
+                report_keys: config.report_keys.clone(),
                 misplaced: config.leaks.misplaced,
             },
             audit: Audit { retention: config.audit.retention.map(show_age) },

@@ -25,6 +25,7 @@ use tokio::sync::watch;
 use super::alerts::Alerts;
 use super::certificate::Certificate;
 use super::leaks::LeaksTold;
+use super::reports::Reports;
 use super::silences::Silences;
 use super::trails::Trails;
 use super::unusual::Watch;
@@ -66,6 +67,7 @@ pub struct Environment {
     pub(super) watch: Watch,
     pub(super) trails: Option<Trails>,
     pub(super) leaks_told: LeaksTold,
+    pub(super) reports: Option<Reports>,
     connections: Arc<()>,
     kept_at: AtomicI64,
     pub(super) silenced: ArcSwap<Silences>,
@@ -139,6 +141,8 @@ impl Environment {
         let seen = Arc::clone(&explanations);
         let gateway = Gateway::new(Arc::clone(&stage), as_store, Arc::clone(&keyring), seen, snapshot)
             .counting_in(Arc::clone(&tally));
+        let reports = settings.report_keys.as_deref().map(Reports::open).transpose();
+        let reports = reports.with_context(|| format!("environments.{name}.leaks.report_keys"))?;
         let usage = Arc::new(UsageBook::open(path.with_extension("usage.sqlite3"), name, vec![tally]));
         let plans = Arc::new(ArcSwap::from_pointee(config.plans.clone()));
         let metadata = well_known::metadata(&settings.base_url, settings.routes.iter().map(|route| &route.route));
@@ -164,6 +168,7 @@ impl Environment {
             watch: Watch::default(),
             trails: None,
             leaks_told: LeaksTold::default(),
+            reports,
             connections: Arc::default(),
             kept_at: AtomicI64::new(opened.unix_millis()),
             silenced: ArcSwap::default(),
@@ -212,6 +217,9 @@ impl Environment {
         fuuffy_admin::retire_unused(&environment).await;
         self.look_for_the_unusual().await;
         self.alerts.tidy().await;
+        if let Some(reports) = &self.reports {
+            reports.refresh(self.clock.now()).await;
+        }
         if let Some(certificate) = &self.certificate {
             remind_of_certificate(certificate, &[self]).await;
         }

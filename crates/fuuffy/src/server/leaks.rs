@@ -64,6 +64,12 @@ pub(super) fn find_in_clear(bytes: &[u8]) -> Strays {
     strays
 }
 
+/// What a text begins with that is ours by its looks.
+pub(super) fn stray(text: &str) -> Option<Stray> {
+    let secret = ClientSecret::at_start_of(text.as_bytes()).map(|(secret, _)| Stray::Secret(secret));
+    secret.or_else(|| AccessToken::at_start_of(text.as_bytes()).map(Stray::Token))
+}
+
 /// Whether a request in clear is there to its end, as far as its head says.
 pub(super) fn is_whole(bytes: &[u8]) -> bool {
     let mut fields = [httparse::EMPTY_HEADER; 64];

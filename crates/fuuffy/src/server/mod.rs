@@ -22,6 +22,7 @@ mod otlp;
 mod otlp;
 mod own;
 mod private_file;
+mod reports;
 mod request_line;
 mod service;
 mod silences;

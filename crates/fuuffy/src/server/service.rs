@@ -22,6 +22,7 @@ use tokio::time::{Instant, timeout_at};
 use super::Environment;
 use super::busy::Busy;
 use super::connection::Caller;
+use super::reports::{self, Reports};
 use super::{leaks, own, well_known};
 use crate::config::EnvironmentConfig;
 
@@ -41,6 +42,8 @@ enum Endpoint<'a> {
     Own,
     /// What the environment tells of itself.
     Metadata,
+    /// Reports of leaks, where they are taken.
+    Reports(&'a Reports),
     /// A client's drills, where there are any.
     Drills(&'a Drills),
     /// The API behind the gateway.
@@ -68,7 +71,7 @@ pub(super) async fn answer(
         // Boxed, so that no other request carries room for it.
         Box::pin(environment.look_into(&context, strays)).await;
     }
-    let endpoint = endpoint(&environment.stage, request.uri().path());
+    let endpoint = endpoint(environment, request.uri().path());
     if let Some(trail) = &trail
         && !matches!(endpoint, Endpoint::Api | Endpoint::OAuth(_))
         && let Ok(client) = environment.gateway.client_of(&context, request.headers())
@@ -102,6 +105,7 @@ pub(super) async fn answer(
             let (parts, _) = request.into_parts();
             well_known::answer(environment, &context, &parts).map(ResponseBody::from)
         }
+        (Ok(()), Endpoint::Reports(reports)) => Box::pin(report(environment, reports, &context, request)).await,
         (Ok(()), Endpoint::Drills(drills)) => Box::pin(drill(environment, drills, &context, request)).await,
         (Ok(()), Endpoint::Api) => environment.gateway.respond(&context, fields, &caller.worker.pools, request).await,
     };
@@ -176,6 +180,18 @@ async fn own(
     own::answer(environment, context, &parts).await.map(ResponseBody::from)
 }
 
+/// A report of leaks.
+async fn report(
+    environment: &Environment,
+    reports: &Reports,
+    context: &RequestContext,
+    request: Request<Incoming>,
+) -> Response<ResponseBody> {
+    let (parts, body) = request.into_parts();
+    let body = read(body, environment.settings.limits.body_timeout, reports::LARGEST).await;
+    environment.report(reports, context, &parts, body).await.map(ResponseBody::from)
+}
+
 /// A request for a client's drills.
 async fn drill(
     environment: &Environment,
@@ -188,8 +204,11 @@ async fn drill(
     environment.gateway.drill(drills, context, &parts, body).map(ResponseBody::from)
 }
 
-fn endpoint<'a>(stage: &'a Stage, path: &str) -> Endpoint<'a> {
-    match (path, stage) {
+fn endpoint<'a>(environment: &'a Environment, path: &str) -> Endpoint<'a> {
+    if let (reports::PATH, Some(reports)) = (path, &environment.reports) {
+        return Endpoint::Reports(reports);
+    }
+    match (path, &*environment.stage) {
         ("/v1/auth/token", _) => Endpoint::OAuth(OAuthEndpoint::Token(BodyShape::Guide)),
         ("/oauth/token", _) => Endpoint::OAuth(OAuthEndpoint::Token(BodyShape::Standard)),
         ("/oauth/revoke", _) => Endpoint::OAuth(OAuthEndpoint::Revocation),
@@ -239,16 +258,16 @@ fn host_without_port(host: &str) -> &str {
 
 /// Reads a body whole, at most [`WHOLE_BODY`] bytes of it, and not for longer than `patience`.
 async fn read_whole(parts: &Parts, body: Incoming, patience: Duration) -> Result<Bytes, Refusal> {
-    let whole = read(body, patience).await;
+    let whole = read(body, patience, WHOLE_BODY).await;
     if let (Some(trail), Ok(bytes)) = (parts.extensions.get::<Arc<Trail>>(), &whole) {
         trail.moved_in(bytes.len() as u64);
     }
     whole
 }
 
-async fn read(mut body: Incoming, patience: Duration) -> Result<Bytes, Refusal> {
+async fn read(mut body: Incoming, patience: Duration, most: usize) -> Result<Bytes, Refusal> {
     let broken = Refusal::InvalidRequest(RequestFault::MalformedMessage);
-    if body.size_hint().lower() > WHOLE_BODY as u64 {
+    if body.size_hint().lower() > most as u64 {
         return Err(Refusal::PayloadTooLarge);
     }
     let deadline = Instant::now() + patience;
@@ -258,7 +277,7 @@ async fn read(mut body: Incoming, patience: Duration) -> Result<Bytes, Refusal> 
             Ok(None) => return Ok(whole.freeze()),
             Ok(Some(Ok(frame))) => {
                 let data = frame.into_data().unwrap_or_default();
-                if whole.len() + data.len() > WHOLE_BODY {
+                if whole.len() + data.len() > most {
                     return Err(Refusal::PayloadTooLarge);
                 }
                 if whole.is_empty() && body.is_end_stream() {

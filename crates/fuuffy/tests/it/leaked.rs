@@ -1,6 +1,8 @@
 //! Secrets and tokens where they do not belong: told of where they are right, and quarantined or revoked where an
 //! operator has said so.
 
+mod reports;
+
 use std::net::SocketAddr;
 
 use serde_json::{Value, json};

@@ -1,0 +1,160 @@
+//! Reports of what was found in public: believed where they are signed by a key that is published, and of consequence
+//! where what was found is right.
+
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use parking_lot::Mutex;
+use rcgen::{KeyPair, SigningKey as _};
+use serde_json::{Value, json};
+
+use crate::app::{Registered, ask_for_token, config_with};
+use crate::http1::{Reply, request};
+use crate::timed::Timed;
+use crate::upstream::Upstream;
+
+/// Whoever finds secrets, and publishes its keys.
+struct Partner {
+    keys: Arc<Mutex<Vec<(&'static str, KeyPair)>>>,
+    address: SocketAddr,
+    asked: Arc<Mutex<usize>>,
+    is_down: Arc<Mutex<bool>>,
+}
+
+impl Partner {
+    fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let partner = Self {
+            keys: Arc::default(),
+            address: listener.local_addr().unwrap(),
+            asked: Arc::default(),
+            is_down: Arc::default(),
+        };
+        partner.publish("first");
+        let (keys, asked) = (Arc::clone(&partner.keys), Arc::clone(&partner.asked));
+        let is_down = Arc::clone(&partner.is_down);
+        std::thread::spawn(move || {
+            for stream in listener.incoming() {
+                let mut stream = stream.unwrap();
+                BufReader::new(&stream).lines().take_while(|line| !line.as_ref().unwrap().is_empty()).for_each(drop);
+                *asked.lock() += 1;
+                let shown = |(name, key): &(&str, KeyPair)| json!({"key_identifier": name, "key": key.public_key_pem(), "is_current": true});
+                let body = json!({"public_keys": keys.lock().iter().map(shown).collect::<Vec<_>>()}).to_string();
+                let status = if *is_down.lock() { "503 Down" } else { "200 OK" };
+                let length = body.len();
+                let head = format!("HTTP/1.1 {status}\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n");
+                stream.write_all((head + &body).as_bytes()).unwrap();
+            }
+        });
+        partner
+    }
+
+    fn publish(&self, name: &'static str) {
+        self.keys.lock().push((name, KeyPair::generate().unwrap()));
+    }
+
+    /// A server that takes its reports.
+    fn served(&self) -> Timed {
+        let leaks = format!("leaks = {{ report_keys = \"http://{}/keys\" }}", self.address);
+        // Production takes none.
+        let text = config_with(Upstream::friendly().address, "", "");
+        Timed::serving(text.replacen("\n[[environments.testing", &format!("{leaks}\n\n[[environments.testing"), 1))
+    }
+
+    /// A report of finds, signed with a key.
+    fn report(&self, to: SocketAddr, name: &str, finds: &[&str]) -> Reply {
+        let body = body(finds);
+        self.send(to, name, &body, &body)
+    }
+
+    /// The same, with the signature of another body.
+    fn send(&self, to: SocketAddr, name: &str, signed: &str, body: &str) -> Reply {
+        let signature = {
+            let keys = self.keys.lock();
+            let key = &keys.iter().find(|(known, _)| *known == name).unwrap_or(&keys[0]).1;
+            STANDARD.encode(key.sign(signed.as_bytes()).unwrap())
+        };
+        let fields = [("github-public-key-identifier", name), ("github-public-key-signature", signature.as_str())];
+        request(to, "POST", "/v1/auth/leaks", &fields, body)
+    }
+}
+
+fn body(finds: &[&str]) -> String {
+    let find = |token: &&str| json!({"token": token, "type": "fuuffy_client_secret", "url": "https://x.example/a", "source": "content"});
+    Value::from(finds.iter().map(find).collect::<Vec<_>>()).to_string()
+}
+
+#[test]
+fn a_signed_report_quarantines_what_is_right() {
+    let partner = Partner::start();
+    let timed = partner.served();
+    let (client, other) = (timed.client.clone(), timed.register());
+    let (to, bearer) = (timed.testing(), timed.token());
+    let wrong = Registered { secret: client.secret[..57].to_owned() + "0", ..client.clone() };
+    let many: Vec<&str> = std::iter::repeat_n(wrong.secret.as_str(), 400).collect();
+    let finds = [&many[..], &["sk-0", "", &client.secret, &bearer]].concat();
+    let taken = partner.report(to, "first", &finds);
+    assert_eq!((taken.status, &taken.json()["data"]), (200, &json!({"taken": 404})), "{}", taken.text());
+    assert_eq!(ask_for_token(to, &client).code(), "unauthorized_client");
+    assert_eq!(timed.get(&bearer).code(), "invalid_token");
+    assert_eq!(ask_for_token(to, &other).status, 200, "nobody is throttled for what others published");
+    let again = partner.report(to, "first", &[&client.secret]);
+    assert_eq!(again.json()["data"]["taken"], 1, "who asks learns nothing of what is right");
+    let log = timed.shown(&format!("/admin/v1/testing/audit?client_id={}", client.id));
+    let why = |row: &Value| row["record"]["why"].as_str().unwrap_or_default().to_owned();
+    assert_eq!(why(&log["data"][0]), "it was found where anybody can read it");
+}
+
+#[test]
+fn what_is_not_signed_has_no_consequences() {
+    let partner = Partner::start();
+    let timed = partner.served();
+    let (client, to) = (timed.client.clone(), timed.testing());
+    let right = body(&[&client.secret]);
+    let not_signed = [
+        request(to, "POST", "/v1/auth/leaks", &[], &right),
+        partner.send(to, "first", "something else", &right),
+        partner.send(to, "unknown", &right, &right),
+        request(
+            to,
+            "POST",
+            "/v1/auth/leaks",
+            &[("github-public-key-identifier", "first"), ("github-public-key-signature", "!")],
+            &right,
+        ),
+    ];
+    for refused in not_signed {
+        assert_eq!((refused.status, refused.code().as_str()), (400, "invalid_request"), "{}", refused.text());
+    }
+    assert_eq!(partner.send(to, "first", "{", "{").code(), "invalid_request");
+    assert_eq!(request(to, "GET", "/v1/auth/leaks", &[], "").status, 405);
+    let large = "x".repeat(600_000);
+    assert_eq!(request(to, "POST", "/v1/auth/leaks", &[], &large).status, 413);
+    assert_eq!(ask_for_token(to, &client).status, 200);
+    let untaken = Timed::start("");
+    assert_eq!(
+        partner.report(untaken.testing(), "first", &[]).status,
+        404,
+        "where no keys are named there is no such path"
+    );
+}
+
+#[test]
+fn keys_are_fetched_when_one_is_new_and_kept_while_they_cannot_be() {
+    let partner = Partner::start();
+    let timed = partner.served();
+    let status = |name: &str| partner.report(timed.testing(), name, &[]).status;
+    assert_eq!((status("first"), status("first"), *partner.asked.lock()), (200, 200, 1));
+    partner.publish("second");
+    assert_eq!((status("second"), *partner.asked.lock()), (400, 1), "no stranger makes us ask again and again");
+    timed.time.pass(Duration::from_secs(60));
+    assert_eq!((status("second"), *partner.asked.lock()), (200, 2));
+    *partner.is_down.lock() = true;
+    timed.time.pass(Duration::from_secs(3600));
+    timed.pass_minute();
+    assert_eq!((status("first"), status("second"), *partner.asked.lock()), (200, 200, 3));
+}
