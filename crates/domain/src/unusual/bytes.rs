@@ -133,6 +133,10 @@ impl Track {
     fn read(last: u32, reader: &mut Reader<'_>) -> Result<Self, ForeignBytes> {
         let [level, wander, bar, up, down, back, seen, weight, low, high, hour_seen, hour_weight, hour_sum, hour_far] =
             reader.numbers()?;
+        // A logarithm of what fits into 64 bits or an angle; a variance and a factor are not negative.
+        if level.abs() > 70.0 || wander < 0.0 || bar < 0.0 {
+            return Err(ForeignBytes);
+        }
         let (since, closed) = (at(last, reader.count()?), at(last, reader.count()?));
         let block = reader.count()?;
         let phase = match block & 7 {

@@ -5,6 +5,8 @@ use super::bytes::ForeignBytes;
 
 /// The length of the run of ones beyond which a difference is written out.
 const LONGEST_RUN: u32 = 12;
+/// No number of a history is larger, whatever its client does.
+const MOST: f32 = 1.0e15;
 
 /// Bytes that are being written.
 #[derive(Default)]
@@ -136,7 +138,9 @@ impl Reader<'_> {
             *number = match tags[place / 4] >> (2 * (place % 4)) & 3 {
                 0 => 0.0,
                 1 => self.count()? as f32,
-                2 => Some(f32::from_le_bytes(self.take()?)).filter(|number| number.is_finite()).ok_or(ForeignBytes)?,
+                2 => {
+                    Some(f32::from_le_bytes(self.take()?)).filter(|number| number.abs() <= MOST).ok_or(ForeignBytes)?
+                }
                 _ => return Err(ForeignBytes),
             };
         }

@@ -71,7 +71,7 @@ proptest! {
         first in any::<u8>(),
         wild in proptest::collection::vec(any::<u8>(), 0..400),
         calm in proptest::collection::vec(60..68_u8, 0..400),
-        numbers in any::<[f32; 9]>().prop_filter("a number", |numbers| numbers.iter().all(|number| number.is_finite())),
+        numbers in any::<[f32; 9]>().prop_map(|numbers| numbers.map(|number| if number.abs() <= 1.0e15 { number } else { 1.5 })),
         counts in any::<[u32; 5]>(),
     ) {
         let mut writer = Writer::default();
@@ -137,7 +137,7 @@ proptest! {
 
 #[test]
 fn a_number_that_is_none_is_refused_whatever_the_sum_says() {
-    for number in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
+    for number in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY, 1.1e15, -1.1e15] {
         let mut writer = Writer::default();
         writer.numbers([1.0, number]);
         assert_eq!(Reader(&writer.0).numbers::<2>(), Err(ForeignBytes));
