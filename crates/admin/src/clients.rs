@@ -6,11 +6,12 @@ use fuuffy_domain::{
     Actor, Cause, Client, ClientChange, ClientId, ClientPatch, ClientStatus, EnvironmentName, Lifetime, Limits,
     PlanName, Revision, ScopeSet, Timestamp,
 };
-use fuuffy_store::{Changed, Creation, NewClient, Part, PartOf};
+use fuuffy_store::{Changed, Creation, NewClient, NewCredential, Part, PartOf};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use zeroize::Zeroizing;
 
+use crate::client_keys::PublicJwk;
 use crate::deed::{DeedError, Environment, client_id};
 use crate::once::{Made, OnceOnly};
 use crate::roles::{self, Target};
@@ -48,6 +49,8 @@ pub(crate) struct Create {
     /// Whether it may rotate its own secrets.
     #[serde(default)]
     pub(crate) may_rotate: bool,
+    /// A public key, by which it proves itself instead of a secret: there is none then.
+    pub(crate) jwk: Option<PublicJwk>,
 }
 
 /// What to change of a client; a member that is not there stays.
@@ -85,13 +88,17 @@ fn present<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<O
     Option::deserialize(deserializer).map(Some)
 }
 
-/// A client just made. Its secret is shown here and never again.
+/// A client just made. Its secret, if it has one, is shown here and never again.
 #[derive(Serialize, ToSchema)]
 #[schema(as = CreatedClient)]
 pub(crate) struct Created {
     client_id: String,
-    #[schema(value_type = String)]
-    client_secret: Zeroizing<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    client_secret: Option<Zeroizing<String>>,
+    /// The thumbprint of its key (RFC 7638), if it was made with one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    key_id: Option<String>,
     #[schema(value_type = String)]
     environment: EnvironmentName,
     name: String,
@@ -119,6 +126,7 @@ pub(crate) struct Shown {
     #[schema(value_type = String, format = DateTime)]
     created_at: Timestamp,
     live_secrets: usize,
+    keys: usize,
     /// Goes with the answer as its `ETag`.
     #[serde(skip)]
     pub(crate) revision: Revision,
@@ -138,6 +146,7 @@ impl Shown {
             may_rotate: client.may_rotate,
             created_at: client.created_at,
             live_secrets: client.live_secrets(environment.clock.now()),
+            keys: client.keys.len(),
             revision: client.revision,
         }
     }
@@ -162,14 +171,19 @@ pub(crate) async fn create(
     let limits = wanted.limits.as_deref().map(checked_limits).transpose()?;
     let id = chosen_id(&cause.actor, wanted.client_id.as_deref())?;
     let id = id.map_or_else(|| environment.new_client_id(), Ok)?;
-    let (clear, secret) = environment.new_secret(None)?;
-    let created = Created {
-        client_id: id.to_string(),
-        client_secret: Zeroizing::new(clear.reveal().to_owned()),
-        environment: environment.name,
-        name: name.clone(),
+    let (client_secret, key_id, credential) = match wanted.jwk {
+        Some(jwk) => {
+            let key = jwk.checked(environment.clock.now())?;
+            (None, Some(key.id.to_string()), NewCredential::Key(key))
+        }
+        None => {
+            let (clear, secret) = environment.new_secret(None)?;
+            (Some(Zeroizing::new(clear.reveal().to_owned())), None, NewCredential::Secret(secret))
+        }
     };
-    let new = NewClient { id, name, scopes, plan, limits, token_lifetime, may_rotate: wanted.may_rotate, secret };
+    let created =
+        Created { client_id: id.to_string(), client_secret, key_id, environment: environment.name, name: name.clone() };
+    let new = NewClient { id, name, scopes, plan, limits, token_lifetime, may_rotate: wanted.may_rotate, credential };
     let keep = once.map(|once| once.keep(environment, Some(Revision(0)), &created)).transpose()?;
     match (environment.store.create_client(cause, new, keep).await?, once) {
         (Creation::Done(client), _) => {

@@ -53,7 +53,7 @@ pub enum DeedError {
     /// Something asked for is not what it must be: which, and what it must be.
     #[error("{0}")]
     Invalid(String),
-    /// There is no such client, or it has no such secret.
+    /// There is no such client, or it has no such secret or key.
     #[error("there is no such {0}")]
     NotFound(&'static str),
     /// What was to be changed is not what was seen.
@@ -65,6 +65,12 @@ pub enum DeedError {
     /// The client has three live secrets already.
     #[error("the client has three live secrets")]
     TooManySecrets,
+    /// The client has three keys already.
+    #[error("the client has three keys")]
+    TooManyKeys,
+    /// The client has this key already, or another that is called so.
+    #[error("the client has that key, or one of that name")]
+    KeyTaken,
     /// Whoever asks lacks this scope.
     #[error("it takes the scope {0}")]
     Forbidden(&'static str),

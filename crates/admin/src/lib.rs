@@ -1,9 +1,10 @@
-//! What operators do, written once: clients, their secrets and tokens, alerts, and the audit log. [`router`] shows it as a
+//! What operators do, written once: clients, their secrets, keys and tokens, alerts, and the audit log. [`router`] shows it as a
 //! JSON API, which tells operators by their tokens, and allows what the table of deeds allows. Knows no listener.
 
 mod alerts;
 mod api;
 mod audit;
+mod client_keys;
 mod clients;
 mod configuration;
 mod deed;

@@ -54,6 +54,7 @@ pub(crate) async fn create(
         limits: None,
         token_lifetime,
         may_rotate: false,
+        jwk: None,
     };
     clients::create(environment, cause, client, once).await
 }

@@ -8,7 +8,9 @@ use std::net::IpAddr;
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
-use crate::{ClientId, EnvironmentName, KeyId, MessageId, PlanName, RequestId, SecretId, SilenceId, Timestamp};
+use crate::{
+    ClientId, ClientKeyId, EnvironmentName, KeyId, MessageId, PlanName, RequestId, SecretId, SilenceId, Timestamp,
+};
 
 /// What a link's hash begins with, so that it is a hash of nothing else.
 const LABEL: &[u8] = b"fuuffy audit 1\n";
@@ -71,8 +73,12 @@ pub enum AuditEvent {
         scope: String,
         /// Its plan.
         plan: PlanName,
-        /// Its first secret.
-        secret_id: SecretId,
+        /// Its first secret, if it has one.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        secret_id: Option<SecretId>,
+        /// Its first public key, if it has one.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        key_id: Option<ClientKeyId>,
     },
     /// What is known of a client was changed.
     #[serde(rename = "client.changed")]
@@ -169,6 +175,22 @@ pub enum AuditEvent {
         client_id: ClientId,
         /// Which.
         secret_id: SecretId,
+    },
+    /// A public key was added.
+    #[serde(rename = "client_key.added")]
+    ClientKeyAdded {
+        /// Whose.
+        client_id: ClientId,
+        /// Which: its thumbprint.
+        key_id: ClientKeyId,
+    },
+    /// A public key was taken away.
+    #[serde(rename = "client_key.removed")]
+    ClientKeyRemoved {
+        /// Whose.
+        client_id: ClientId,
+        /// Which: its thumbprint.
+        key_id: ClientKeyId,
     },
     /// Digests are made with another key from now on.
     #[serde(rename = "key.rotated")]
@@ -320,7 +342,9 @@ impl AuditEvent {
             | Self::SecretRetiring { client_id, .. }
             | Self::SecretRetired { client_id, .. }
             | Self::SecretQuarantined { client_id, .. }
-            | Self::SecretExposed { client_id, .. } => Some(client_id),
+            | Self::SecretExposed { client_id, .. }
+            | Self::ClientKeyAdded { client_id, .. }
+            | Self::ClientKeyRemoved { client_id, .. } => Some(client_id),
             Self::AlertsSilenced { client_id, .. } | Self::AlertsUnsilenced { client_id, .. } => client_id.as_ref(),
             Self::KeyRotated { .. }
             | Self::AuditKeyRotated { .. }

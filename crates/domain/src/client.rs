@@ -8,8 +8,8 @@ use serde::Serialize;
 use thiserror::Error;
 
 use crate::{
-    AuditEvent, ClientId, ClientSlot, KeyId, Lifetime, Limits, MemberChange, PlanName, ScopeSet, SecretDigest,
-    SecretId, Timestamp,
+    AuditEvent, ClientId, ClientKey, ClientKeyId, ClientSlot, KeyId, Lifetime, Limits, MemberChange, PlanName,
+    ScopeSet, SecretDigest, SecretId, Timestamp,
 };
 
 /// Live secrets that a client may have at once.
@@ -44,6 +44,8 @@ pub struct Client {
     pub created_at: Timestamp,
     /// Its secrets, retired and expired ones included.
     pub secrets: Vec<Secret>,
+    /// Its public keys, the oldest first.
+    pub keys: Vec<ClientKey>,
 }
 
 /// A state of a client, by the number of its changes. Use does not count as one.
@@ -183,12 +185,19 @@ impl Secret {
     }
 }
 
-/// Proof that a live secret of a client was presented. Made only by [`Client::authenticate`].
+/// Proof that a live secret of a client was presented, or something signed by a key of it. Made only by
+/// [`Client::authenticate`] and [`Client::authenticate_by_key`].
 #[derive(Debug)]
 pub struct AuthenticatedClient {
     client: Arc<Client>,
-    secret: SecretId,
-    rekeyed: Option<SecretDigest>,
+    proof: Proof,
+}
+
+/// What a client has proven itself by.
+#[derive(Debug)]
+enum Proof {
+    Secret { id: SecretId, rekeyed: Option<SecretDigest> },
+    Key(ClientKeyId),
 }
 
 /// What an operator changes about a client.
@@ -255,7 +264,8 @@ impl Client {
         match (client, found) {
             (Some(client), Some(secret)) => {
                 let rekeyed = presented.first().filter(|current| current.key != secret.digest.key).copied();
-                Ok(AuthenticatedClient { client: Arc::clone(client), secret: secret.id.clone(), rekeyed })
+                let proof = Proof::Secret { id: secret.id.clone(), rekeyed };
+                Ok(AuthenticatedClient { client: Arc::clone(client), proof })
             }
             _ => Err(AuthenticationFailure),
         }
@@ -280,6 +290,7 @@ impl Client {
                 self.status = ClientStatus::Deleted;
                 self.generation += 1;
                 self.secrets.clear();
+                self.keys.clear();
                 AuditEvent::ClientDeleted { client_id }
             }
             ClientChange::RevokeTokens => {
@@ -329,28 +340,47 @@ impl Client {
 }
 
 impl AuthenticatedClient {
+    pub(crate) const fn by_key(client: Arc<Client>, key: ClientKeyId) -> Self {
+        Self { client, proof: Proof::Key(key) }
+    }
+
     /// Who it is.
     #[must_use]
     pub const fn client(&self) -> &Arc<Client> {
         &self.client
     }
 
-    /// Which of its secrets was presented.
+    /// Which of its secrets was presented, if one was.
     #[must_use]
-    pub const fn secret(&self) -> &SecretId {
-        &self.secret
+    pub const fn secret(&self) -> Option<&SecretId> {
+        match &self.proof {
+            Proof::Secret { id, .. } => Some(id),
+            Proof::Key(_) => None,
+        }
     }
 
-    /// Whether that secret can do nothing but replace itself.
+    /// Which of its keys something was signed by, if something was.
     #[must_use]
-    pub fn is_quarantined(&self) -> bool {
-        self.client.is_quarantined(&self.secret)
+    pub const fn key(&self) -> Option<&ClientKeyId> {
+        match &self.proof {
+            Proof::Secret { .. } => None,
+            Proof::Key(id) => Some(id),
+        }
+    }
+
+    /// The secret that was presented, if it can do nothing but replace itself.
+    #[must_use]
+    pub fn quarantined(&self) -> Option<&SecretId> {
+        self.secret().filter(|secret| self.client.is_quarantined(secret))
     }
 
     /// The secret's digest under the current key, if it is kept under an older one.
     #[must_use]
     pub const fn rekeyed(&self) -> Option<SecretDigest> {
-        self.rekeyed
+        match &self.proof {
+            Proof::Secret { rekeyed, .. } => *rekeyed,
+            Proof::Key(_) => None,
+        }
     }
 }
 

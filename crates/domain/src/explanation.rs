@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use fuuffy_protocol::{Refusal, TokenFlaw};
 use serde::{Deserialize, Serialize};
 
-use crate::{ClientId, RequestContext, RequestId, SecretId, Timestamp};
+use crate::{AssertionFault, ClientId, RequestContext, RequestId, SecretId, Timestamp};
 
 /// So much of a path is kept, in bytes.
 const LONGEST_PATH: usize = 256;
@@ -106,6 +106,11 @@ pub enum Reason {
     SecretExpired {
         /// Which.
         secret_id: SecretId,
+    },
+    /// The client's assertion was refused.
+    AssertionRefused {
+        /// Why.
+        fault: AssertionFault,
     },
     /// Too many wrong credentials lately.
     Throttled {
@@ -361,6 +366,7 @@ impl Refused {
                 format!("The secret {secret_id} is quarantined, for it was seen where secrets do not belong")
             }
             Reason::SecretExpired { secret_id } => format!("The secret {secret_id} had expired"),
+            Reason::AssertionRefused { fault } => fault.words().0.to_owned(),
             Reason::Throttled { claimed, by_client, by_address } => {
                 let client = claimed.as_ref().map_or("a client id that nobody has here".to_owned(), ClientId::to_string);
                 let of = match (by_client, by_address) {
@@ -431,6 +437,7 @@ impl Refused {
                 "Replace it by itself (fuuffy rotate), or have an operator add another: fuuffy secrets add"
             }
             Reason::SecretExpired { .. } => "An operator adds another: fuuffy secrets add",
+            Reason::AssertionRefused { fault } => fault.words().1,
             Reason::Throttled { .. } => "Wait a minute, and look for a program that goes on with an old secret",
             Reason::MayNotRotate => "An operator allows it: fuuffy clients update --allow-rotation",
             Reason::Drill => "Drills end by themselves; fuuffy drill shows and ends them",

@@ -39,7 +39,7 @@ impl AuthenticatedClient {
         if client.status != ClientStatus::Active {
             return Err(GrantRefusal::Suspended);
         }
-        if self.is_quarantined() {
+        if self.quarantined().is_some() {
             return Err(GrantRefusal::Quarantined);
         }
         let lifetime = client.token_lifetime.map_or(longest, |own| own.min(longest));
@@ -60,9 +60,9 @@ impl ApprovedGrant {
         self.client.client()
     }
 
-    /// The secret that it was asked with.
+    /// The secret that it was asked with, if it was one.
     #[must_use]
-    pub const fn secret(&self) -> &SecretId {
+    pub const fn secret(&self) -> Option<&SecretId> {
         self.client.secret()
     }
 

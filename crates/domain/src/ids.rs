@@ -82,6 +82,11 @@ text_id!(
     "sec_"
 );
 text_id!(
+    /// One public key of a client: its thumbprint (RFC 7638).
+    ClientKeyId,
+    "key_"
+);
+text_id!(
     /// One message to whoever takes alerts, the same for each attempt to deliver it.
     MessageId,
     "msg_"

@@ -4,10 +4,12 @@
 //! Pure: no async, no I/O, no system clock. Proofs are types with private constructors, made here and
 //! only here: [`AuthenticatedClient`], [`ApprovedGrant`], [`VerifiedToken`], [`Permit`].
 
+mod assertion_fault;
 mod audit;
 mod chain;
 mod checkpoint;
 mod client;
+mod client_key;
 mod context;
 mod drill;
 mod environment;
@@ -31,6 +33,7 @@ mod trace;
 mod unusual;
 mod usage;
 
+pub use assertion_fault::AssertionFault;
 pub use audit::{AUDIT_START, Actor, AuditEvent, AuditHash, Cause, MemberChange, audit_hash, audit_record};
 pub use chain::{AuditChain, Beginning, CHECKPOINT_EVERY, Proof};
 pub use checkpoint::{AuditKeys, AuditPublicKey, ChainState, Checkpoint, from_hex, to_hex};
@@ -38,13 +41,14 @@ pub use client::{
     AuthenticatedClient, AuthenticationFailure, Client, ClientChange, ClientPatch, ClientStatus, IN_FLIGHT, LastUse,
     MAX_LIVE_SECRETS, REMINDERS, Retiring, Revision, Secret, SecretStatus,
 };
+pub use client_key::{ClientKey, KeyAlgorithm, MAX_CLIENT_KEYS, SignatureFailure};
 pub use context::RequestContext;
 pub use drill::{Drill, DrillEffect, DrillFault, DrillKind, MetDrill, PendingDrill};
 pub use environment::EnvironmentName;
 pub use explanation::{Audience, Reason, Refused, StoreProblem, UpstreamProblem, shown};
 pub use fuuffy_protocol::ScopeSet;
 pub use grant::{ApprovedGrant, GrantRefusal};
-pub use ids::{ClientId, ClientSlot, IdFault, KeyId, MessageId, PlanName, RequestId, SecretId, SilenceId};
+pub use ids::{ClientId, ClientKeyId, ClientSlot, IdFault, KeyId, MessageId, PlanName, RequestId, SecretId, SilenceId};
 pub use keyring::{AnswerKey, Keyring, KeyringFault, SecretDigest, TokenDigest, key_fingerprint};
 pub use leak::{Grade, LeakGrades, LeakPlace};
 pub use limit::{Limit, LimitFault, LimitState, Limits, LimitsFault, Plan, Standing, Verdict};

@@ -19,7 +19,7 @@ use fuuffy_domain::{
 };
 use fuuffy_issuer::OAuthEndpoint;
 use fuuffy_protocol::BodyShape;
-use fuuffy_store::{NewClient, NewSecret, Store as _, UsageBook, pepper};
+use fuuffy_store::{NewClient, NewCredential, NewSecret, Store as _, UsageBook, pepper};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
@@ -77,7 +77,7 @@ async fn prepare(config: &str, count: u32, tokens: &str) -> anyhow::Result<()> {
             limits: None,
             token_lifetime: None,
             may_rotate: false,
-            secret,
+            credential: NewCredential::Secret(secret),
         };
         registering.spawn(environment.store.create_client(cause, new, None));
     }

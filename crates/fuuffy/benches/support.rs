@@ -17,15 +17,16 @@ use anyhow::{Context as _, bail, ensure};
 use fuuffy::serve::read_config;
 use fuuffy::server::{Environment, Environments, Server, Sources};
 use fuuffy_domain::{
-    Actor, AuditEvent, Cause, Checkpoint, ClientChange, ClientId, ClientSlot, Clock as _, Entropy as _, KeyId,
-    Lifetime, PlanName, RequestContext, RequestId, Revision, ScopeSet, SecretDigest, SecretId, SeededEntropy,
+    Actor, AuditEvent, Cause, Checkpoint, ClientChange, ClientId, ClientKeyId, ClientSlot, Clock as _, Entropy as _,
+    KeyId, Lifetime, PlanName, RequestContext, RequestId, Revision, ScopeSet, SecretDigest, SecretId, SeededEntropy,
     Timestamp, TokenDigest,
 };
 use fuuffy_issuer::OAuthEndpoint;
 use fuuffy_protocol::BodyShape;
 use fuuffy_store::{
-    Answered, AuditQuery, AuditRow, Changed, Conditions, Creation, Deed, Directory, IndexedToken, ListedToken, Lost,
-    NewClient, NewSecret, NewToken, Once, Part, PartOf, SecretChange, SecretUse, Store, TokenIndex, TokenName,
+    Answered, AssertionUse, AuditQuery, AuditRow, Changed, Conditions, Creation, Deed, Directory, IndexedToken,
+    ListedToken, Lost, NewClient, NewClientKey, NewCredential, NewSecret, NewToken, Once, Part, PartOf, SecretChange,
+    SecretUse, Store, TokenIndex, TokenName,
 };
 use tokio::task::JoinSet;
 
@@ -98,6 +99,18 @@ impl Store for Forgetful {
         change: SecretChange,
     ) -> Deed<Changed> {
         self.0.change_secret(cause, of, seen, change)
+    }
+
+    fn add_key(&self, cause: Cause, id: ClientId, key: NewClientKey, on: Conditions) -> Deed<Creation> {
+        self.0.add_key(cause, id, key, on)
+    }
+
+    fn remove_key(&self, cause: Cause, of: (ClientId, ClientKeyId), seen: Option<Revision>) -> Deed<Changed> {
+        self.0.remove_key(cause, of, seen)
+    }
+
+    fn use_assertion(&self, used: AssertionUse) -> Deed<bool> {
+        self.0.use_assertion(used)
     }
 
     fn revoke_token(&self, cause: Cause, which: TokenName) -> Deed<Option<ListedToken>> {
@@ -219,7 +232,7 @@ async fn register(config: &str, count: u32) -> anyhow::Result<()> {
             limits: None,
             token_lifetime: None,
             may_rotate: false,
-            secret,
+            credential: NewCredential::Secret(secret),
         };
         registering.spawn(environment.store.create_client(cause, new, None));
     }

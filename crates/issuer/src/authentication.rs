@@ -6,7 +6,8 @@ use std::time::Duration;
 use fuuffy_domain::{
     Actor, AuthenticatedClient, Cause, Client, ClientId, ClientStatus, Reason, RequestContext, Timestamp,
 };
-use fuuffy_protocol::{Credentials, Refusal};
+use fuuffy_protocol::{ClientAuthentication, Credentials, Refusal};
+use http::header::HeaderMap;
 
 use crate::Issuer;
 use crate::endpoint::Found;
@@ -16,18 +17,32 @@ use crate::throttle::Standing;
 const REMINDED: Duration = Duration::from_secs(14 * 24 * 3600);
 
 impl Issuer {
-    /// The client that a form's credentials prove, be it suspended or not; notes it, or why it is not proven.
+    /// The client that a form's secret or assertion proves, be it suspended or not; notes it, or why it is not proven. An
+    /// assertion is used up by it, and that is on disk.
     ///
     /// # Errors
     /// `invalid_client`, or that there were too many wrong credentials.
-    pub(crate) fn prove(
+    pub(crate) async fn prove(
         &self,
         context: &RequestContext,
-        claimed: &Credentials,
+        headers: &HeaderMap,
+        claimed: &ClientAuthentication,
         found: &mut Found,
     ) -> Result<AuthenticatedClient, Refusal> {
-        let client = self.authenticate(context, claimed);
-        let client = client.inspect_err(|refusal| found.reason = Some(self.reason(context, claimed, refusal)))?;
+        let client = match claimed {
+            ClientAuthentication::Secret(claimed) => {
+                let client = self.authenticate(context, claimed);
+                client.inspect_err(|refusal| found.reason = Some(self.reason(context, claimed, refusal)))?
+            }
+            ClientAuthentication::Assertion(claimed) => {
+                let client = self.authenticate_by_assertion(context, headers, claimed).await;
+                client.map_err(|refused| {
+                    let (refusal, reason) = *refused;
+                    found.reason = Some(reason);
+                    refusal
+                })?
+            }
+        };
         found.client = Some(client.client().slot);
         found.secret_expires = expires_soon(&client, context.now);
         Ok(client)
@@ -37,21 +52,22 @@ impl Issuer {
     ///
     /// # Errors
     /// As for [`Issuer::prove`], and `unauthorized_client`.
-    pub(crate) fn prove_active(
+    pub(crate) async fn prove_active(
         &self,
         context: &RequestContext,
-        claimed: &Credentials,
+        headers: &HeaderMap,
+        claimed: &ClientAuthentication,
         found: &mut Found,
     ) -> Result<AuthenticatedClient, Refusal> {
-        let known = self.prove(context, claimed, found)?;
+        let known = self.prove(context, headers, claimed, found).await?;
         let client = known.client();
         if client.status != ClientStatus::Active {
             let reason = Reason::ClientSuspended { generation: client.generation };
             found.reason = Some((Some(client.id.clone()), reason));
             return Err(Refusal::UnauthorizedClient);
         }
-        if known.is_quarantined() {
-            let reason = Reason::SecretQuarantined { secret_id: known.secret().clone() };
+        if let Some(secret_id) = known.quarantined() {
+            let reason = Reason::SecretQuarantined { secret_id: secret_id.clone() };
             found.reason = Some((Some(client.id.clone()), reason));
             return Err(Refusal::SecretQuarantined);
         }
@@ -72,7 +88,7 @@ impl Issuer {
             return Err(Refusal::RateLimitExceeded(wait));
         }
         // The client first: what it is kept under is among the keys of a later moment.
-        let client = self.find(claimed);
+        let client = self.find(&claimed.client_id);
         let digests = self.keyring.secret_digests(&claimed.secret);
         Client::authenticate(client.as_ref(), &digests, context.now).map_err(|_| {
             self.throttle.note_failure(context, &claimed.client_id);
@@ -101,8 +117,8 @@ impl Issuer {
         })
     }
 
-    fn find(&self, claimed: &Credentials) -> Option<Arc<Client>> {
-        let id = ClientId::parse(&claimed.client_id).ok()?;
+    pub(crate) fn find(&self, claimed: &str) -> Option<Arc<Client>> {
+        let id = ClientId::parse(claimed).ok()?;
         self.store.directory().find(&id)
     }
 }
@@ -115,6 +131,6 @@ pub(crate) fn cause(context: &RequestContext, known: &AuthenticatedClient) -> Ca
 
 /// When the secret that was presented expires, if that is soon.
 fn expires_soon(client: &AuthenticatedClient, now: Timestamp) -> Option<Timestamp> {
-    let secret = client.client().secrets.iter().find(|secret| secret.id == *client.secret())?;
+    let secret = client.client().secrets.iter().find(|secret| Some(&secret.id) == client.secret())?;
     secret.expires_at.filter(|expiry| expiry.since(now) <= REMINDED)
 }

@@ -109,7 +109,7 @@ impl Issuer {
                 Ok(granted.to_response(shape))
             }
             OAuthEndpoint::Revocation => self.revoke(context, &parts.headers, &body, found).await,
-            OAuthEndpoint::Introspection => self.introspect(context, &parts.headers, &body, found),
+            OAuthEndpoint::Introspection => self.introspect(context, &parts.headers, &body, found).await,
         }
     }
 

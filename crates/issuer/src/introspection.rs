@@ -15,15 +15,15 @@ const MAY_ASK: &str = "introspect";
 
 impl Issuer {
     /// What a token is good for, from memory, and signed where that is asked for (RFC 9701). Asking is no use of the token, and is counted for whoever asks.
-    pub(crate) fn introspect(
+    pub(crate) async fn introspect(
         &self,
         context: &RequestContext,
         headers: &HeaderMap,
         body: &[u8],
         found: &mut Found,
     ) -> Result<Response<Bytes>, Refusal> {
-        let AboutToken { credentials, token } = AboutToken::parse(headers, body)?;
-        let known = self.prove_active(context, &credentials, found)?;
+        let AboutToken { authentication, token } = AboutToken::parse(headers, body)?;
+        let known = self.prove_active(context, headers, &authentication, found).await?;
         let verified = token.and_then(|token| verify(&*self.store, &self.keyring, &token, context.now).ok());
         let told = verified.filter(|verified| may_know(known.client(), verified));
         let told = told.map_or(Introspection::Inactive, |verified| Introspection::Active(self.active(&verified)));

@@ -62,7 +62,7 @@ impl Issuer {
         match stray {
             Stray::Secret(secret) => {
                 let known = self.holder_of(secret, context.now)?;
-                Some(self.leaked_secret(context, place, &known).await)
+                self.leaked_secret(context, place, &known).await
             }
             Stray::Token(token) => self.leaked_token(context, place, token).await,
         }
@@ -90,7 +90,10 @@ impl Issuer {
             return Ok(());
         }
         let leak = self.leaked_secret(context, LeakPlace::Browser, known).await;
-        let (grade, secret_id) = (leak.grade, known.secret().clone());
+        let Some((leak, secret_id)) = leak.and_then(|leak| Some((leak.clone(), leak.secret?))) else {
+            return Ok(());
+        };
+        let grade = leak.grade;
         found.leak = Some(leak);
         let (refusal, reason) = match grade {
             Grade::Warn => return Ok(()),
@@ -101,9 +104,14 @@ impl Issuer {
         Err(refusal)
     }
 
-    /// Does to a secret what is to be done.
-    async fn leaked_secret(&self, context: &RequestContext, place: LeakPlace, known: &AuthenticatedClient) -> Leak {
-        let (client, secret, grade) = (Arc::clone(known.client()), known.secret(), self.leak_grades.of_secret(place));
+    /// Does to a secret what is to be done, if it was one that was presented.
+    async fn leaked_secret(
+        &self,
+        context: &RequestContext,
+        place: LeakPlace,
+        known: &AuthenticatedClient,
+    ) -> Option<Leak> {
+        let (client, secret, grade) = (Arc::clone(known.client()), known.secret()?, self.leak_grades.of_secret(place));
         let stands = client.secrets.iter().find(|it| it.id == *secret);
         let is_done = stands.is_some_and(|secret: &Secret| match grade {
             Grade::Warn => secret.exposed_at.is_some(),
@@ -120,7 +128,7 @@ impl Issuer {
             let changed = self.store.change_secret(cause(context, place), of, None, change).await;
             tell_failure(context, changed.err());
         }
-        Leak { secret: Some(secret.clone()), client, place, grade }
+        Some(Leak { secret: Some(secret.clone()), client, place, grade })
     }
 
     async fn leaked_token(&self, context: &RequestContext, place: LeakPlace, token: &AccessToken) -> Option<Leak> {

@@ -2,7 +2,9 @@
 //! and no route; gets a request's head and its bounded body, and gives the whole answer but for the fields that every
 //! response bears.
 
+mod assertion;
 mod authentication;
+mod by_assertion;
 mod endpoint;
 mod introspection;
 mod leaks;

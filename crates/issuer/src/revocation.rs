@@ -23,8 +23,8 @@ impl Issuer {
         body: &[u8],
         found: &mut Found,
     ) -> Result<Response<Bytes>, Refusal> {
-        let AboutToken { credentials, token } = AboutToken::parse(headers, body)?;
-        let known = self.prove_active(context, &credentials, found)?;
+        let AboutToken { authentication, token } = AboutToken::parse(headers, body)?;
+        let known = self.prove_active(context, headers, &authentication, found).await?;
         let client = known.client();
         let is_own = |token: &AccessToken| {
             let verified = verify(&*self.store, &self.keyring, token, context.now);

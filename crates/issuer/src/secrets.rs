@@ -135,7 +135,7 @@ impl Issuer {
     /// As for a token request.
     pub fn client_of(&self, context: &RequestContext, headers: &HeaderMap) -> Result<ClientId, Refusal> {
         let client = self.authenticate(context, &Credentials::parse_basic(headers)?)?;
-        if client.is_quarantined() {
+        if client.quarantined().is_some() {
             return Err(Refusal::SecretQuarantined);
         }
         Ok(client.client().id.clone())
@@ -187,16 +187,18 @@ impl Issuer {
         known: &AuthenticatedClient,
     ) -> Result<Confirmed, Refusing> {
         let unused_for = self.quiet_of(known);
-        let of = (known.client().id.clone(), known.secret().clone());
+        // This is asked for by a secret alone.
+        let secret = known.secret().cloned().ok_or(Refusal::InvalidClient(None))?;
+        let of = (known.client().id.clone(), secret.clone());
         let change = SecretChange::Confirm(unused_for.duration());
         let changed = self.store.change_secret(cause(context, known), of, None, change).await;
         let Changed::Done(client) = changed? else {
             return Err(StoreError::Superseded.into());
         };
-        tracing::info!(client_id = %client.id, secret_id = %known.secret(), "A client confirmed its secret");
+        tracing::info!(client_id = %client.id, secret_id = %secret, "A client confirmed its secret");
         let retiring = client.secrets.iter().filter(|secret| secret.status(context.now) == SecretStatus::Retiring);
         Ok(Confirmed {
-            secret_id: known.secret().to_string(),
+            secret_id: secret.to_string(),
             retiring: retiring.map(|secret| secret.id.to_string()).collect(),
             unused_for: unused_for.to_string(),
         })
@@ -211,7 +213,7 @@ impl Issuer {
 }
 
 fn presented_secret(known: &AuthenticatedClient) -> Option<&Secret> {
-    known.client().secrets.iter().find(|secret| secret.id == *known.secret())
+    known.client().secrets.iter().find(|secret| Some(&secret.id) == known.secret())
 }
 
 fn live_secrets(known: &AuthenticatedClient, now: Timestamp) -> Vec<Shown> {
@@ -224,7 +226,7 @@ fn live_secrets(known: &AuthenticatedClient, now: Timestamp) -> Vec<Shown> {
         use_count: secret.use_count,
         status: secret.status(now),
         quarantined_at: secret.quarantined_at,
-        presented: secret.id == *known.secret(),
+        presented: Some(&secret.id) == known.secret(),
     };
     live.map(shown).collect()
 }

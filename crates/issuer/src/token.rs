@@ -7,7 +7,7 @@ use fuuffy_domain::{
     ApprovedGrant, ClientId, Clock, Entropy, GrantRefusal, Keyring, LeakGrades, Lifetime, Reason, RefusalCounts,
     RequestContext, Stage, Tally, Timestamp,
 };
-use fuuffy_protocol::{AccessToken, Identifiers, Refusal, TokenRequest, TokenResponse};
+use fuuffy_protocol::{AccessToken, ClientAuthentication, Identifiers, Refusal, TokenRequest, TokenResponse};
 use fuuffy_store::{Explanations, NewToken, Store, StoreError};
 use http::header::{self, HeaderMap};
 use zeroize::Zeroizing;
@@ -129,13 +129,17 @@ impl Issuer {
         found: &mut Found,
     ) -> Result<TokenResponse, Refusal> {
         let request = TokenRequest::parse(headers, body)?;
-        let client = self.prove(context, &request.credentials, found)?;
-        self.refuse_browser(context, headers, (&client, &request.credentials), found).await?;
-        let (known, presented) = (Arc::clone(client.client()), client.secret().clone());
+        let client = self.prove(context, headers, &request.authentication, found).await?;
+        if let ClientAuthentication::Secret(claimed) = &request.authentication {
+            self.refuse_browser(context, headers, (&client, claimed), found).await?;
+        }
+        let (known, presented) = (Arc::clone(client.client()), client.secret().cloned());
         let grant = client.approve(request.scope, self.token_lifetime).map_err(|refused| {
             let reason = match refused {
                 GrantRefusal::Suspended => Reason::ClientSuspended { generation: known.generation },
-                GrantRefusal::Quarantined => Reason::SecretQuarantined { secret_id: presented },
+                GrantRefusal::Quarantined => {
+                    presented.map_or(Reason::Told, |secret_id| Reason::SecretQuarantined { secret_id })
+                }
                 GrantRefusal::Scope => Reason::ScopeNotAllowed { may: known.scopes.to_string() },
             };
             found.reason = Some((Some(known.id.clone()), reason));

@@ -43,7 +43,8 @@ impl Uses {
 impl Issuer {
     /// Notes that a secret was used. Nobody waits for it: what is not written now is by the next use.
     pub(crate) fn note_use(&self, context: &RequestContext, headers: &HeaderMap, client: AuthenticatedClient) {
-        if self.uses.is_first(client.secret(), context.now) {
+        // The use of a key was recorded with its assertion.
+        if client.secret().is_some_and(|secret| self.uses.is_first(secret, context.now)) {
             let last = LastUse { at: context.now, from: Some(context.peer), agent: agent(headers) };
             drop(self.store.note_use(SecretUse { client, last }));
         }

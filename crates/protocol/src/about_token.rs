@@ -2,13 +2,13 @@
 
 use http::HeaderMap;
 
-use crate::{AccessToken, Credentials, Form, Refusal, RequestFault};
+use crate::{AccessToken, ClientAuthentication, Form, Refusal, RequestFault};
 
 /// Who asks, and about which token. Nothing of it is verified yet.
 #[derive(Debug)]
 pub struct AboutToken {
     /// Who asks.
-    pub credentials: Credentials,
+    pub authentication: ClientAuthentication,
     /// The token; `None` where the text is none that this product makes, and so a token that nobody knows.
     pub token: Option<AccessToken>,
 }
@@ -21,10 +21,10 @@ impl AboutToken {
     /// The public refusal: `invalid_request`, or `invalid_client` where no credentials were sent.
     pub fn parse(headers: &HeaderMap, body: &[u8]) -> Result<Self, Refusal> {
         let form = Form::of_request(headers, body)?;
-        let credentials = Credentials::parse(headers, &form)?;
+        let authentication = ClientAuthentication::parse(headers, &form)?;
         form.get("token_type_hint")?;
         let token = form.get("token")?.ok_or(Refusal::InvalidRequest(RequestFault::MissingTokenParameter))?;
-        Ok(Self { credentials, token: AccessToken::parse(token) })
+        Ok(Self { authentication, token: AccessToken::parse(token) })
     }
 }
 

@@ -1,4 +1,4 @@
-//! Client authentication at the endpoints of the token service (RFC 6749 §2.3.1): `client_secret_basic` or
+//! Client authentication by a secret at the endpoints of the token service (RFC 6749 §2.3.1): `client_secret_basic` or
 //! `client_secret_post`, never both at once.
 
 use base64::Engine as _;
@@ -17,11 +17,13 @@ pub enum AuthMethod {
     ClientSecretBasic,
     /// `client_id` and `client_secret` in the form.
     ClientSecretPost,
+    /// `client_assertion` in the form (RFC 7523 §2.2).
+    PrivateKeyJwt,
 }
 
 impl AuthMethod {
     /// All that are taken.
-    pub const ALL: [Self; 2] = [Self::ClientSecretBasic, Self::ClientSecretPost];
+    pub const ALL: [Self; 3] = [Self::ClientSecretBasic, Self::ClientSecretPost, Self::PrivateKeyJwt];
 
     /// As it is registered (RFC 7591 §4.2.2).
     #[must_use]
@@ -29,6 +31,7 @@ impl AuthMethod {
         match self {
             Self::ClientSecretBasic => "client_secret_basic",
             Self::ClientSecretPost => "client_secret_post",
+            Self::PrivateKeyJwt => "private_key_jwt",
         }
     }
 }
@@ -56,6 +59,9 @@ pub enum CredentialsFault {
     /// A `Basic` field that is not base64 of `id:secret`.
     #[error("an Authorization field that is not Basic client authentication")]
     MalformedBasic,
+    /// An assertion of another type than a JWT, or of none (RFC 7521 §4.2).
+    #[error("a client assertion that is not said to be a JWT")]
+    UnsupportedAssertion,
     /// A repeated form parameter.
     #[error(transparent)]
     Form(#[from] FormFault),
@@ -75,7 +81,7 @@ impl Credentials {
         }
     }
 
-    /// Reads the one authentication that a form bears.
+    /// Reads the one secret that a request with a form bears.
     ///
     /// # Errors
     /// [`CredentialsFault`]

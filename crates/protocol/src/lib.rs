@@ -5,6 +5,7 @@
 
 mod about_token;
 mod bearer;
+mod client_authentication;
 mod credentials;
 mod form;
 mod identifiers;
@@ -21,6 +22,7 @@ mod token_response;
 
 pub use about_token::AboutToken;
 pub use bearer::{Bearer, BearerFault};
+pub use client_authentication::{ClaimedAssertion, ClientAuthentication, UnverifiedAssertion};
 pub use credentials::{AuthMethod, Credentials, CredentialsFault};
 pub use form::{Form, FormFault};
 pub use identifiers::Identifiers;

@@ -9,6 +9,8 @@ use crate::{AuthMethod, Identifiers};
 
 /// Where the token service's is. The issuer has no path, so there is no other place (RFC 8414 §3.1).
 const AUTHORIZATION_SERVER: &str = "/.well-known/oauth-authorization-server";
+/// What assertions may be signed by (RFC 7518 §3.1, RFC 8037 §3.1).
+const ASSERTION_ALGORITHMS: [&str; 2] = ["ES256", "EdDSA"];
 /// Where the API's is, before the path of its identifier (RFC 9728 §3.1).
 const PROTECTED_RESOURCE: &str = "/.well-known/oauth-protected-resource";
 
@@ -29,10 +31,13 @@ struct AuthorizationServer<'a> {
     issuer: &'a str,
     token_endpoint: String,
     token_endpoint_auth_methods_supported: [&'static str; AuthMethod::ALL.len()],
+    token_endpoint_auth_signing_alg_values_supported: [&'static str; 2],
     revocation_endpoint: String,
     revocation_endpoint_auth_methods_supported: [&'static str; AuthMethod::ALL.len()],
+    revocation_endpoint_auth_signing_alg_values_supported: [&'static str; 2],
     introspection_endpoint: String,
     introspection_endpoint_auth_methods_supported: [&'static str; AuthMethod::ALL.len()],
+    introspection_endpoint_auth_signing_alg_values_supported: [&'static str; 2],
     /// RFC 9701 §7.
     introspection_signing_alg_values_supported: [&'static str; 1],
     jwks_uri: String,
@@ -68,10 +73,13 @@ impl Metadata {
             issuer,
             token_endpoint: format!("{issuer}/oauth/token"),
             token_endpoint_auth_methods_supported: methods,
+            token_endpoint_auth_signing_alg_values_supported: ASSERTION_ALGORITHMS,
             revocation_endpoint: format!("{issuer}/oauth/revoke"),
             revocation_endpoint_auth_methods_supported: methods,
+            revocation_endpoint_auth_signing_alg_values_supported: ASSERTION_ALGORITHMS,
             introspection_endpoint: format!("{issuer}/oauth/introspect"),
             introspection_endpoint_auth_methods_supported: methods,
+            introspection_endpoint_auth_signing_alg_values_supported: ASSERTION_ALGORITHMS,
             introspection_signing_alg_values_supported: ["EdDSA"],
             jwks_uri: format!("{issuer}{}", Self::PUBLIC_KEYS),
             grant_types_supported: ["client_credentials"],

@@ -196,7 +196,7 @@ impl Refusal {
             Self::InvalidClient(Some(AuthMethod::ClientSecretBasic)) => challenge(r#"Basic realm="fuuffy""#.to_owned()),
             Self::MissingToken | Self::InvalidClient(None) => challenge(r#"Bearer realm="fuuffy""#.to_owned()),
             // A token that may be right enables nothing where there are two of them (RFC 6750 §3, §3.1).
-            Self::InvalidClient(Some(AuthMethod::ClientSecretPost))
+            Self::InvalidClient(Some(AuthMethod::ClientSecretPost | AuthMethod::PrivateKeyJwt))
             | Self::InvalidToken(_)
             | Self::InvalidRequest(RequestFault::RepeatedAuthorization) => {
                 challenge(format!(r#"Bearer realm="fuuffy", error="{code}", error_description="{message}""#))
@@ -250,6 +250,12 @@ impl Refusal {
                 "invalid_target",
                 "The requested resource is malformed or not served here",
                 "Send the base URL of this environment as resource, or leave resource out",
+            ),
+            Self::InvalidClient(Some(AuthMethod::PrivateKeyJwt)) => words(
+                S::UNAUTHORIZED,
+                "invalid_client",
+                "Client authentication failed",
+                "Check the key and each claim of the assertion, and that both belong to this environment",
             ),
             Self::InvalidClient(_) => words(
                 S::UNAUTHORIZED,
@@ -378,7 +384,7 @@ impl RequestFault {
             Self::MissingTokenParameter => ("The parameter token is missing", "Send the token in the form, as token"),
             Self::SeveralAuthentications => (
                 "The client is authenticated in more than one way",
-                "Send the credentials in the form or by Basic, not both",
+                "Send a secret in the form or by Basic, or an assertion: one of them",
             ),
             Self::CredentialsInQuery => (
                 "Credentials do not belong into the query string",
@@ -435,6 +441,7 @@ impl From<CredentialsFault> for Refusal {
     fn from(fault: CredentialsFault) -> Self {
         match fault {
             CredentialsFault::Missing => Self::InvalidClient(None),
+            CredentialsFault::UnsupportedAssertion => Self::InvalidClient(Some(AuthMethod::PrivateKeyJwt)),
             CredentialsFault::MalformedBasic => Self::InvalidClient(Some(AuthMethod::ClientSecretBasic)),
             CredentialsFault::Several => Self::InvalidRequest(RequestFault::SeveralAuthentications),
             CredentialsFault::Form(fault) => fault.into(),

@@ -3,13 +3,13 @@
 use http::HeaderMap;
 use http::request::Parts;
 
-use crate::{Credentials, Form, Refusal, RequestFault, ScopeSet};
+use crate::{ClientAuthentication, Form, Refusal, RequestFault, ScopeSet};
 
 /// A client credentials grant as asked for.
 #[derive(Debug)]
 pub struct TokenRequest {
     /// Who asks, unverified.
-    pub credentials: Credentials,
+    pub authentication: ClientAuthentication,
     /// The scope asked for; `None` means all that the client has.
     pub scope: Option<ScopeSet>,
     /// Where the token is to be used, as far as that is said (RFC 8707 §2): whatever was sent as such.
@@ -32,17 +32,18 @@ impl TokenRequest {
             return Err(Refusal::UnsupportedGrantType);
         }
         let scope = form.get("scope")?.map(ScopeSet::parse).transpose().map_err(|_| Refusal::InvalidScope)?;
-        let credentials = Credentials::parse(headers, &form)?;
+        let authentication = ClientAuthentication::parse(headers, &form)?;
         // The one parameter that may be repeated (RFC 8707 §2).
         let resources = form.get_all("resource").map(str::to_owned).collect();
-        Ok(Self { credentials, scope, resources })
+        Ok(Self { authentication, scope, resources })
     }
 
-    /// Whether `client_id` or `client_secret` is in the query string of a request, where neither belongs.
+    /// Whether `client_id`, `client_secret` or `client_assertion` is in the query string of a request, where none belongs.
     #[must_use]
     pub fn has_credentials_in_query(parts: &Parts) -> bool {
         let form = parts.uri.query().and_then(|query| Form::parse(query.as_bytes()).ok());
-        form.is_some_and(|form| form.mentions("client_secret") || form.mentions("client_id"))
+        let names = ["client_secret", "client_id", "client_assertion"];
+        form.is_some_and(|form| names.iter().any(|name| form.mentions(name)))
     }
 }
 

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use fuuffy_domain::{
     ApprovedGrant, AuditEvent, AuditHash, AuthenticatedClient, Cause, Checkpoint, Client, ClientChange, ClientId,
-    ClientSlot, KeyId, LastUse, Lifetime, Limits, PlanName, Revision, ScopeSet, SecretDigest, SecretId, Timestamp,
-    TokenDigest,
+    ClientKeyId, ClientSlot, KeyAlgorithm, KeyId, LastUse, Lifetime, Limits, PlanName, Revision, ScopeSet,
+    SecretDigest, SecretId, Timestamp, TokenDigest,
 };
 use thiserror::Error;
 
@@ -39,7 +39,7 @@ pub trait Store: Send + Sync + 'static {
     /// Whether the disk is full. It passes when there is room again.
     fn is_full(&self) -> bool;
 
-    /// Registers a client with its first secret.
+    /// Registers a client with its first secret or key.
     fn create_client(&self, cause: Cause, new: NewClient, once: Option<Once>) -> Deed<Creation>;
 
     /// Changes a client. Suspending, deleting and revoking hold from the answer on: no token from before is
@@ -58,6 +58,19 @@ pub trait Store: Send + Sync + 'static {
         seen: Option<Revision>,
         change: SecretChange,
     ) -> Deed<Changed>;
+
+    /// Gives a client one more public key, if it has fewer than three, none that is the same and none that is called
+    /// the same ([`Creation::Taken`]).
+    fn add_key(&self, cause: Cause, id: ClientId, key: NewClientKey, on: Conditions) -> Deed<Creation>;
+
+    /// Takes a public key away: from the answer on nobody is known by it.
+    fn remove_key(&self, cause: Cause, of: (ClientId, ClientKeyId), seen: Option<Revision>) -> Deed<Changed>;
+
+    /// Uses an assertion up (RFC 7523 §3, 7), and records that its key was used. `false`: one with the same `jti` was used
+    /// before, and this is decided by the write itself.
+    ///
+    /// Fails with [`StoreError::Superseded`] where the client has the key no more.
+    fn use_assertion(&self, used: AssertionUse) -> Deed<bool>;
 
     /// Revokes one token: from the answer on it is not accepted any more. `None`: there is no such token, or
     /// none that is still remembered.
@@ -116,8 +129,47 @@ pub struct NewClient {
     pub token_lifetime: Option<Lifetime>,
     /// Whether it may rotate its own secrets.
     pub may_rotate: bool,
-    /// Its first secret.
-    pub secret: NewSecret,
+    /// What it proves itself by.
+    pub credential: NewCredential,
+}
+
+/// What a new client proves itself by. Its creation time is the client's.
+#[derive(Debug)]
+pub enum NewCredential {
+    /// A secret.
+    Secret(NewSecret),
+    /// A key of its own, so that there is no secret.
+    Key(NewClientKey),
+}
+
+/// A public key to keep.
+#[derive(Debug)]
+pub struct NewClientKey {
+    /// Its thumbprint (RFC 7638).
+    pub id: ClientKeyId,
+    /// What its holder calls it, if anything.
+    pub kid: Option<Arc<str>>,
+    /// What it is for.
+    pub algorithm: KeyAlgorithm,
+    /// The key, as a JWK without members that do not make it up.
+    pub jwk: Arc<str>,
+    /// When it is added.
+    pub created_at: Timestamp,
+}
+
+/// An assertion that is used, and by that used up.
+#[derive(Debug)]
+pub struct AssertionUse {
+    /// Whose.
+    pub client: ClientSlot,
+    /// By which of its keys.
+    pub key: ClientKeyId,
+    /// SHA-256 of its `jti`, which is remembered until it has expired.
+    pub jti: [u8; 32],
+    /// When it expires.
+    pub expires_at: Timestamp,
+    /// When, from where and by what.
+    pub last: LastUse,
 }
 
 /// A secret to keep, as its digest. Its creation time is the client's where it is the first.
@@ -172,11 +224,11 @@ pub enum Creation {
     Before(Answered),
     /// The client changed since it was seen.
     Stale,
-    /// The client has three live secrets already.
+    /// The client has three live secrets, or three keys, already.
     TooMany,
     /// There is no such client.
     NoClient,
-    /// There is, or was, a client of that id.
+    /// There is, or was, a client of that id; or the client has that key, or another that is called so.
     Taken,
 }
 
@@ -187,7 +239,7 @@ pub enum Changed {
     Done(Arc<Client>),
     /// The client changed since it was seen.
     Stale,
-    /// There is no such client, or it has no such secret.
+    /// There is no such client, or it has no such secret or key.
     Nothing,
 }
 

@@ -20,8 +20,9 @@ mod usage;
 mod verify;
 
 pub use deeds::{
-    Answered, AuditQuery, AuditRow, Changed, Conditions, Creation, Deed, ListedToken, Lost, NewClient, NewSecret,
-    NewToken, Once, Part, PartOf, SecretChange, SecretUse, Store, StoreError, TokenName,
+    Answered, AssertionUse, AuditQuery, AuditRow, Changed, Conditions, Creation, Deed, ListedToken, Lost, NewClient,
+    NewClientKey, NewCredential, NewSecret, NewToken, Once, Part, PartOf, SecretChange, SecretUse, Store, StoreError,
+    TokenName,
 };
 pub use directory::Directory;
 pub use explanations::Explanations;

@@ -31,6 +31,8 @@ pub(super) enum Failure {
     Taken,
     KeyReused,
     TooManySecrets,
+    TooManyKeys,
+    KeyTaken,
     TooManySilences(String),
     NoChannel,
     /// An alert was not taken, and why.
@@ -52,6 +54,8 @@ impl From<DeedError> for Failure {
             DeedError::Stale => Self::Stale,
             DeedError::Taken => Self::Taken,
             DeedError::TooManySecrets => Self::TooManySecrets,
+            DeedError::TooManyKeys => Self::TooManyKeys,
+            DeedError::KeyTaken => Self::KeyTaken,
             DeedError::Forbidden(scope) => Self::Refused(Refusal::InsufficientScope(scope.to_owned())),
             DeedError::KeyReused => Self::KeyReused,
             DeedError::Unreadable => Self::Unavailable(DeedError::Unreadable.to_string()),
@@ -142,6 +146,18 @@ impl IntoResponse for Failure {
                 "too_many_secrets",
                 "The client has three live secrets already".to_owned(),
                 "Retire one that is no longer used, then add another".to_owned(),
+            ),
+            Self::TooManyKeys => (
+                StatusCode::CONFLICT,
+                "too_many_keys",
+                "The client has three keys already".to_owned(),
+                "Remove one that is no longer used, then add another".to_owned(),
+            ),
+            Self::KeyTaken => (
+                StatusCode::CONFLICT,
+                "key_exists",
+                "The client has that key already, or another that is called so".to_owned(),
+                "List the keys of the client; give a new one a kid of its own".to_owned(),
             ),
             Self::TooManySilences(words) => {
                 (StatusCode::CONFLICT, "too_many_silences", "Nothing more can be silenced".to_owned(), words)

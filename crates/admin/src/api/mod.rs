@@ -3,6 +3,7 @@
 mod alerts;
 mod answer;
 mod asked;
+mod client_keys;
 mod clients;
 mod failure;
 mod gate;
@@ -65,6 +66,8 @@ fn deeds() -> OpenApiRouter<Arc<Environment>> {
         .routes(routes!(secrets::list_secrets, secrets::add_secret))
         .routes(routes!(secrets::show_secret))
         .routes(routes!(secrets::retire_secret))
+        .routes(routes!(client_keys::list_keys, client_keys::add_key))
+        .routes(routes!(client_keys::remove_key))
         .routes(routes!(tokens::list_tokens))
         .routes(routes!(clients::revoke_tokens))
         .routes(routes!(tokens::revoke_token))

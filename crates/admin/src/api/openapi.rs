@@ -57,8 +57,10 @@ pub fn openapi() -> String {
         "Allow": {"schema": {"type": "string"}},
         "Retry-After": {"schema": {"type": "string"}},
     });
-    for form in components["schemas"]["Revocation"]["oneOf"].as_array_mut().into_iter().flatten() {
-        form["additionalProperties"] = false.into();
+    for name in ["Revocation", "PublicKey"] {
+        for form in components["schemas"][name]["oneOf"].as_array_mut().into_iter().flatten() {
+            form["additionalProperties"] = false.into();
+        }
     }
     for status in REFUSALS {
         components["responses"][status.to_string()] = refusal(status);
@@ -195,7 +197,7 @@ const fn words(status: u16) -> (&'static str, Option<&'static str>) {
         404 => ("not_found: there is none in this environment.", None),
         405 => ("method_not_allowed.", Some("Allow")),
         409 => (
-            "too_many_secrets: the client has three live ones; too_many_silences: end one first; no_webhook: there is nobody to tell.",
+            "too_many_secrets, too_many_keys: the client has three; key_exists: it has that one; too_many_silences: end one first; no_webhook: there is nobody to tell.",
             None,
         ),
         412 => ("precondition_failed: the client was changed since it was seen.", None),

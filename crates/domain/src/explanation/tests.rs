@@ -63,8 +63,9 @@ fn every_reason_has_words_of_its_own() {
         failed(StoreProblem::Closed),
         failed(StoreProblem::Overloaded),
     ];
+    let assertions = AssertionFault::ALL.map(|fault| Reason::AssertionRefused { fault });
     let mut told = HashSet::new();
-    for reason in all {
+    for reason in all.into_iter().chain(assertions) {
         let kept = serde_json::from_str(&serde_json::to_string(&reason).unwrap()).unwrap();
         assert_eq!(reason, kept, "as it is kept");
         let refused = refused("/v1/orders", reason);
@@ -136,6 +137,7 @@ fn place(refusal: &Refusal) -> usize {
         Refusal::TooManyAtOnce(_) => 39,
         Refusal::InvalidTarget => 42,
         Refusal::SecretQuarantined => 43,
+        Refusal::InvalidClient(Some(AuthMethod::PrivateKeyJwt)) => 45,
     }
 }
 
@@ -190,6 +192,7 @@ fn every_refusal_is_explained_in_words() {
         Refusal::InvalidTarget,
         Refusal::SecretQuarantined,
         Refusal::InvalidRequest(F::Report),
+        Refusal::InvalidClient(Some(AuthMethod::PrivateKeyJwt)),
     ];
     let all: Vec<Refusal> = faults.into_iter().map(Refusal::InvalidRequest).chain(others).collect();
     let context = RequestContext { id: RequestId::generate(NOW, [0; 10]), peer: Ipv4Addr::LOCALHOST.into(), now: NOW };

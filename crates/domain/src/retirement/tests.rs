@@ -43,6 +43,7 @@ fn judged(secrets: Vec<Secret>, now: Timestamp) -> Retirement {
         may_rotate: false,
         created_at: MADE,
         secrets,
+        keys: Vec::new(),
     };
     client.retirement(&client.secrets[0], Lifetime::HOUR, Lifetime::DAY, now)
 }

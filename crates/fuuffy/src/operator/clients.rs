@@ -8,6 +8,7 @@ use fuuffy_protocol::ScopeSet;
 use http::Method;
 use serde_json::{Map, json};
 
+use super::client_keys::{KeysArgs, public_key};
 use super::{Call, Care, Common, InEnvironment, Shape, Why, run, segment};
 
 /// `fuuffy clients`
@@ -31,7 +32,7 @@ struct OneClient {
 
 #[derive(Debug, Subcommand)]
 enum ClientsCommand {
-    /// Register a client and show its first secret, once.
+    /// Register a client and show its first secret, once; or with a public key, and then there is no secret.
     Create {
         #[command(flatten)]
         place: InEnvironment,
@@ -50,6 +51,9 @@ enum ClientsCommand {
         /// Let it rotate its own secrets.
         #[arg(long)]
         allow_rotation: bool,
+        /// A file with its public key as a JWK, or - for standard input: it proves itself by that, without a secret.
+        #[arg(long, value_name = "FILE")]
+        jwk: Option<String>,
         #[command(flatten)]
         why: Why,
     },
@@ -87,8 +91,10 @@ enum ClientsCommand {
     Suspend(OneClient),
     /// Let a suspended client get tokens again.
     Resume(OneClient),
-    /// Remove a client with its secrets and tokens, for good.
+    /// Remove a client with its secrets, keys and tokens, for good.
     Delete(OneClient),
+    /// Add, list and remove the public keys of a client.
+    Keys(KeysArgs),
 }
 
 /// Limits, as an operator changes them.
@@ -110,18 +116,21 @@ pub(super) const CLIENT_COLUMNS: &[&str] = &["client_id", "name", "status", "sco
 /// Runs a `clients` command.
 ///
 /// # Errors
-/// The server or the data directory could not be reached, or writing failed.
+/// The server or the data directory could not be reached, a file has no public key, or writing failed.
 pub async fn clients(args: ClientsArgs, out: &mut dyn Write, err: &mut dyn Write) -> anyhow::Result<u8> {
     use ClientsCommand as C;
     let (place, call) = match args.command {
-        C::Create { place, name, scope, plan, token_lifetime, allow_rotation, why } => {
-            let body = json!({
+        C::Create { place, name, scope, plan, token_lifetime, allow_rotation, jwk, why } => {
+            let mut body = json!({
                 "name": name,
                 "scope": scope.map(|scope| scope.to_string()),
                 "plan": plan,
                 "token_lifetime": token_lifetime.map(|life| life.to_string()),
                 "may_rotate": allow_rotation,
             });
+            if let Some(file) = jwk {
+                body["jwk"] = public_key(&file)?;
+            }
             (place, Call::create("clients".to_owned(), body, why))
         }
         C::Update { one, name, scope, plan, limits, token_lifetime, allow_rotation } => {
@@ -157,6 +166,7 @@ pub async fn clients(args: ClientsArgs, out: &mut dyn Write, err: &mut dyn Write
             let (place, call) = deed(one, "");
             (place, Call { method: Method::DELETE, ..call })
         }
+        C::Keys(args) => args.call()?,
     };
     run(&args.common, place.environment, call, out, err).await
 }

@@ -5,6 +5,7 @@ mod apply;
 mod audit;
 mod backup;
 mod certs;
+mod client_keys;
 mod clients;
 mod desk;
 mod explain;

@@ -4,6 +4,7 @@
 mod rfc6749;
 mod rfc6750;
 mod rfc7009;
+mod rfc7523;
 mod rfc7662;
 mod rfc8414;
 mod rfc8707;

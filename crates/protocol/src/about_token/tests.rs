@@ -18,7 +18,7 @@ fn the_token_is_read_whatever_the_hint_says() {
     for hint in ["", "&token_type_hint=access_token", "&token_type_hint=refresh_token", "&token_type_hint=%00"] {
         let request = parse(format!("{GOOD}{hint}&surprise=1").as_bytes()).unwrap();
         assert_eq!(request.token.unwrap().reveal(), "sk-418e41a74ca2e7d941fa4456d73dbed7");
-        assert_eq!(request.credentials.client_id, "a");
+        assert_eq!(request.authentication.client_id(), "a");
     }
 }
 

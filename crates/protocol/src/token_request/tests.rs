@@ -17,7 +17,7 @@ const GOOD: &str = "grant_type=client_credentials&client_id=a&client_secret=b";
 #[test]
 fn the_guides_request_is_read() {
     let request = parse("Application/X-WWW-Form-Urlencoded; charset=utf-8", GOOD).unwrap();
-    assert_eq!(request.credentials.client_id, "a");
+    assert_eq!(request.authentication.client_id(), "a");
     assert_eq!(request.scope, None);
     assert!(parse(FORM, &format!("{GOOD}&scope=&surprise=1")).unwrap().scope.is_none());
 }

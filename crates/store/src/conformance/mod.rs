@@ -2,6 +2,7 @@
 //! and panics where a promise is broken. A backend's tests call [`run_all`].
 
 mod audit;
+mod client_keys;
 mod clients;
 mod secrets;
 mod tokens;
@@ -17,8 +18,8 @@ use fuuffy_protocol::ClientSecret;
 use zeroize::Zeroizing;
 
 use crate::{
-    AuditQuery, AuditRow, Changed, Conditions, Creation, NewClient, NewSecret, NewToken, Once, PartOf, SecretChange,
-    Store,
+    AuditQuery, AuditRow, Changed, Conditions, Creation, NewClient, NewCredential, NewSecret, NewToken, Once, PartOf,
+    SecretChange, Store,
 };
 
 pub use tokens::{flood, issue_in_turn, issue_some, issue_subsets, revoke_in_a_flood};
@@ -69,7 +70,7 @@ impl Maker {
             limits: None,
             token_lifetime: None,
             may_rotate: false,
-            secret,
+            credential: NewCredential::Secret(secret),
         };
         (created(store, new, None).await, clear)
     }
@@ -164,6 +165,8 @@ pub async fn run_all<B: Backend>(fresh: impl Fn() -> B) {
     secrets::a_retiring_secret_goes_when_it_is_unused(&fresh()).await;
     secrets::a_use_without_a_token_keeps_a_retiring_secret(&fresh()).await;
     secrets::a_quarantined_secret_gets_no_token_and_goes_once_it_is_replaced(&fresh()).await;
+    client_keys::at_most_three_keys_and_none_twice(&fresh()).await;
+    client_keys::an_assertion_is_used_once(&fresh()).await;
     audit::every_change_is_in_the_chain(&fresh()).await;
     audit::a_deed_is_named_only_for_what_it_did(&fresh()).await;
     audit::a_checkpoint_says_how_the_chain_stands(&fresh()).await;

@@ -5,7 +5,7 @@ use std::task::{Context, Waker};
 use fuuffy_domain::{Client, ClientChange, ClientId, Lifetime, PlanName, ScopeSet, SeededEntropy};
 
 use super::{Backend, Maker, NOW, audit, cause, created};
-use crate::{Changed, NewClient, NewToken, PartOf, Store, StoreError, TokenName};
+use crate::{Changed, NewClient, NewCredential, NewToken, PartOf, Store, StoreError, TokenName};
 
 pub(super) async fn tokens_last(backend: &dyn Backend) {
     let (maker, store) = (Maker::new(), backend.open());
@@ -177,7 +177,7 @@ pub async fn issue_subsets(store: &dyn Store, count: usize) -> (usize, usize) {
         limits: None,
         token_lifetime: None,
         may_rotate: false,
-        secret,
+        credential: NewCredential::Secret(secret),
     };
     let client = created(store, new, None).await;
     let digests = maker.keyring.secret_digests(&clear);

@@ -1,5 +1,6 @@
 //! One transaction's worth of deeds: what they write, and what memory gets when it is on disk.
 
+mod client_keys;
 mod clients;
 mod secrets;
 mod tokens;

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fuuffy_domain::{
-    AUDIT_START, Checkpoint, Client, ClientId, ClientSlot, ClientStatus, EnvironmentName, KeyId, LastUse, Lifetime,
-    Limits, PlanName, Retiring, Revision, ScopeSet, Secret, SecretDigest, SecretId, Timestamp, TokenDigest,
+    AUDIT_START, Checkpoint, Client, ClientId, ClientKey, ClientKeyId, ClientSlot, ClientStatus, EnvironmentName,
+    KeyAlgorithm, KeyId, LastUse, Lifetime, Limits, PlanName, Retiring, Revision, ScopeSet, Secret, SecretDigest,
+    SecretId, Timestamp, TokenDigest,
 };
 use rusqlite::{Connection, OptionalExtension as _, Row};
 
@@ -62,6 +63,15 @@ fn load_clients(connection: &Connection, memory: &Memory) -> rusqlite::Result<Op
     while let Some(row) = rows.next()? {
         secrets.entry(row.get(0)?).or_default().push(secret(row)?);
     }
+    let mut keys: HashMap<u32, Vec<ClientKey>> = HashMap::new();
+    let mut statement = connection.prepare(
+        "SELECT client, key_id, kid, algorithm, jwk, created_at, use_count, last_used_at, last_used_from, last_used_by
+         FROM client_keys ORDER BY client, created_at, key_id",
+    )?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        keys.entry(row.get(0)?).or_default().push(client_key(row)?);
+    }
     let mut newest = None;
     let mut statement = connection.prepare(
         "SELECT slot, client_id, name, scopes, plan, token_lifetime, status, generation, created_at,
@@ -71,7 +81,8 @@ fn load_clients(connection: &Connection, memory: &Memory) -> rusqlite::Result<Op
     let mut rows = statement.query([])?;
     while let Some(row) = rows.next()? {
         let slot: u32 = row.get(0)?;
-        let client = client(row, secrets.remove(&slot).unwrap_or_default())?;
+        let own = (secrets.remove(&slot).unwrap_or_default(), keys.remove(&slot).unwrap_or_default());
+        let client = client(row, own)?;
         newest = newest.max(Some(client.created_at));
         memory.directory.put(Arc::new(client));
     }
@@ -86,7 +97,7 @@ fn secret(row: &Row<'_>) -> rusqlite::Result<Secret> {
         created_at: Timestamp::from_unix_millis(row.get(4)?),
         expires_at: time(5)?,
         retired_at: time(6)?,
-        last_use: last_use(row, time(7)?)?,
+        last_use: last_use(row, time(7)?, (10, 11))?,
         use_count: row.get::<_, i64>(8)?.unsigned_abs(),
         exposed_at: time(9)?,
         quarantined_at: time(16)?,
@@ -99,15 +110,29 @@ fn secret(row: &Row<'_>) -> rusqlite::Result<Secret> {
     })
 }
 
-fn last_use(row: &Row<'_>, at: Option<Timestamp>) -> rusqlite::Result<Option<LastUse>> {
+fn client_key(row: &Row<'_>) -> rusqlite::Result<ClientKey> {
+    let used_at = row.get::<_, Option<i64>>(7)?.map(Timestamp::from_unix_millis);
+    Ok(ClientKey {
+        id: text(row, 1, ClientKeyId::parse)?,
+        kid: row.get::<_, Option<String>>(2)?.map(Arc::from),
+        algorithm: KeyAlgorithm::parse(row.get_ref(3)?.as_str()?).ok_or(rusqlite::Error::InvalidQuery)?,
+        jwk: Arc::from(row.get_ref(4)?.as_str()?),
+        created_at: Timestamp::from_unix_millis(row.get(5)?),
+        use_count: row.get::<_, i64>(6)?.unsigned_abs(),
+        last_use: last_use(row, used_at, (8, 9))?,
+    })
+}
+
+/// The columns tell from where and by what.
+fn last_use(row: &Row<'_>, at: Option<Timestamp>, (from, by): (usize, usize)) -> rusqlite::Result<Option<LastUse>> {
     let Some(at) = at else {
         return Ok(None);
     };
-    let from = row.get::<_, Option<String>>(10)?.and_then(|text| text.parse().ok());
-    Ok(Some(LastUse { at, from, agent: row.get::<_, Option<String>>(11)?.map(Arc::from) }))
+    let from = row.get::<_, Option<String>>(from)?.and_then(|text| text.parse().ok());
+    Ok(Some(LastUse { at, from, agent: row.get::<_, Option<String>>(by)?.map(Arc::from) }))
 }
 
-fn client(row: &Row<'_>, secrets: Vec<Secret>) -> rusqlite::Result<Client> {
+fn client(row: &Row<'_>, (secrets, keys): (Vec<Secret>, Vec<ClientKey>)) -> rusqlite::Result<Client> {
     let lifetime = row.get::<_, Option<u32>>(5)?.map(Lifetime::from_seconds).transpose();
     Ok(Client {
         slot: ClientSlot(row.get(0)?),
@@ -131,6 +156,7 @@ fn client(row: &Row<'_>, secrets: Vec<Secret>) -> rusqlite::Result<Client> {
             .transpose()
             .map_err(|error| unusable(11, error))?,
         secrets,
+        keys,
     })
 }
 

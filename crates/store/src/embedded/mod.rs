@@ -24,8 +24,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, mpsc};
 
 use fuuffy_domain::{
-    AuditEvent, Cause, Checkpoint, ClientChange, ClientId, ClientSlot, EnvironmentName, Lifetime, MAX_LIVE_SECRETS,
-    Revision, SecretId, Timestamp,
+    AuditEvent, Cause, Checkpoint, ClientChange, ClientId, ClientKeyId, ClientSlot, EnvironmentName, Lifetime,
+    MAX_LIVE_SECRETS, Revision, SecretId, Timestamp,
 };
 use tokio::sync::oneshot;
 
@@ -38,8 +38,9 @@ pub use log::{AuditLog, LogEntry, LogStart};
 pub use state::PreviousRun;
 
 use crate::{
-    Answered, AuditQuery, AuditRow, Changed, Conditions, Creation, Deed, Directory, ListedToken, Lost, NewClient,
-    NewSecret, NewToken, Once, Part, PartOf, SecretChange, SecretUse, Store, StoreError, TokenIndex, TokenName,
+    Answered, AssertionUse, AuditQuery, AuditRow, Changed, Conditions, Creation, Deed, Directory, ListedToken, Lost,
+    NewClient, NewClientKey, NewCredential, NewSecret, NewToken, Once, Part, PartOf, SecretChange, SecretUse, Store,
+    StoreError, TokenIndex, TokenName,
 };
 use batch::{Batch, Fault};
 use chains::Chains;
@@ -218,7 +219,9 @@ impl Store for EmbeddedStore {
 
     fn create_client(&self, cause: Cause, new: NewClient, once: Option<Once>) -> Deed<Creation> {
         self.submit(move |batch| {
-            batch.check_key(new.secret.digest.key)?;
+            if let NewCredential::Secret(secret) = &new.credential {
+                batch.check_key(secret.digest.key)?;
+            }
             let is_before = once.as_ref().map(|once| batch.answered(&once.key)).transpose()?.flatten().is_some();
             if !is_before && batch.is_taken(&new.id)? {
                 return Ok(Creation::Taken);
@@ -291,6 +294,44 @@ impl Store for EmbeddedStore {
             }
         };
         self.queue(work, if takes_away { Urgency::Revocation } else { Urgency::Deed })
+    }
+
+    fn add_key(&self, cause: Cause, id: ClientId, key: NewClientKey, on: Conditions) -> Deed<Creation> {
+        self.submit(move |batch| {
+            if let Some(once) = &on.once
+                && let Some(before) = batch.answered(&once.key)?
+            {
+                return Ok(Creation::Before(before));
+            }
+            let Some(client) = batch.find(&id) else {
+                return Ok(Creation::NoClient);
+            };
+            if on.seen.is_some_and(|seen| seen != client.revision) {
+                return Ok(Creation::Stale);
+            }
+            let added = batch.add_key(&cause, &client, key)?;
+            if let (Creation::Done(_), Some(once)) = (&added, &on.once) {
+                batch.keep_answer(once, cause.at)?;
+            }
+            Ok(added)
+        })
+    }
+
+    fn remove_key(
+        &self,
+        cause: Cause,
+        (client, key): (ClientId, ClientKeyId),
+        seen: Option<Revision>,
+    ) -> Deed<Changed> {
+        self.submit_revocation(move |batch| match batch.find(&client) {
+            None => Ok(Changed::Nothing),
+            Some(client) if seen.is_some_and(|seen| seen != client.revision) => Ok(Changed::Stale),
+            Some(client) => Ok(batch.remove_key(&cause, &client, &key)?.map_or(Changed::Nothing, Changed::Done)),
+        })
+    }
+
+    fn use_assertion(&self, used: AssertionUse) -> Deed<bool> {
+        self.queue_once(move |batch| batch.use_assertion(&used), Urgency::Token)
     }
 
     fn revoke_token(&self, cause: Cause, which: TokenName) -> Deed<Option<ListedToken>> {

@@ -102,6 +102,29 @@ const MIGRATIONS: &[&str] = &[
     "
     ALTER TABLE secrets ADD COLUMN quarantined_at INTEGER;
 ",
+    "
+    CREATE TABLE client_keys (
+        client INTEGER NOT NULL REFERENCES clients (slot),
+        key_id TEXT NOT NULL,
+        kid TEXT,
+        algorithm TEXT NOT NULL CHECK (algorithm IN ('ES256', 'EdDSA')),
+        jwk TEXT NOT NULL,
+        created_at INTEGER NOT NULL,
+        last_used_at INTEGER,
+        last_used_from TEXT,
+        last_used_by TEXT,
+        use_count INTEGER NOT NULL DEFAULT 0,
+        PRIMARY KEY (client, key_id)
+    ) STRICT, WITHOUT ROWID;
+    -- One row decides that an assertion is used once. It lasts as long as the assertion would: some minutes.
+    CREATE TABLE used_assertions (
+        client INTEGER NOT NULL,
+        jti BLOB NOT NULL CHECK (length(jti) = 32),
+        expires_at INTEGER NOT NULL,
+        PRIMARY KEY (client, jti)
+    ) STRICT, WITHOUT ROWID;
+    CREATE INDEX used_assertions_by_end ON used_assertions (expires_at);
+",
 ];
 
 /// Opens the file and brings it to the newest version.

@@ -32,6 +32,8 @@ const SWEEP: usize = 5000;
 const CLEAN: Duration = Duration::from_secs(60);
 /// How long the answer to a creation is kept for its key.
 const ANSWERED: Duration = Duration::from_secs(24 * 3600);
+/// So long after the end of an assertion no request that began before it is still under way.
+const UNDER_WAY: Duration = Duration::from_secs(60);
 /// How long an expired token is remembered.
 const REMEMBERED: Duration = Duration::from_secs(3600);
 
@@ -421,10 +423,11 @@ fn is_for_room(error: &rusqlite::Error) -> bool {
         || error.sqlite_error().is_some_and(|error| error.extended_code == NO_ROOM_FOR_INDEX)
 }
 
-/// Forgets revocations of tokens that are no longer remembered, and old answers.
+/// Forgets revocations of tokens that are no longer remembered, old answers, and assertions that nobody can use any more.
 fn forget(now: Timestamp) -> Box<dyn Job> {
     Box::new(Chore(move |batch: &mut Batch<'_>| {
         let before = |age: Duration| now.unix_millis() - i64::try_from(age.as_millis()).unwrap_or(i64::MAX);
+        batch.forget_assertions(Timestamp::from_unix_millis(before(UNDER_WAY)))?;
         batch.forget(before(REMEMBERED), before(ANSWERED))
     }))
 }

@@ -48,6 +48,7 @@ fn client(secrets: Vec<Secret>) -> Client {
         may_rotate: false,
         created_at: after(Duration::ZERO),
         secrets,
+        keys: Vec::new(),
     }
 }
 

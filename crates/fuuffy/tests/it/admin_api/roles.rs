@@ -15,6 +15,7 @@ fn filled(path: &str) -> String {
     path.replace("{client}", "app_nobody")
         .replace("{secret}", "sec_none")
         .replace("{message}", "msg_none")
+        .replace("{key}", "none")
         .replace("{silence}", "sil_none")
 }
 

@@ -1,10 +1,14 @@
 //! OAuth 2.0 Authorization Server Metadata.
 
+use fuuffy::server::Sources;
+use fuuffy_domain::TimeSource as _;
+use jsonwebtoken::Algorithm;
 use serde_json::json;
 
 use super::{FORM, basic, served};
 use crate::app::{Place, config_with};
 use crate::http1::{exchange, request};
+use crate::signing_client::{SigningClient, form as signed};
 use crate::upstream::Upstream;
 
 const PATH: &str = "/.well-known/oauth-authorization-server";
@@ -13,15 +17,19 @@ const PATH: &str = "/.well-known/oauth-authorization-server";
 #[test]
 fn section_2_the_members() {
     let (_place, server) = served();
-    let methods = ["client_secret_basic", "client_secret_post"];
+    let methods = ["client_secret_basic", "client_secret_post", "private_key_jwt"];
+    let algorithms = ["ES256", "EdDSA"];
     let expected = json!({
         "issuer": "https://testing-api-gateway.fuuffy.com",
         "token_endpoint": "https://testing-api-gateway.fuuffy.com/oauth/token",
         "token_endpoint_auth_methods_supported": methods,
+        "token_endpoint_auth_signing_alg_values_supported": algorithms,
         "revocation_endpoint": "https://testing-api-gateway.fuuffy.com/oauth/revoke",
         "revocation_endpoint_auth_methods_supported": methods,
+        "revocation_endpoint_auth_signing_alg_values_supported": algorithms,
         "introspection_endpoint": "https://testing-api-gateway.fuuffy.com/oauth/introspect",
         "introspection_endpoint_auth_methods_supported": methods,
+        "introspection_endpoint_auth_signing_alg_values_supported": algorithms,
         "introspection_signing_alg_values_supported": ["EdDSA"],
         "jwks_uri": "https://testing-api-gateway.fuuffy.com/oauth/jwks",
         "grant_types_supported": ["client_credentials"],
@@ -39,6 +47,7 @@ fn section_2_the_members() {
 fn section_2_what_it_says_is_there() {
     let (place, server) = served();
     let client = place.client("testing");
+    let signing = SigningClient::registered(&place, Algorithm::EdDSA);
     let told = request(server.testing, "GET", PATH, &[], "").json();
     let issuer = told["issuer"].as_str().unwrap();
     let path = |name: &str| told[name].as_str().unwrap().strip_prefix(issuer).unwrap().to_owned();
@@ -57,6 +66,10 @@ fn section_2_what_it_says_is_there() {
                 "client_secret_post" => {
                     let form = format!("{form}&client_id={}&client_secret={}", client.id, client.secret);
                     request(server.testing, "POST", &path(name), &[FORM], &form)
+                }
+                "private_key_jwt" => {
+                    let assertion = signing.assertion(Sources::system().time.wall(), name);
+                    request(server.testing, "POST", &path(name), &[FORM], &format!("{form}&{}", signed(&assertion)))
                 }
                 other => panic!("{other} is not tried"),
             };

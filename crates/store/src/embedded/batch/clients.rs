@@ -6,12 +6,15 @@ use fuuffy_domain::{AuditEvent, Cause, Client, ClientChange, ClientId, ClientSlo
 use rusqlite::params;
 
 use super::{Batch, Fault};
-use crate::NewClient;
+use crate::{NewClient, NewCredential};
 
 impl Batch<'_> {
     pub(in crate::embedded) fn insert_client(&mut self, cause: &Cause, new: NewClient) -> Result<Arc<Client>, Fault> {
         let slot = ClientSlot(self.memory.directory.next_slot().0 + self.new_clients);
-        let created_at = new.secret.created_at;
+        let (created_at, secret_id, key_id) = match &new.credential {
+            NewCredential::Secret(secret) => (secret.created_at, Some(secret.id.clone()), None),
+            NewCredential::Key(key) => (key.created_at, None, Some(key.id.clone())),
+        };
         let client = Client {
             id: new.id,
             slot,
@@ -26,6 +29,7 @@ impl Batch<'_> {
             may_rotate: new.may_rotate,
             created_at,
             secrets: Vec::new(),
+            keys: Vec::new(),
         };
         self.connection
             .prepare_cached(
@@ -51,10 +55,14 @@ impl Batch<'_> {
             name: client.name.clone(),
             scope: client.scopes.to_string(),
             plan: client.plan.clone(),
-            secret_id: new.secret.id.clone(),
+            secret_id,
+            key_id,
         };
         self.audit(cause, &event)?;
-        self.insert_secret(client, new.secret)
+        match new.credential {
+            NewCredential::Secret(secret) => self.insert_secret(client, secret),
+            NewCredential::Key(key) => self.insert_key(client, key),
+        }
     }
 
     pub(in crate::embedded) fn change_client(
@@ -70,6 +78,7 @@ impl Batch<'_> {
         self.update_client(&changed)?;
         if changed.status == ClientStatus::Deleted {
             self.connection.prepare_cached("DELETE FROM secrets WHERE client = ?1")?.execute([changed.slot.0])?;
+            self.connection.prepare_cached("DELETE FROM client_keys WHERE client = ?1")?.execute([changed.slot.0])?;
         }
         self.audit(cause, &event)?;
         Ok(self.keep(changed))

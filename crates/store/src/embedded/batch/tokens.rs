@@ -56,7 +56,7 @@ impl Batch<'_> {
         let is_current = self.get(granted_to.slot).is_some_and(|client| {
             client.status == ClientStatus::Active
                 && client.generation == granted_to.generation
-                && !client.is_quarantined(token.grant.secret())
+                && !token.grant.secret().is_some_and(|secret| client.is_quarantined(secret))
         });
         if !is_current {
             return Err(Fault::Refused(StoreError::Superseded));
@@ -95,16 +95,21 @@ impl Batch<'_> {
         });
         self.issued_at.push(token.issued_at);
         let last = LastUse { at: token.issued_at, from: token.from, agent: token.agent.clone() };
-        let secret = (granted_to.slot, token.grant.secret().clone());
-        self.use_secret(secret, Use { count: 1, last, rekeyed: token.grant.rekeyed() });
+        // The use of a key was recorded with its assertion.
+        if let Some(secret) = token.grant.secret() {
+            let secret = (granted_to.slot, secret.clone());
+            self.use_secret(secret, Use { count: 1, last, rekeyed: token.grant.rekeyed() });
+        }
         Ok(())
     }
 
     /// A use without a token.
     pub(in crate::embedded) fn note_use(&mut self, used: &SecretUse) {
         let SecretUse { client, last } = used;
-        let secret = (client.client().slot, client.secret().clone());
-        self.use_secret(secret, Use { count: 0, last: last.clone(), rekeyed: client.rekeyed() });
+        if let Some(secret) = client.secret() {
+            let secret = (client.client().slot, secret.clone());
+            self.use_secret(secret, Use { count: 0, last: last.clone(), rekeyed: client.rekeyed() });
+        }
     }
 
     fn use_secret(&mut self, secret: (ClientSlot, SecretId), one: Use) {

@@ -11,7 +11,7 @@ use zeroize::Zeroizing;
 
 use super::*;
 use crate::embedded::{AuditOptions, OpenOptions};
-use crate::{Creation, NewClient, NewSecret, NewToken, Store as _, StoreError};
+use crate::{Creation, NewClient, NewCredential, NewSecret, NewToken, Store as _, StoreError};
 
 const NOW: Timestamp = Timestamp::from_unix_millis(1_800_000_000_000);
 
@@ -46,7 +46,7 @@ fn new_client(ring: &Keyring, name: &str) -> (ClientSecret, NewClient) {
         limits: None,
         token_lifetime: None,
         may_rotate: false,
-        secret,
+        credential: NewCredential::Secret(secret),
     };
     (clear, client)
 }

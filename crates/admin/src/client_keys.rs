@@ -1,0 +1,217 @@
+//! Public keys of a client: added, listed, removed. Whoever holds the private half needs no secret.
+
+use std::sync::Arc;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use fuuffy_domain::{Cause, ClientKey, ClientKeyId, KeyAlgorithm, Revision, Timestamp};
+use fuuffy_store::{Changed, Conditions, Creation, NewClientKey};
+use jsonwebtoken::jwk::{Jwk, ThumbprintHash};
+use serde::de::IgnoredAny;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use utoipa::ToSchema;
+
+use crate::clients;
+use crate::deed::{DeedError, Environment};
+use crate::once::{Made, OnceOnly};
+use crate::roles::Target;
+
+/// Bytes of a coordinate, on either curve.
+const COORDINATE: usize = 32;
+/// Characters of a name that a key has from its holder.
+const LONGEST_NAME: usize = 128;
+
+/// A key to add.
+#[derive(Debug, Deserialize, ToSchema)]
+#[schema(as = NewClientKey)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Add {
+    jwk: PublicJwk,
+}
+
+/// A public key (RFC 7517), for ES256 (RFC 7518 §6.2) or for EdDSA (RFC 8037 §2).
+#[derive(Debug, Deserialize, ToSchema)]
+#[schema(as = PublicKey)]
+#[serde(tag = "kty", deny_unknown_fields)]
+pub(crate) enum PublicJwk {
+    /// A key on P-256.
+    #[serde(rename = "EC")]
+    Ec {
+        #[schema(pattern = "^P-256$")]
+        crv: String,
+        #[schema(pattern = "^[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]$")]
+        x: String,
+        #[schema(pattern = "^[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]$")]
+        y: String,
+        /// What its holder calls it in the header of an assertion; its thumbprint does as well.
+        #[schema(pattern = "^[!-~]{1,128}$")]
+        kid: Option<String>,
+        #[schema(pattern = "^ES256$")]
+        alg: Option<String>,
+        #[serde(rename = "use")]
+        #[schema(pattern = "^sig$")]
+        public_use: Option<String>,
+        #[schema(ignore)]
+        d: Option<IgnoredAny>,
+    },
+    /// A key on Ed25519.
+    #[serde(rename = "OKP")]
+    Okp {
+        #[schema(pattern = "^Ed25519$")]
+        crv: String,
+        #[schema(pattern = "^[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]$")]
+        x: String,
+        /// What its holder calls it in the header of an assertion; its thumbprint does as well.
+        #[schema(pattern = "^[!-~]{1,128}$")]
+        kid: Option<String>,
+        #[schema(pattern = "^EdDSA$")]
+        alg: Option<String>,
+        #[serde(rename = "use")]
+        #[schema(pattern = "^sig$")]
+        public_use: Option<String>,
+        #[schema(ignore)]
+        d: Option<IgnoredAny>,
+    },
+}
+
+/// A public key of a client, for operators.
+#[derive(Serialize, ToSchema)]
+#[schema(as = ClientKey)]
+pub(crate) struct Shown {
+    /// Its thumbprint (RFC 7638).
+    key_id: String,
+    /// What its holder calls it.
+    #[schema(required = true)]
+    kid: Option<String>,
+    /// `ES256` or `EdDSA`.
+    algorithm: &'static str,
+    #[schema(value_type = String, format = DateTime)]
+    created_at: Timestamp,
+    #[schema(value_type = Option<String>, format = DateTime, required = true)]
+    last_used_at: Option<Timestamp>,
+    use_count: u64,
+}
+
+impl From<&ClientKey> for Shown {
+    fn from(key: &ClientKey) -> Self {
+        Self {
+            key_id: key.id.to_string(),
+            kid: key.kid.as_deref().map(str::to_owned),
+            algorithm: key.algorithm.as_str(),
+            created_at: key.created_at,
+            last_used_at: key.last_use.as_ref().map(|last| last.at),
+            use_count: key.use_count,
+        }
+    }
+}
+
+impl PublicJwk {
+    /// The key as it is kept: the members that make it up, and its thumbprint.
+    pub(crate) fn checked(self, now: Timestamp) -> Result<NewClientKey, DeedError> {
+        let invalid = |words: &str| DeedError::Invalid(format!("jwk: {words}"));
+        let (algorithm, curve, crv, coordinates, kid, alg, public_use, d) = match self {
+            Self::Ec { crv, x, y, kid, alg, public_use, d } => {
+                (KeyAlgorithm::Es256, "P-256", crv, vec![("x", x), ("y", y)], kid, alg, public_use, d)
+            }
+            Self::Okp { crv, x, kid, alg, public_use, d } => {
+                (KeyAlgorithm::EdDsa, "Ed25519", crv, vec![("x", x)], kid, alg, public_use, d)
+            }
+        };
+        if d.is_some() {
+            return Err(invalid(
+                "that is a private key; make another, for this one was sent, and give its public half",
+            ));
+        }
+        if crv != curve {
+            return Err(invalid(&format!("crv: expected {curve}")));
+        }
+        if alg.is_some_and(|alg| alg != algorithm.as_str()) {
+            return Err(invalid(&format!("alg: expected {}", algorithm.as_str())));
+        }
+        if public_use.is_some_and(|it| it != "sig") {
+            return Err(invalid("use: expected sig"));
+        }
+        let is_name =
+            |kid: &String| (1..=LONGEST_NAME).contains(&kid.len()) && kid.bytes().all(|byte| byte.is_ascii_graphic());
+        if !kid.as_ref().is_none_or(is_name) {
+            return Err(invalid(&format!("kid: expected 1 to {LONGEST_NAME} visible characters")));
+        }
+        let mut jwk = json!({"kty": if algorithm == KeyAlgorithm::Es256 { "EC" } else { "OKP" }, "crv": curve});
+        for (name, text) in coordinates {
+            let bytes = URL_SAFE_NO_PAD.decode(&text).ok().filter(|bytes| bytes.len() == COORDINATE);
+            bytes.ok_or_else(|| invalid(&format!("{name}: expected {COORDINATE} bytes in base64url")))?;
+            jwk[name] = text.into();
+        }
+        let text = jwk.to_string();
+        let key = serde_json::from_value::<Jwk>(jwk).ok().and_then(|key| key.thumbprint(ThumbprintHash::SHA256).ok());
+        let id = key.and_then(|thumbprint| ClientKeyId::parse(&thumbprint).ok());
+        let id = id.ok_or_else(|| invalid("expected a public key on P-256 or Ed25519"))?;
+        Ok(NewClientKey { id, kid: kid.map(Arc::from), algorithm, jwk: text.into(), created_at: now })
+    }
+}
+
+pub(crate) async fn add(
+    environment: &Environment,
+    cause: Cause,
+    target: Target,
+    wanted: Add,
+    once: Option<&OnceOnly>,
+) -> Result<Made<Shown>, DeedError> {
+    if let Some(once) = once
+        && let Some(kept) = once.before(environment).await?
+    {
+        return Ok(Made::Before(kept));
+    }
+    let key = wanted.jwk.checked(environment.clock.now())?;
+    let key_id = key.id.clone();
+    let shown = Shown {
+        key_id: key_id.to_string(),
+        kid: key.kid.as_deref().map(str::to_owned),
+        algorithm: key.algorithm.as_str(),
+        created_at: key.created_at,
+        last_used_at: None,
+        use_count: 0,
+    };
+    // The state after it is known beforehand only where the state before it is asked for.
+    let after = target.seen.map(|seen| Revision(seen.0 + 1));
+    let keep = once.map(|once| once.keep(environment, after, &shown)).transpose()?;
+    let on = Conditions { seen: target.seen, once: keep };
+    match (environment.store.add_key(cause, target.client.id.clone(), key, on).await?, once) {
+        (Creation::Done(client), _) => {
+            tracing::info!(environment = %environment.name, client_id = %client.id, %key_id, "A public key was added");
+            Ok(Made::Now(shown, client.revision))
+        }
+        (Creation::Before(answered), Some(once)) => once.open(&answered).map(Made::Before),
+        (Creation::TooMany, _) => Err(DeedError::TooManyKeys),
+        (Creation::Taken, _) => Err(DeedError::KeyTaken),
+        (Creation::Stale | Creation::Before(_), _) => Err(DeedError::Stale),
+        (Creation::NoClient, _) => Err(DeedError::NotFound("client")),
+    }
+}
+
+/// All keys of a client, oldest first.
+pub(crate) fn list(environment: &Environment, client: &str) -> Result<(Vec<Shown>, Revision), DeedError> {
+    let client = clients::find(environment, client)?;
+    Ok((client.keys.iter().map(Shown::from).collect(), client.revision))
+}
+
+/// From the answer on nobody is known by the key. Tokens that were got by it live on, as with a secret.
+pub(crate) async fn remove(
+    environment: &Environment,
+    cause: Cause,
+    target: Target,
+    key: &str,
+) -> Result<(Shown, Revision), DeedError> {
+    let known = target.client.keys.iter().find(|known| known.id.as_str() == key);
+    let (id, shown) = known.map(|key| (key.id.clone(), Shown::from(key))).ok_or(DeedError::NotFound("key"))?;
+    let of = (target.client.id.clone(), id.clone());
+    match environment.store.remove_key(cause, of, target.seen).await? {
+        Changed::Done(client) => {
+            tracing::info!(environment = %environment.name, client_id = %client.id, key_id = %id, "A public key was removed");
+            Ok((shown, client.revision))
+        }
+        Changed::Stale => Err(DeedError::Stale),
+        Changed::Nothing => Err(DeedError::NotFound("key")),
+    }
+}

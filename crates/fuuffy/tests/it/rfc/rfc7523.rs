@@ -1,0 +1,216 @@
+//! JWT Profile for OAuth 2.0 Client Authentication: a client with a key of its own, and no secret anywhere.
+
+use std::thread;
+use std::time::Duration;
+
+use jsonwebtoken::{Algorithm, Header};
+use serde_json::{Value, json};
+
+use super::error;
+use crate::app::{get, post_form};
+use crate::http1::Reply;
+use crate::signing_client::{ISSUER, SigningClient, ask, form};
+use crate::timed::Timed;
+
+fn registered(timed: &Timed, algorithm: Algorithm) -> SigningClient {
+    let mut client = SigningClient::new(algorithm);
+    let body = json!({"name": "Acme", "scope": "orders:read introspect", "jwk": client.jwk()});
+    let made = timed.operate("/admin/v1/testing/clients", &body.to_string())["data"].clone();
+    assert!(made["client_secret"].is_null() && made["key_id"] == client.thumbprint(), "{made}");
+    client.id = made["client_id"].as_str().unwrap().to_owned();
+    client
+}
+
+fn invalid_client() -> (u16, String) {
+    (401, "invalid_client".to_owned())
+}
+
+fn token_of(reply: &Reply) -> String {
+    assert_eq!(reply.status, 200, "{}", reply.text());
+    reply.json()["access_token"].as_str().unwrap().to_owned()
+}
+
+/// What the client itself is told of a refusal, if anything.
+fn told(timed: &Timed, client: &SigningClient, refused: &Reply, jti: &str) -> Option<String> {
+    let token = token_of(&ask(timed.testing(), &client.assertion(timed.now(), jti)));
+    let path = format!("/v1/auth/explanations/{}", refused.field("x-request-id").unwrap());
+    get(timed.testing(), &path, &token).json()["data"]["happened"].as_str().map(str::to_owned)
+}
+
+/// What an operator is told of it.
+fn explained(timed: &Timed, refused: &Reply) -> Value {
+    timed.shown(&format!("/admin/v1/testing/explanations/{}", refused.field("x-request-id").unwrap()))["data"].clone()
+}
+
+/// "The value of the client_assertion_type is urn:ietf:params:oauth:client-assertion-type:jwt-bearer", at each endpoint
+/// at which clients authenticate.
+#[test]
+fn section_2_2_an_assertion_does_what_a_secret_does() {
+    let timed = Timed::start("");
+    for (algorithm, shape) in [(Algorithm::EdDSA, "/oauth/token"), (Algorithm::ES256, "/v1/auth/token")] {
+        let client = registered(&timed, algorithm);
+        let form_by = |jti: &str| form(&client.assertion(timed.now(), jti));
+        let named = format!("grant_type=client_credentials&client_id={}&{}", client.id, form_by("a"));
+        let granted = post_form(timed.testing(), shape, &named);
+        assert_eq!(granted.status, 200, "{}", granted.text());
+        let token = token_of(&ask(timed.testing(), &client.assertion(timed.now(), "b")));
+        assert_eq!(timed.get(&token).status, 200);
+        let about =
+            |path: &str, jti: &str| post_form(timed.testing(), path, &format!("token={token}&{}", form_by(jti)));
+        assert_eq!(about("/oauth/introspect", "c").json()["client_id"], client.id);
+        assert_eq!(about("/oauth/revoke", "d").status, 200);
+        assert_eq!(timed.get(&token).code(), "invalid_token");
+        let keys = timed.shown(&format!("/admin/v1/testing/clients/{}/keys", client.id))["data"].clone();
+        assert_eq!((&keys[0]["use_count"], &keys[0]["last_used_at"]), (&4.into(), &json!(timed.now())));
+    }
+}
+
+/// RFC 7521 §4.2: the client_id "MUST identify the same client as is identified by the client assertion"; and RFC 6749
+/// §2.3: "The client MUST NOT use more than one authentication method in each request".
+#[test]
+fn section_2_2_one_client_by_one_method() {
+    let timed = Timed::start("");
+    let client = registered(&timed, Algorithm::EdDSA);
+    let grant = "grant_type=client_credentials";
+    let post = |more: &str| post_form(timed.testing(), "/oauth/token", &format!("{grant}&{more}"));
+    let assertion = form(&client.assertion(timed.now(), "a"));
+    assert_eq!(error(&post(&format!("{assertion}&client_id={}", timed.client.id))), invalid_client());
+    let secret = &timed.client.secret;
+    assert_eq!(error(&post(&format!("{assertion}&client_secret={secret}"))), (400, "invalid_request".to_owned()));
+    let saml = assertion.replace("jwt-bearer", "saml2-bearer");
+    assert_eq!(error(&post(&saml)), invalid_client());
+    assert_eq!(post(&assertion).status, 200, "none of that has used it up");
+    let in_query = format!("/oauth/token?{}", form(&client.assertion(timed.now(), "b")));
+    assert_eq!(error(&post_form(timed.testing(), &in_query, grant)), (400, "invalid_request".to_owned()));
+}
+
+/// Each rule of the list, broken by one that holds the key: refused, and told to the client itself and to operators.
+#[test]
+fn section_3_each_claim_is_required() {
+    let timed = Timed::start("");
+    let client = registered(&timed, Algorithm::ES256);
+    let seconds = timed.now().unix_millis() / 1000;
+    let claims = |name: &str, value: Value| {
+        let mut claims = client.claims(timed.now(), "x");
+        claims[name] = value;
+        claims
+    };
+    let typed = Header { typ: Some("at+jwt".to_owned()), ..client.header() };
+    let critical = Header { crit: Some(vec!["exp".to_owned()]), ..client.header() };
+    let other_key = Header { jku: Some("https://127.0.0.1/keys".to_owned()), ..client.header() };
+    for (number, (header, claims, said)) in [
+        (client.header(), claims("aud", json!([ISSUER, "https://other.example"])), "not for this token service alone"),
+        (client.header(), claims("aud", json!("https://api-gateway.fuuffy.com")), "not for this token service alone"),
+        (client.header(), claims("iss", json!("https://other.example")), "of another client"),
+        (client.header(), claims("exp", json!(seconds - 1)), "had expired"),
+        (client.header(), claims("exp", json!(seconds + 3600)), "more than five minutes"),
+        (client.header(), claims("iat", json!(seconds + 60)), "in the future"),
+        (client.header(), claims("jti", json!("x".repeat(129))), "no jti"),
+        (client.header(), claims("exp", json!(null)), "no exp"),
+        (typed, claims("x", json!(1)), "JWT of another type"),
+        (critical, claims("x", json!(1)), "more than is understood"),
+        (other_key, claims("x", json!(1)), "a key of its own"),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let refused = ask(timed.testing(), &client.sign(&header, &claims));
+        assert_eq!(error(&refused), invalid_client(), "{claims}");
+        let own = told(&timed, &client, &refused, &format!("told {number}")).expect("an explanation");
+        assert!(own.contains(said), "{claims}: {own}");
+        assert_eq!(explained(&timed, &refused)["happened"], own);
+    }
+}
+
+/// "The JWT MUST be digitally signed": by a key of the client, and by an algorithm that is its key's. Whoever does not
+/// hold the key learns nothing, and nobody is told that it was the client.
+#[test]
+fn section_3_only_the_clients_key_signs() {
+    let timed = Timed::start("");
+    let client = registered(&timed, Algorithm::EdDSA);
+    let now = timed.now();
+    let thief = SigningClient::called(&client.id, Algorithm::EdDSA);
+    let other_kind = SigningClient::called(&client.id, Algorithm::ES256);
+    let right = client.assertion(now, "a");
+    let (message, signature) = right.rsplit_once('.').unwrap();
+    let none = format!("eyJhbGciOiJub25lIn0.{}.", message.split('.').nth(1).unwrap());
+    let named = Header { kid: Some("another".to_owned()), ..client.header() };
+    let nobody = SigningClient::called("app_nobody", Algorithm::EdDSA);
+    for (assertion, said) in [
+        (thief.assertion(now, "a"), "not signed by the client's key"),
+        (other_kind.assertion(now, "a"), "no key of that name and algorithm"),
+        (client.sign(&named, &client.claims(now, "a")), "no key of that name and algorithm"),
+        (nobody.assertion(now, "a"), "no key of that name and algorithm"),
+        (none, "an algorithm that is not taken"),
+        (format!("{message}.{}", signature.chars().rev().collect::<String>()), "not signed by the client's key"),
+        (format!("{right}.a.b"), "no signed JWT"),
+    ] {
+        let refused = ask(timed.testing(), &assertion);
+        assert_eq!(error(&refused), invalid_client(), "{assertion}");
+        let explanation = explained(&timed, &refused);
+        assert!(explanation["happened"].as_str().unwrap().contains(said), "{assertion}: {explanation}");
+        assert_eq!(explanation["client_id"], Value::Null, "{assertion}");
+    }
+    let kid = Header { kid: Some(client.thumbprint()), ..client.header() };
+    assert_eq!(ask(timed.testing(), &client.sign(&kid, &client.claims(now, "a"))).status, 200);
+    let huge = form(&right).repeat(1_000_000 / right.len());
+    assert_eq!(post_form(timed.testing(), "/oauth/token", &huge).status, 413);
+}
+
+/// "The authorization server MAY ensure that JWTs are not replayed by maintaining the set of used jti values for the
+/// length of time for which the JWT would be considered valid": it does, over a restart.
+#[test]
+fn section_3_an_assertion_is_used_once() {
+    let mut timed = Timed::start("");
+    let client = registered(&timed, Algorithm::EdDSA);
+    let assertion = client.assertion(timed.now(), "once");
+    let at_once = |timed: &Timed| {
+        let threads: Vec<_> = (0..8)
+            .map(|_| {
+                let (address, assertion) = (timed.testing(), assertion.clone());
+                thread::spawn(move || ask(address, &assertion).status)
+            })
+            .collect();
+        threads.into_iter().map(|thread| thread.join().unwrap()).filter(|status| *status == 200).count()
+    };
+    assert_eq!(at_once(&timed), 1);
+    let again = ask(timed.testing(), &assertion);
+    assert_eq!(error(&again), invalid_client());
+    assert_eq!(told(&timed, &client, &again, "told").unwrap(), "The assertion had been used before");
+    timed.restart();
+    assert_eq!(at_once(&timed), 0, "a restart forgets nothing");
+    timed.time.pass(Duration::from_secs(59));
+    timed.pass_minute();
+    assert_eq!(at_once(&timed), 0, "to its last second");
+    timed.time.pass(Duration::from_secs(1));
+    let late = ask(timed.testing(), &assertion);
+    assert_eq!(told(&timed, &client, &late, "told later").unwrap(), "The assertion had expired");
+}
+
+/// As with secrets, a flood of wrong ones locks nobody out, and is refused as such.
+#[test]
+fn a_flood_of_wrong_assertions_locks_nobody_out() {
+    let timed = Timed::start("");
+    let client = registered(&timed, Algorithm::EdDSA);
+    let thief = SigningClient::called(&client.id, Algorithm::EdDSA);
+    let wrong = thief.assertion(timed.now(), "a");
+    let statuses: Vec<u16> = (0..301).map(|_| ask(timed.testing(), &wrong).status).collect();
+    assert!(statuses[..300].iter().all(|status| *status == 401) && statuses[300] == 429, "{statuses:?}");
+    assert_eq!(ask(timed.testing(), "nonsense").status, 429, "by the address");
+    assert_eq!(ask(timed.testing(), &client.assertion(timed.now(), "a")).status, 200);
+}
+
+/// What is taken away works no more from the answer on, and whoever is suspended gets nothing by a key either.
+#[test]
+fn a_key_that_was_removed_works_no_more() {
+    let timed = Timed::start("");
+    let client = registered(&timed, Algorithm::EdDSA);
+    let path = format!("/admin/v1/testing/clients/{}", client.id);
+    timed.operate(&format!("{path}/suspend"), "");
+    let suspended = ask(timed.testing(), &client.assertion(timed.now(), "a"));
+    assert_eq!(error(&suspended), (403, "unauthorized_client".to_owned()));
+    timed.operate(&format!("{path}/resume"), "");
+    assert_eq!(ask(timed.testing(), &client.assertion(timed.now(), "b")).status, 200);
+    timed.delete(&format!("{path}/keys/{}", client.thumbprint()));
+    assert_eq!(error(&ask(timed.testing(), &client.assertion(timed.now(), "c"))), invalid_client());
+}

@@ -1,0 +1,153 @@
+//! What a client's assertion says, and whether that may be believed (RFC 7523 §3). Reads the JWT by a library and checks
+//! each claim here, by our own clock. Knows no client's keys.
+
+use std::time::Duration;
+
+use fuuffy_domain::{AssertionFault, ClientId, ClientKey, KeyAlgorithm, Timestamp};
+use fuuffy_protocol::UnverifiedAssertion;
+use jsonwebtoken::crypto::verify;
+use jsonwebtoken::dangerous::insecure_decode_claims;
+use jsonwebtoken::errors::ErrorKind;
+use jsonwebtoken::jwk::Jwk;
+use jsonwebtoken::{Algorithm, DecodingKey, Header, decode_header};
+use serde::Deserialize;
+use serde_json::Value;
+
+/// The longest time from now until the end of an assertion: so long its `jti` is remembered.
+const LONGEST: Duration = Duration::from_secs(5 * 60);
+/// So much may the clock of whoever signs be ahead of ours. It never makes an assertion live longer than it says.
+const AHEAD: Duration = Duration::from_secs(30);
+/// Bytes of a `jti`.
+const LONGEST_ID: usize = 128;
+/// The types of JWT that an assertion may have, if it has one.
+const TYPES: [&str; 2] = ["jwt", "client-authentication+jwt"];
+
+/// What is signed where there is no key to check it by: the generator of each curve, so that the check costs the same.
+/// Anybody can sign by these, and nobody is known by them.
+const NOBODY_P256: [&str; 2] =
+    ["axfR8uEsQkf4vOblY6RA8ncDfYEt6zOg9KE5RdiYwpY", "T-NC4v4af5uO5-tKfA-eFivOM1drMV7Oy7ZAaDe_UfU"];
+const NOBODY_ED25519: &str = "WGZmZmZmZmZmZmZmZmZmZmZmZmZmZmZmZmZmZmZmZmY";
+
+/// The claims as they were sent. Any of them may be missing; a repeated one is refused by the reader.
+#[derive(Deserialize)]
+struct UnverifiedClaims {
+    iss: Option<String>,
+    sub: Option<String>,
+    aud: Option<Value>,
+    exp: Option<f64>,
+    nbf: Option<f64>,
+    iat: Option<f64>,
+    jti: Option<String>,
+}
+
+/// An assertion that could be read, with what it says before it is believed.
+pub(crate) struct ReadAssertion<'a> {
+    text: &'a str,
+    header: Header,
+    pub(crate) algorithm: KeyAlgorithm,
+    claims: Result<UnverifiedClaims, AssertionFault>,
+}
+
+/// The claims that are needed once all of them hold.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct CheckedClaims {
+    /// What the assertion is used once by.
+    pub(crate) jti: String,
+    pub(crate) expires_at: Timestamp,
+}
+
+impl<'a> ReadAssertion<'a> {
+    /// Reads an assertion without believing it.
+    pub(crate) fn read(assertion: &'a UnverifiedAssertion) -> Result<Self, AssertionFault> {
+        let text = assertion.reveal();
+        let header = decode_header(text).map_err(|error| match error.kind() {
+            // A header whose `alg` the library does not know, as `none`, is none to it.
+            ErrorKind::Json(_) => AssertionFault::Algorithm,
+            _ => AssertionFault::Malformed,
+        })?;
+        let algorithm = match header.alg {
+            Algorithm::ES256 => KeyAlgorithm::Es256,
+            Algorithm::EdDSA => KeyAlgorithm::EdDsa,
+            _ => return Err(AssertionFault::Algorithm),
+        };
+        let claims = insecure_decode_claims(text).map_err(|_| AssertionFault::Malformed);
+        Ok(Self { text, header, algorithm, claims })
+    }
+
+    /// The name of the key that it says it is signed by.
+    pub(crate) fn kid(&self) -> Option<&str> {
+        self.header.kid.as_deref()
+    }
+
+    /// Whether it is signed by a key; `None` costs the same and says nothing of anybody.
+    pub(crate) fn is_signed_by(&self, key: Option<&ClientKey>) -> bool {
+        let key = match key {
+            Some(key) => serde_json::from_str::<Jwk>(&key.jwk).ok().and_then(|jwk| DecodingKey::from_jwk(&jwk).ok()),
+            None => nobodys_key(self.algorithm),
+        };
+        let algorithm = match self.algorithm {
+            KeyAlgorithm::Es256 => Algorithm::ES256,
+            KeyAlgorithm::EdDsa => Algorithm::EdDSA,
+        };
+        // The signature alone: the claims are checked here, by our own clock and more strictly.
+        let Some((message, signature)) = self.text.rsplit_once('.') else {
+            return false;
+        };
+        key.is_some_and(|key| verify(signature, message.as_bytes(), &key, algorithm).unwrap_or(false))
+    }
+
+    /// Checks header and claims, all but the signature and that it is the first use.
+    pub(crate) fn check(&self, client: &str, issuer: &str, now: Timestamp) -> Result<CheckedClaims, AssertionFault> {
+        let header = &self.header;
+        let is_type = |typ: &String| TYPES.iter().any(|known| typ.eq_ignore_ascii_case(known));
+        if !header.typ.as_ref().is_none_or(is_type) {
+            return Err(AssertionFault::Type);
+        }
+        let brings_a_key = header.jku.is_some() || header.jwk.is_some() || header.x5u.is_some() || header.x5c.is_some();
+        let is_more = header.crit.is_some() || header.cty.is_some() || header.enc.is_some() || header.zip.is_some();
+        if brings_a_key || is_more {
+            return Err(AssertionFault::Header);
+        }
+        let claims = self.claims.as_ref().map_err(|fault| *fault)?;
+        let is_client = |claim: &Option<String>| claim.as_deref() == Some(client);
+        if ClientId::parse(client).is_err() || !is_client(&claims.iss) || !is_client(&claims.sub) {
+            return Err(AssertionFault::Client);
+        }
+        // One string: with more audiences, another of them could use it here first.
+        if claims.aud.as_ref().and_then(Value::as_str) != Some(issuer) {
+            return Err(AssertionFault::Audience);
+        }
+        let expires_at = claims.exp.map(time).ok_or(AssertionFault::NoExpiry)?;
+        if now >= expires_at {
+            return Err(AssertionFault::Expired);
+        }
+        if expires_at > now.after(LONGEST).after(AHEAD) {
+            return Err(AssertionFault::TooLong);
+        }
+        if [claims.nbf, claims.iat].into_iter().flatten().any(|claim| time(claim) > now.after(AHEAD)) {
+            return Err(AssertionFault::TooEarly);
+        }
+        let is_id = |jti: &&String| (1..=LONGEST_ID).contains(&jti.len());
+        let jti = claims.jti.as_ref().filter(is_id).ok_or(AssertionFault::NoId)?;
+        Ok(CheckedClaims { jti: jti.clone(), expires_at })
+    }
+}
+
+fn nobodys_key(algorithm: KeyAlgorithm) -> Option<DecodingKey> {
+    let [x, y] = NOBODY_P256;
+    let key = match algorithm {
+        KeyAlgorithm::Es256 => DecodingKey::from_ec_components(x, y),
+        KeyAlgorithm::EdDsa => DecodingKey::from_ed_components(NOBODY_ED25519),
+    };
+    key.ok()
+}
+
+/// A `NumericDate` (RFC 7519 §2), which may have a fraction. Whatever is too large is as late as can be.
+fn time(seconds: f64) -> Timestamp {
+    // The conversion saturates.
+    let millis = (seconds * 1000.0).floor() as i64;
+    Timestamp::from_unix_millis(millis)
+}
+
+#[cfg(test)]
+mod tests;
