@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use fuuffy_protocol::Identifiers;
 use parking_lot::Mutex;
 use zeroize::Zeroizing;
 
@@ -37,6 +38,7 @@ pub struct ClientBuilder {
     token_path: Option<String>,
     credentials: Option<Arc<dyn CredentialSource>>,
     scope: Option<String>,
+    issuer: Option<String>,
     http: Option<Arc<dyn HttpClient>>,
     clock: Option<Arc<dyn Clock>>,
     observer: Option<Arc<dyn Observer>>,
@@ -58,6 +60,7 @@ impl ClientBuilder {
             token_path: None,
             credentials: None,
             scope: None,
+            issuer: None,
             http: None,
             clock: None,
             observer: None,
@@ -77,7 +80,7 @@ impl ClientBuilder {
         let base_url = variables.base_url(environment)?;
         let credentials = variables.credentials()?;
         let builder = Self::new().environment(environment).base_url(base_url.to_string());
-        Ok(Self { credentials: Some(credentials), ..builder })
+        Ok(Self { credentials: Some(credentials), issuer: variables.issuer(), ..builder })
     }
 
     /// Which environment; [`Environment::Testing`] unless said.
@@ -117,6 +120,13 @@ impl ClientBuilder {
     #[must_use]
     pub fn scope(self, scope: impl Into<String>) -> Self {
         Self { scope: Some(scope.into()), ..self }
+    }
+
+    /// What the token service is called, as its metadata says (RFC 8414 §2): whom the assertions of a client with a private
+    /// key are for. The base URL's origin unless said, as it is where the base URL is the server's own.
+    #[must_use]
+    pub fn issuer(self, issuer: impl Into<String>) -> Self {
+        Self { issuer: Some(issuer.into()), ..self }
     }
 
     /// What sends HTTP requests; reqwest unless said.
@@ -221,6 +231,7 @@ impl ClientBuilder {
             url: base_url.join(self.token_path.as_deref().unwrap_or("/auth/token"))?,
             credentials,
             scope: self.scope.filter(|scope| !scope.is_empty()),
+            issuer: self.issuer.unwrap_or_else(|| Identifiers::of(&base_url.to_string()).issuer().to_owned()),
         });
         let rotator = Arc::new(Rotator::new(Arc::clone(&endpoint), Arc::clone(&own)));
         let routine = match self.rotate_every {

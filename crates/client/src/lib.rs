@@ -61,6 +61,7 @@
 //!
 //! - `reqwest`, by default: the HTTP client that is used unless [`ClientBuilder::http_client`] is given one.
 //! - `keyring`: a secret in the desktop's keyring.
+//! - `private-key`: a private key of the client's own, so that there is no secret.
 //! - `vault`: a secret that HashiCorp Vault or OpenBao keeps.
 //! - `test-util`: a server on a real socket that answers as a test says, and a clock that a test moves.
 
@@ -80,6 +81,8 @@ mod layer;
 mod observe;
 mod own_endpoint;
 mod pages;
+#[cfg(feature = "private-key")]
+mod private_key;
 mod request;
 #[cfg(feature = "reqwest")]
 mod reqwest_client;
@@ -96,9 +99,13 @@ pub use body::{Body, BodyError};
 pub use builder::ClientBuilder;
 pub use client::Client;
 pub use clock::{BoxFuture, Clock, SystemClock};
+#[cfg(feature = "private-key")]
+pub use credentials::KeyFileCredentials;
 #[cfg(feature = "keyring")]
 pub use credentials::KeyringCredentials;
-pub use credentials::{CredentialSource, Credentials, ExecCredentials, FileCredentials, Replacement, Variables};
+pub use credentials::{
+    ClientProof, CredentialSource, Credentials, ExecCredentials, FileCredentials, Replacement, Variables,
+};
 #[cfg(feature = "vault")]
 pub use credentials::{VaultCredentials, VaultLogin};
 pub use decide::Grant;
@@ -110,6 +117,8 @@ pub use http_client::{HttpClient, TransportError};
 pub use layer::{TokenLayer, TokenService};
 pub use observe::{Event, Observer, Reason};
 pub use own_endpoint::Confirmed;
+#[cfg(feature = "private-key")]
+pub use private_key::PrivateKey;
 pub use request::{RequestBuilder, Response};
 #[cfg(feature = "reqwest")]
 pub use reqwest_client::ReqwestClient;

@@ -206,7 +206,7 @@ fn parse<T: DeserializeOwned>(answer: &Granted) -> Result<T, Error> {
 
 /// `Basic …`, wiped when it was sent.
 fn basic(credentials: &Credentials) -> Result<HeaderValue, Error> {
-    let (id, secret) = (&credentials.client_id, credentials.client_secret.reveal());
+    let (id, secret) = (&credentials.client_id, credentials.secret()?.reveal());
     // Room for all of it: growing would leave copies behind unwiped.
     let mut pair = Zeroizing::new(String::with_capacity(3 * (id.len() + secret.len()) + 1));
     pair.extend(utf8_percent_encode(id, ESCAPED));

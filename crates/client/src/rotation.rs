@@ -139,7 +139,11 @@ impl Rotator {
         if works {
             return error;
         }
-        match place.keep(&old.client_secret).await {
+        let kept = match old.secret() {
+            Ok(secret) => place.keep(secret).await,
+            Err(error) => Err(error),
+        };
+        match kept {
             Ok(()) => {
                 tracing::warn!("What was kept in the secret's place does not work; the old one is there again");
                 error

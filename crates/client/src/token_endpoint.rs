@@ -9,7 +9,7 @@ use http::{Method, Request, StatusCode, Uri, header};
 use percent_encoding::utf8_percent_encode;
 use zeroize::Zeroizing;
 
-use crate::credentials::{CredentialSource, Credentials};
+use crate::credentials::{ClientProof, CredentialSource, Credentials};
 use crate::decide::Grant;
 use crate::exchange::Exchange;
 use crate::observe::Event;
@@ -23,6 +23,9 @@ pub(crate) struct TokenEndpoint {
     pub(crate) url: Uri,
     pub(crate) credentials: Arc<dyn CredentialSource>,
     pub(crate) scope: Option<String>,
+    /// What the token service is called (RFC 8414 §2): whom an assertion is for.
+    #[cfg_attr(not(feature = "private-key"), expect(dead_code, reason = "only assertions name it"))]
+    pub(crate) issuer: String,
 }
 
 impl TokenEndpoint {
@@ -44,7 +47,7 @@ impl TokenEndpoint {
             .uri(self.url.clone())
             .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
             .header(header::ACCEPT, "application/json")
-            .body(self.form(credentials))
+            .body(self.form(credentials)?)
             .map_err(|_| Error::configuration("the token endpoint's URL makes no request"))?;
         let answer = self.exchange.send(WHAT, request, StatusCode::OK).await?;
         if let Some(at) = answer.head().secret_expires() {
@@ -62,10 +65,12 @@ impl TokenEndpoint {
     }
 
     /// The form, wiped when it was sent.
-    fn form(&self, credentials: &Credentials) -> Body {
+    fn form(&self, credentials: &Credentials) -> Result<Body, Error> {
+        let proof = self.proof(credentials)?;
         let scope = self.scope.as_deref().unwrap_or_default();
         // Room for all of it, escaped: growing would leave copies behind unwiped.
-        let longest = 128 + 3 * (credentials.client_id.len() + credentials.client_secret.reveal().len() + scope.len());
+        let proofs: usize = proof.iter().map(|(name, value)| name.len() + 3 * value.len()).sum();
+        let longest = 128 + 3 * (credentials.client_id.len() + scope.len()) + proofs;
         let mut form = Zeroizing::new(Vec::with_capacity(longest));
         let mut add = |name: &str, value: &str| {
             let joint = if form.is_empty() { "" } else { "&" };
@@ -76,10 +81,25 @@ impl TokenEndpoint {
         };
         add("grant_type", "client_credentials");
         add("client_id", &credentials.client_id);
-        add("client_secret", credentials.client_secret.reveal());
+        for (name, value) in &proof {
+            add(name, value);
+        }
         if let Some(scope) = &self.scope {
             add("scope", scope);
         }
-        Body::from(Bytes::from_owner(form))
+        Ok(Body::from(Bytes::from_owner(form)))
+    }
+
+    /// The parameters that prove who asks.
+    fn proof(&self, credentials: &Credentials) -> Result<Vec<(&'static str, Zeroizing<String>)>, Error> {
+        match &credentials.proof {
+            ClientProof::Secret(secret) => Ok(vec![("client_secret", Zeroizing::new(secret.reveal().to_owned()))]),
+            #[cfg(feature = "private-key")]
+            ClientProof::Key(key) => {
+                let assertion = key.assertion(&credentials.client_id, &self.issuer, self.exchange.clock().wall())?;
+                let kind = fuuffy_protocol::ClientAuthentication::ASSERTION_TYPE.to_owned();
+                Ok(vec![("client_assertion_type", Zeroizing::new(kind)), ("client_assertion", assertion)])
+            }
+        }
     }
 }

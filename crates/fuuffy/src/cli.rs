@@ -9,7 +9,7 @@ use fuuffy_client::ErrorKind;
 use crate::agent::{self, AgentArgs};
 use crate::causes;
 use crate::demo::{self, DemoArgs};
-use crate::integrator::{self, DoctorArgs, DrillArgs, RequestArgs, RotateArgs, TokenArgs};
+use crate::integrator::{self, ClientKeyArgs, DoctorArgs, DrillArgs, RequestArgs, RotateArgs, TokenArgs};
 use crate::operator::{
     self, AlertsArgs, ApplyArgs, AuditArgs, BackupArgs, CertsArgs, ClientsArgs, ExplainArgs, ExportArgs, KeysArgs,
     MigrateArgs, OperatorsArgs, RestoreArgs, SecretsArgs, TokensArgs, UsageArgs,
@@ -67,6 +67,8 @@ enum Command {
     Explain(ExplainArgs),
     /// Tell who used how much.
     Usage(UsageArgs),
+    /// Make a private key of the client's own, so that there is no secret.
+    ClientKey(ClientKeyArgs),
     /// Print an access token, fetched or cached.
     Token(TokenArgs),
     /// Send a request to the API, with a token.
@@ -128,6 +130,7 @@ async fn run(command: Command, out: &mut dyn Write, err: &mut dyn Write) -> anyh
         }
         Command::Check(args) => serve::check(&args, out, err),
         Command::Certs(args) => operator::certs(args, out, err),
+        Command::ClientKey(args) => integrator::client_key(args, out, err),
         Command::Clients(args) => {
             telemetry::start_at("warn");
             operator::clients(args, out, err).await

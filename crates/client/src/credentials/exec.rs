@@ -123,7 +123,7 @@ impl ExecCredentials {
         let Some(client_id) = client_id.or_else(|| self.client_id.clone()) else {
             return Err(failed("prints no client_id, and FUUFFY_CLIENT_ID is not set"));
         };
-        Ok(Credentials { client_id, client_secret: ClientSecret::presented(&client_secret) })
+        Ok(Credentials::with_secret(client_id, ClientSecret::presented(&client_secret)))
     }
 }
 

@@ -47,7 +47,7 @@ impl CredentialSource for FileCredentials {
             let text = tokio::task::spawn_blocking(move || read_private(&path, others)).await;
             let text = text.map_err(|_| Error::credentials("the file with the secret could not be read"))??;
             let client_secret = secret_of(&text, &self.path.display().to_string())?;
-            Ok(Credentials { client_id: self.client_id.clone(), client_secret })
+            Ok(Credentials::with_secret(self.client_id.clone(), client_secret))
         })
     }
 

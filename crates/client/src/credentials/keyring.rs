@@ -157,7 +157,7 @@ impl CredentialSource for KeyringCredentials {
             let looked = tokio::time::timeout(PATIENCE, self.look()).await.unwrap_or(Err(Fault::Silent));
             let text = looked.map_err(|fault| self.error(&fault))?;
             let place = format!("the secret for {} in the keyring", self.client_id);
-            Ok(Credentials { client_id: self.client_id.clone(), client_secret: secret_of(&text, &place)? })
+            Ok(Credentials::with_secret(self.client_id.clone(), secret_of(&text, &place)?))
         })
     }
 

@@ -3,6 +3,8 @@
 
 mod exec;
 mod file;
+#[cfg(feature = "private-key")]
+mod key_file;
 #[cfg(feature = "keyring")]
 mod keyring;
 mod variables;
@@ -18,25 +20,75 @@ use crate::{BoxFuture, Error};
 
 pub use exec::ExecCredentials;
 pub use file::FileCredentials;
+#[cfg(feature = "private-key")]
+pub use key_file::KeyFileCredentials;
 #[cfg(feature = "keyring")]
 pub use keyring::KeyringCredentials;
 pub use variables::Variables;
 #[cfg(feature = "vault")]
 pub use vault::{VaultCredentials, VaultLogin};
 
-/// An id and its secret.
+/// An id, and what proves that it is one's own.
 #[derive(Debug)]
 pub struct Credentials {
     /// The client's public id.
     pub client_id: String,
-    /// Its secret.
-    pub client_secret: ClientSecret,
+    /// What proves it.
+    pub proof: ClientProof,
+}
+
+/// What a client proves itself by.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum ClientProof {
+    /// A secret that the server knows, too.
+    Secret(ClientSecret),
+    /// A private key that nobody else has.
+    #[cfg(feature = "private-key")]
+    Key(Box<crate::PrivateKey>),
 }
 
 impl Credentials {
+    /// An id and its secret.
+    #[must_use]
+    pub const fn with_secret(client_id: String, client_secret: ClientSecret) -> Self {
+        Self { client_id, proof: ClientProof::Secret(client_secret) }
+    }
+
+    /// The secret, for what is asked for by a secret alone.
+    ///
+    /// # Errors
+    /// The client has a key, and no secret.
+    pub fn secret(&self) -> Result<&ClientSecret, Error> {
+        match &self.proof {
+            ClientProof::Secret(secret) => Ok(secret),
+            #[cfg(feature = "private-key")]
+            ClientProof::Key(_) => Err(no_secret()),
+        }
+    }
+
+    /// The secret, to keep.
+    ///
+    /// # Errors
+    /// The client has a key, and no secret.
+    pub fn into_secret(self) -> Result<ClientSecret, Error> {
+        match self.proof {
+            ClientProof::Secret(secret) => Ok(secret),
+            #[cfg(feature = "private-key")]
+            ClientProof::Key(_) => Err(no_secret()),
+        }
+    }
+
     /// Whether both are the same. Both are one's own, so nobody learns from how long this takes.
     pub(crate) fn is_same(&self, other: &Self) -> bool {
-        self.client_id == other.client_id && self.client_secret.reveal() == other.client_secret.reveal()
+        let is_same_proof = match (&self.proof, &other.proof) {
+            (ClientProof::Secret(one), ClientProof::Secret(other)) => one.reveal() == other.reveal(),
+            #[cfg(feature = "private-key")]
+            (ClientProof::Key(one), ClientProof::Key(other)) => one.id() == other.id(),
+            #[cfg(feature = "private-key")]
+            (ClientProof::Secret(_), ClientProof::Key(_)) | (ClientProof::Key(_), ClientProof::Secret(_)) => false,
+        };
+        self.client_id == other.client_id && is_same_proof
     }
 }
 
@@ -83,7 +135,7 @@ pub(crate) struct FixedCredentials {
 impl CredentialSource for FixedCredentials {
     fn read(&self) -> BoxFuture<'_, Result<Credentials, Error>> {
         let client_secret = ClientSecret::presented(&self.client_secret);
-        let credentials = Credentials { client_id: self.client_id.clone(), client_secret };
+        let credentials = Credentials::with_secret(self.client_id.clone(), client_secret);
         Box::pin(std::future::ready(Ok(credentials)))
     }
 
@@ -100,6 +152,13 @@ impl<S: CredentialSource + ?Sized> CredentialSource for Arc<S> {
     fn begin_replacement(&self) -> BoxFuture<'_, Result<Box<dyn Replacement>, Error>> {
         (**self).begin_replacement()
     }
+}
+
+#[cfg(feature = "private-key")]
+fn no_secret() -> Error {
+    Error::configuration(
+        "this is asked for by a secret, and the client has a private key instead; ask whoever runs the gateway",
+    )
 }
 
 /// A secret whose place no program can write, and what a person does about it.

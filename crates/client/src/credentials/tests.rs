@@ -31,7 +31,7 @@ async fn one_variable_names_the_source() {
     ] {
         let variables = [("FUUFFY_CLIENT_ID", "my-id"), (name, value)];
         let credentials = said(&variables).credentials().unwrap().read().await.unwrap();
-        assert_eq!(credentials.client_secret.reveal(), secret, "{name}");
+        assert_eq!(credentials.secret().unwrap().reveal(), secret, "{name}");
     }
 }
 

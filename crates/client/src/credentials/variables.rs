@@ -13,9 +13,10 @@ use crate::{BaseUrl, Environment, Error};
 const SYSTEMD_NAME: &str = "fuuffy_client_secret";
 
 /// The variables that name a source, of which one may be set.
-const SOURCES: [&str; 5] = [
+const SOURCES: [&str; 6] = [
     "FUUFFY_CLIENT_SECRET",
     "FUUFFY_CLIENT_SECRET_FILE",
+    "FUUFFY_CLIENT_KEY_FILE",
     "FUUFFY_CREDENTIALS_COMMAND",
     "FUUFFY_KEYRING",
     "FUUFFY_VAULT_PATH",
@@ -25,9 +26,11 @@ const SOURCES: [&str; 5] = [
 type Find<'a> = dyn Fn(&str) -> Option<String> + 'a;
 
 /// The integrator's variables, wherever they are found: `FUUFFY_CLIENT_ID`, and one of `FUUFFY_CLIENT_SECRET`,
-/// `FUUFFY_CLIENT_SECRET_FILE`, `FUUFFY_CREDENTIALS_COMMAND`, `FUUFFY_KEYRING` (1, or the service; feature
+/// `FUUFFY_CLIENT_SECRET_FILE`, `FUUFFY_CLIENT_KEY_FILE` (a private key instead of a secret; feature `private-key`),
+/// `FUUFFY_CREDENTIALS_COMMAND`, `FUUFFY_KEYRING` (1, or the service; feature
 /// `keyring`) and `FUUFFY_VAULT_PATH` (as in `secret/fuuffy`; feature `vault`), or systemd's credential
-/// `fuuffy_client_secret`; `FUUFFY_ENVIRONMENT` (testing unless set) and `FUUFFY_BASE_URL`.
+/// `fuuffy_client_secret`; `FUUFFY_ENVIRONMENT` (testing unless set) and `FUUFFY_BASE_URL`; `FUUFFY_ISSUER`, whom
+/// assertions are for where that is not the base URL's origin.
 /// `FUUFFY_CREDENTIALS_STORE_COMMAND` replaces what `FUUFFY_CREDENTIALS_COMMAND` prints.
 ///
 /// Vault is found and logged in to by `VAULT_ADDR`, `VAULT_NAMESPACE` and one of `VAULT_TOKEN`,
@@ -75,6 +78,11 @@ impl<'a> Variables<'a> {
         BaseUrl::parse(&text).map_err(|error| Error::configuration(format!("FUUFFY_BASE_URL: {error}")))
     }
 
+    /// `FUUFFY_ISSUER`: what the token service is called, where that is not the base URL's origin.
+    pub(crate) fn issuer(&self) -> Option<String> {
+        self.get("FUUFFY_ISSUER")
+    }
+
     /// `FUUFFY_CLIENT_ID`, where the source tells none.
     fn client_id(&self) -> Result<String, Error> {
         self.get("FUUFFY_CLIENT_ID").ok_or_else(|| {
@@ -107,6 +115,7 @@ impl<'a> Variables<'a> {
                 Ok(Arc::new(FixedCredentials { client_id: self.client_id()?, client_secret: value, place }))
             }
             "FUUFFY_CLIENT_SECRET_FILE" => Ok(Arc::new(FileCredentials::new(self.client_id()?, value.as_str()))),
+            "FUUFFY_CLIENT_KEY_FILE" => self.key_file(&value),
             "FUUFFY_CREDENTIALS_COMMAND" => {
                 let source = ExecCredentials::new(words(name, &value)?, self.get("FUUFFY_CLIENT_ID"))?;
                 Ok(Arc::new(match self.get(keeps) {
@@ -127,9 +136,21 @@ impl<'a> Variables<'a> {
             Some(path) => Ok(Arc::new(FileCredentials::of_systemd(client_id, path))),
             None => Err(Error::configuration(
                 "there is no secret; set FUUFFY_CLIENT_SECRET_FILE to a file that only you can read, or \
-                 FUUFFY_CLIENT_SECRET, FUUFFY_CREDENTIALS_COMMAND, FUUFFY_KEYRING or FUUFFY_VAULT_PATH",
+                 FUUFFY_CLIENT_SECRET, FUUFFY_CLIENT_KEY_FILE, FUUFFY_CREDENTIALS_COMMAND, FUUFFY_KEYRING or \
+                 FUUFFY_VAULT_PATH",
             )),
         }
+    }
+
+    /// `FUUFFY_CLIENT_KEY_FILE`: a private key of the client's own.
+    #[cfg(feature = "private-key")]
+    fn key_file(&self, path: &str) -> Result<Arc<dyn CredentialSource>, Error> {
+        Ok(Arc::new(super::KeyFileCredentials::new(self.client_id()?, path)))
+    }
+
+    #[cfg(not(feature = "private-key"))]
+    fn key_file(&self, _: &str) -> Result<Arc<dyn CredentialSource>, Error> {
+        Err(not_built("FUUFFY_CLIENT_KEY_FILE", "private-key"))
     }
 
     /// `FUUFFY_KEYRING`: 1, or the service that the secret is kept under.
@@ -204,7 +225,7 @@ fn words(variable: &str, command: &str) -> Result<Vec<String>, Error> {
 }
 
 /// A variable that this build can do nothing with.
-#[cfg(any(test, not(feature = "keyring"), not(feature = "vault")))]
+#[cfg(any(test, not(feature = "keyring"), not(feature = "private-key"), not(feature = "vault")))]
 pub(super) fn not_built(variable: &str, feature: &str) -> Error {
     Error::configuration(format!(
         "{variable} is set, but this program was built without it; build it with --features {feature}, or unset \

@@ -153,7 +153,7 @@ impl VaultCredentials {
             let path = &path.written;
             Error::credentials(format!("{path} in Vault has no client_id, and FUUFFY_CLIENT_ID is not set"))
         })?;
-        Ok((Credentials { client_id, client_secret }, version))
+        Ok((Credentials::with_secret(client_id, client_secret), version))
     }
 
     /// Asks with a token: the one that is held, or a new one.

@@ -18,8 +18,7 @@ struct Rotating(Arc<AtomicUsize>, &'static [&'static str]);
 impl CredentialSource for Rotating {
     fn read(&self) -> BoxFuture<'_, Result<Credentials, Error>> {
         let read = self.0.fetch_add(1, Ordering::Relaxed).min(self.1.len() - 1);
-        let credentials =
-            Credentials { client_id: "my-id".to_owned(), client_secret: ClientSecret::presented(self.1[read]) };
+        let credentials = Credentials::with_secret("my-id".to_owned(), ClientSecret::presented(self.1[read]));
         Box::pin(async { Ok(credentials) })
     }
 }
@@ -54,9 +53,9 @@ async fn a_secret_in_a_file_is_its_owners_alone() {
     write(&path, "s3cret\n", 0o600);
     let source = FileCredentials::new("my-id", &path);
     let credentials = read(source.clone()).await.unwrap();
-    assert_eq!((credentials.client_id.as_str(), credentials.client_secret.reveal()), ("my-id", "s3cret"));
+    assert_eq!((credentials.client_id.as_str(), credentials.secret().unwrap().reveal()), ("my-id", "s3cret"));
     write(&path, "rotated\r\n", 0o400);
-    assert_eq!(read(source.clone()).await.unwrap().client_secret.reveal(), "rotated");
+    assert_eq!(read(source.clone()).await.unwrap().secret().unwrap().reveal(), "rotated");
     for mode in [0o644, 0o640, 0o604, 0o660] {
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
         let error = read(source.clone()).await.unwrap_err();
@@ -97,7 +96,7 @@ fn shell(script: &str) -> ExecCredentials {
 async fn a_command_prints_credentials() {
     let credentials =
         read(shell(r#"echo '{"client_id":"vault-id","client_secret":"s3cret","lease":7}'"#)).await.unwrap();
-    assert_eq!((credentials.client_id.as_str(), credentials.client_secret.reveal()), ("vault-id", "s3cret"));
+    assert_eq!((credentials.client_id.as_str(), credentials.secret().unwrap().reveal()), ("vault-id", "s3cret"));
     assert_eq!(read(shell(r#"echo '{"client_secret":"s3cret"}'"#)).await.unwrap().client_id, "default-id");
     for (script, words) in [
         ("echo s3cret", "does not print"),

@@ -42,7 +42,7 @@ async fn the_secret_is_that_of_the_client_and_the_service() {
     assert!(error(&source(&keyring.bus)).await.starts_with("there is no secret for app_1 under fuuffy"));
     let of_shop = KeyringCredentials::new("app_1", "my shop").bus(&keyring.bus.address);
     let credentials = of_shop.read().await.unwrap();
-    assert_eq!((credentials.client_id.as_str(), credentials.client_secret.reveal()), ("app_1", "b"));
+    assert_eq!((credentials.client_id.as_str(), credentials.secret().unwrap().reveal()), ("app_1", "b"));
     let quoted = KeyringCredentials::new("app; 3", "my shop").bus(&keyring.bus.address);
     assert!(error(&quoted).await.ends_with("service 'my shop' username 'app; 3'"));
 

@@ -19,7 +19,7 @@ fn by_root(bao: &OpenBao) -> VaultCredentials {
 }
 
 fn of(credentials: &Credentials) -> (&str, &str) {
-    (&credentials.client_id, credentials.client_secret.reveal())
+    (&credentials.client_id, credentials.secret().unwrap().reveal())
 }
 
 fn private(path: &Path, text: &str) {

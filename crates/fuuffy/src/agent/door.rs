@@ -33,7 +33,7 @@ pub(super) struct LocalKey(ClientSecret);
 impl LocalKey {
     /// Reads the key from a file that others cannot read.
     pub(super) async fn read(path: &Path) -> anyhow::Result<Self> {
-        let key = FileCredentials::new("", path).read().await?.client_secret;
+        let key = FileCredentials::new("", path).read().await?.into_secret()?;
         if key.reveal().len() < SHORTEST_KEY {
             anyhow::bail!(
                 "the key in {} is shorter than {SHORTEST_KEY} characters; make one by: openssl rand -hex 32",

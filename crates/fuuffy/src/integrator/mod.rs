@@ -1,6 +1,7 @@
 //! What integrators type: which environment, whose credentials, and the client that follows from them.
 
 mod cache;
+mod client_key;
 mod doctor;
 mod drill;
 mod profile;
@@ -23,6 +24,7 @@ use serde_json::Value;
 
 use crate::settings;
 use cache::DiskCache;
+pub use client_key::{ClientKeyArgs, client_key};
 pub use doctor::{DoctorArgs, doctor};
 pub use drill::{DrillArgs, drill};
 use profile::Profile;

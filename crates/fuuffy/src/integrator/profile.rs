@@ -9,9 +9,10 @@ use serde::Deserialize;
 use crate::settings;
 
 /// The variables that say where the secret is. One that is set replaces whatever the profile says of it.
-const SECRETS: [&str; 5] = [
+const SECRETS: [&str; 6] = [
     "FUUFFY_CLIENT_SECRET",
     "FUUFFY_CLIENT_SECRET_FILE",
+    "FUUFFY_CLIENT_KEY_FILE",
     "FUUFFY_CREDENTIALS_COMMAND",
     "FUUFFY_KEYRING",
     "FUUFFY_VAULT_PATH",
@@ -24,6 +25,8 @@ pub(super) struct Profile {
     base_url: Option<String>,
     client_id: Option<String>,
     client_secret_file: Option<String>,
+    client_key_file: Option<String>,
+    issuer: Option<String>,
     credentials_command: Option<String>,
     credentials_store_command: Option<String>,
     keyring: Option<String>,
@@ -60,7 +63,7 @@ impl Profile {
                 let line = text.as_bytes()[..at].iter().filter(|byte| **byte == b'\n').count() + 1;
                 return Err(Error::configuration(format!(
                     "{}, line {line}: {}; [testing] and [production] have base_url, client_id, client_secret_file, \
-                     credentials_command, credentials_store_command, keyring and vault_path, and never the secret itself",
+                     client_key_file, issuer, credentials_command, credentials_store_command, keyring and vault_path, and never the secret itself",
                     path.display(),
                     error.message()
                 )));
@@ -79,6 +82,8 @@ impl Profile {
             "FUUFFY_BASE_URL" => self.base_url.clone(),
             "FUUFFY_CLIENT_ID" => self.client_id.clone(),
             "FUUFFY_CLIENT_SECRET_FILE" if no_secret_is_set() => self.client_secret_file.clone(),
+            "FUUFFY_CLIENT_KEY_FILE" if no_secret_is_set() => self.client_key_file.clone(),
+            "FUUFFY_ISSUER" => self.issuer.clone(),
             "FUUFFY_CREDENTIALS_COMMAND" if no_secret_is_set() => self.credentials_command.clone(),
             "FUUFFY_CREDENTIALS_STORE_COMMAND" if no_secret_is_set() => self.credentials_store_command.clone(),
             "FUUFFY_KEYRING" if no_secret_is_set() => self.keyring.clone(),

@@ -11,6 +11,7 @@ mod app;
 mod apply;
 mod audit;
 mod backup;
+mod client_key_command;
 mod client_keys;
 mod clock;
 mod commands;

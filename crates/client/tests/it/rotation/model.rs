@@ -180,7 +180,7 @@ impl CredentialSource for World {
         Box::pin(async {
             step().await;
             let client_secret = ClientSecret::presented(&self.place.lock());
-            Ok(Credentials { client_id: "app".to_owned(), client_secret })
+            Ok(Credentials::with_secret("app".to_owned(), client_secret))
         })
     }
 

@@ -15,9 +15,9 @@ use crate::openbao::{OpenBao, ROOT};
 async fn keep(source: &impl CredentialSource, secret: &str) -> Result<String, Error> {
     let mut place = source.begin_replacement().await?;
     let before = source.read().await?;
-    assert_eq!(place.current().client_secret.reveal(), before.client_secret.reveal());
+    assert_eq!(place.current().secret()?.reveal(), before.secret()?.reveal());
     place.keep(&ClientSecret::presented(secret)).await?;
-    Ok(source.read().await?.client_secret.reveal().to_owned())
+    Ok(source.read().await?.secret()?.reveal().to_owned())
 }
 
 /// Why a person must do it.
@@ -53,7 +53,7 @@ async fn a_link_is_not_written_through() {
     let link = folder.path().join("link");
     std::os::unix::fs::symlink(&path, &link).unwrap();
     let source = FileCredentials::new("my-id", &link);
-    assert_eq!(source.read().await.unwrap().client_secret.reveal(), "mounted");
+    assert_eq!(source.read().await.unwrap().secret().unwrap().reveal(), "mounted");
     let said = by_hand(&source).await;
     assert!(said.contains("is a link, as to a secret that is mounted from elsewhere"), "{said}");
     assert_eq!(std::fs::read_to_string(&path).unwrap(), "mounted");

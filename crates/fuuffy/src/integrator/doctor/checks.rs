@@ -37,8 +37,11 @@ pub(super) async fn variables(settings: &Settings<'_>) -> Result<Finding, Findin
         Finding::failed("variables", error.to_string(), advice).of_configuration()
     })?;
     let (environment, id) = (settings.environment, &credentials.client_id);
+    let Ok(secret) = credentials.secret() else {
+        return Ok(Finding::ok("variables", format!("environment {environment}, client {id}, and a private key")));
+    };
     let found = format!("environment {environment}, client {id}, and a secret");
-    let Some(kind) = kind_of(&credentials.client_secret) else {
+    let Some(kind) = kind_of(secret) else {
         let advice = "secrets of this product begin with fsk_test_ or fsk_live_; is it the right one?";
         return Ok(Finding::warning("variables", found, advice));
     };
@@ -48,7 +51,7 @@ pub(super) async fn variables(settings: &Settings<'_>) -> Result<Finding, Findin
         let advice = format!("use the secret of {environment}, or say --environment {other}");
         return Err(Finding::failed("variables", found, advice).of_configuration());
     }
-    if !credentials.client_secret.is_well_formed(kind) {
+    if !secret.is_well_formed(kind) {
         let found = "the secret's checksum is wrong: it was cut or changed when it was copied";
         return Err(Finding::failed("variables", found, "copy it once more, whole").of_configuration());
     }

@@ -1,0 +1,92 @@
+//! A client's own private key, by which it proves itself without a secret (RFC 7523 §2.2). The key never leaves the
+//! program: each token request bears a statement that is signed by it, and that works once.
+
+use std::fmt;
+use std::time::{Duration, SystemTime};
+
+use jsonwebtoken::jwk::{Jwk, ThumbprintHash};
+use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
+use rustls::pki_types::PrivatePkcs8KeyDer;
+use rustls::pki_types::pem::PemObject as _;
+use serde::Serialize;
+use zeroize::Zeroizing;
+
+use crate::Error;
+
+/// For so long an assertion is good: the time that a request takes, and some difference of clocks.
+const LIFE: Duration = Duration::from_secs(60);
+
+/// A private key on P-256 (ES256) or Ed25519 (EdDSA).
+#[derive(Clone)]
+pub struct PrivateKey {
+    key: EncodingKey,
+    algorithm: Algorithm,
+    /// The key's thumbprint (RFC 7638), by which the server knows it.
+    id: String,
+    public: Jwk,
+}
+
+#[derive(Serialize)]
+struct Claims<'a> {
+    iss: &'a str,
+    sub: &'a str,
+    aud: &'a str,
+    iat: u64,
+    exp: u64,
+    jti: String,
+}
+
+impl PrivateKey {
+    /// Reads a key in PKCS #8 as PEM, as `openssl genpkey` writes one.
+    ///
+    /// # Errors
+    /// It is none, or one for other algorithms. Nothing of it is said.
+    pub fn from_pem(pem: &[u8]) -> Result<Self, Error> {
+        let wrong = || {
+            Error::credentials(
+                "expected a private key on P-256 or Ed25519 in PKCS #8, between the lines BEGIN PRIVATE KEY and END \
+                 PRIVATE KEY; fuuffy client-key new makes one",
+            )
+        };
+        let der = PrivatePkcs8KeyDer::from_pem_slice(pem).map_err(|_| wrong())?;
+        let der = der.secret_pkcs8_der();
+        let keys =
+            [(Algorithm::ES256, EncodingKey::from_ec_der(der)), (Algorithm::EdDSA, EncodingKey::from_ed_der(der))];
+        let known = keys.into_iter().find_map(|(algorithm, key)| {
+            let public = Jwk::from_encoding_key(&key, algorithm).ok()?;
+            let id = public.thumbprint(ThumbprintHash::SHA256).ok()?;
+            Some(Self { key, algorithm, id, public })
+        });
+        known.ok_or_else(wrong)
+    }
+
+    /// The key's thumbprint (RFC 7638), which is its id at the server.
+    #[must_use]
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// The public half as a JWK (RFC 7517), for whoever registers the client.
+    #[must_use]
+    pub fn public_jwk(&self) -> String {
+        serde_json::to_string(&self.public).unwrap_or_default()
+    }
+
+    /// A statement for one token request to `issuer`.
+    pub(crate) fn assertion(&self, client_id: &str, issuer: &str, now: SystemTime) -> Result<Zeroizing<String>, Error> {
+        let now = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        // It must only differ from all others of the same minute.
+        let jti = format!("{:032x}", fastrand::u128(..));
+        let (iat, exp) = (now.as_secs(), (now + LIFE).as_secs());
+        let claims = Claims { iss: client_id, sub: client_id, aud: issuer, iat, exp, jti };
+        let header = Header { kid: Some(self.id.clone()), ..Header::new(self.algorithm) };
+        let signed = encode(&header, &claims, &self.key);
+        signed.map(Zeroizing::new).map_err(|_| Error::credentials("the private key does not sign; make another"))
+    }
+}
+
+impl fmt::Debug for PrivateKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "PrivateKey({})", self.id)
+    }
+}
