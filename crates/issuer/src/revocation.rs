@@ -40,8 +40,11 @@ impl Issuer {
             tracing::info!(request_id = %context.id, client_id = %client.id, "A client revoked a token");
         }
         self.note_use(context, headers, known);
-        let mut response = Response::new(Bytes::new());
-        response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        // Clients are to ignore the body (§2.2), but simple-oauth2 takes an answer that is not JSON for a failure.
+        let mut response = Response::new(Bytes::from_static(b"{}"));
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
         Ok(response)
     }
 }
