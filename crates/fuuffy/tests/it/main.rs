@@ -38,6 +38,7 @@ mod keys;
 mod kills;
 mod leaked;
 mod leaks;
+mod libraries;
 mod lifecycle;
 mod limits;
 mod metrics;
