@@ -2,6 +2,8 @@
 //! call, an introspection and a revocation. What came of it is the table in docs/compatibility.md. `./check` installs
 //! the libraries.
 
+mod apache;
+
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -9,7 +11,7 @@ use std::process::{Command, Stdio};
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
-use crate::app::{Place, Registered, Server};
+use crate::app::{BINARY, Place, Registered, Server};
 use crate::upstream::Upstream;
 
 /// One library, and the script that uses it.
@@ -69,21 +71,25 @@ const LIBRARIES: [Library; 7] = [
     },
 ];
 
+/// An address that is known before a server is, for others find endpoints by it. So that it is nobody else's, it is one of
+/// this process's own, and each server of a test has a port there.
+fn own_address(port: u16) -> SocketAddr {
+    let [_, high, middle, low] = std::process::id().to_be_bytes();
+    SocketAddr::from(([127, 64 | high, middle, low], port))
+}
+
 /// A gateway that speaks HTTPS under the address that its metadata tells.
-pub(crate) struct Secured {
-    pub(crate) place: Place,
+struct Secured {
+    place: Place,
     _server: Server,
     /// The token service's issuer, which is the origin of all its endpoints.
-    pub(crate) issuer: String,
+    issuer: String,
     upstream: Upstream,
 }
 
 impl Secured {
-    /// Libraries find endpoints by an address that is known before the server is. So that it is nobody else's, it is
-    /// one of this process's own, and each test has a port of its own there.
-    pub(crate) fn serve(port: u16) -> Self {
-        let [_, high, middle, low] = std::process::id().to_be_bytes();
-        let address = SocketAddr::from(([127, 64 | high, middle, low.max(1)], port));
+    fn serve(port: u16) -> Self {
+        let address = own_address(port);
         let (issuer, upstream) = (format!("https://{address}"), Upstream::friendly());
         let place = Place::new(&format!(
             "data_dir = \"data\"\nworkers = 2\n[admin]\nlisten = \"127.0.0.1:0\"\n\
@@ -96,8 +102,19 @@ impl Secured {
         Self { _server: place.serve(), place, issuer, upstream }
     }
 
+    /// A token of a client's, with a scope.
+    fn token(&self, client: &Registered, scope: &str) -> String {
+        let mut command = Command::new(BINARY);
+        command.args(["token", "--no-cache", "--scope", scope]).env_clear();
+        command.env("FUUFFY_CLIENT_ID", &client.id).env("FUUFFY_CLIENT_SECRET", &client.secret);
+        command.env("FUUFFY_BASE_URL", format!("{}/v1", self.issuer)).env("SSL_CERT_FILE", self.authority());
+        let ran = command.output().unwrap();
+        assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stderr));
+        String::from_utf8(ran.stdout).unwrap().trim_end().to_owned()
+    }
+
     /// The certificate of whoever signed the server's.
-    pub(crate) fn authority(&self) -> PathBuf {
+    fn authority(&self) -> PathBuf {
         self.place.path("tls/ca.pem")
     }
 }
@@ -200,5 +217,6 @@ fn every_library_gets_a_token_and_calls_with_it() {
             table.push_str(&format!("| {} | {} | `{method}` | {told} |\n", library.name, library.version()));
         }
     }
+    table.push_str(include_str!("libraries/resource_servers.md"));
     hold(&table);
 }
