@@ -3,6 +3,7 @@
 //! the libraries.
 
 mod apache;
+mod oauth2_crate;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -188,6 +189,18 @@ impl Library {
     }
 }
 
+fn row(name: &str, version: &str, method: &str, told: &[String]) -> String {
+    let told: Vec<&str> = told.iter().map(|it| if it == NOT_OFFERED { "–" } else { it }).collect();
+    format!("| {name} | {version} | `{method}` | {} |\n", told.join(" | "))
+}
+
+/// The version of a crate that Cargo.lock pins.
+fn locked(name: &str) -> String {
+    let lock = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../Cargo.lock")).unwrap();
+    let (_, rest) = lock.split_once(&format!("name = \"{name}\"\nversion = \"")).unwrap();
+    rest.split_once('"').unwrap().0.to_owned()
+}
+
 /// Compares the table with what is in docs/compatibility.md, or writes it there.
 fn hold(table: &str) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/compatibility.md");
@@ -213,9 +226,12 @@ fn every_library_gets_a_token_and_calls_with_it() {
             assert!(is_well, "{} by {method}: {told:?}", library.name);
             let seen = gateway.upstream.seen();
             assert!(seen.iter().any(|seen| seen.field("x-client-id") == Some(&client.id)), "{}", library.name);
-            let told = told.map(|it| if it == NOT_OFFERED { "–".to_owned() } else { it }).join(" | ");
-            table.push_str(&format!("| {} | {} | `{method}` | {told} |\n", library.name, library.version()));
+            table.push_str(&row(library.name, &library.version(), method, &told));
         }
+    }
+    for method in [BASIC, POST] {
+        let told = oauth2_crate::run(&gateway, &gateway.place.client_with("testing", &[]), method);
+        table.push_str(&row("oauth2 (Rust)", &locked("oauth2"), method, &told));
     }
     table.push_str(include_str!("libraries/resource_servers.md"));
     hold(&table);
