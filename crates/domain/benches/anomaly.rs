@@ -10,10 +10,11 @@
 #![expect(clippy::print_stdout, reason = "a benchmark prints its numbers")]
 
 use std::fmt::Write as _;
+use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use fuuffy_domain::{Change, History, Kept, Measure, Sample, Timestamp};
+use fuuffy_domain::{Change, History, Kept, Measure, Network, Sample, Timestamp};
 
 use crate::chance::Chance;
 use crate::model::{DAYS, KINDS, Kind, Model, QUIET_DAYS};
@@ -253,9 +254,10 @@ fn cost() -> (f64, f64, usize) {
         let now = Timestamp::from_unix_millis(START + i64::from(minute) * 60_000);
         let started = Instant::now();
         for (bytes, sample) in clients {
-            let mut kept = Kept::from_bytes(bytes).unwrap_or_default();
-            std::hint::black_box(kept.history.observe(now, sample, &[]));
-            *bytes = kept.to_bytes();
+            let from = Network::of(IpAddr::V4(Ipv4Addr::LOCALHOST));
+            let told = Kept::with_networks(bytes, |networks| networks.seen(now, from, sample.requests));
+            let changes = Kept::with(bytes, |kept| kept.history.observe(now, sample, &[]));
+            std::hint::black_box((told, changes));
         }
         started.elapsed()
     };

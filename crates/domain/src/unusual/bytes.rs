@@ -1,19 +1,19 @@
 //! What is kept of one client as bytes, in memory between its minutes and on disk, so that a restart forgets nothing.
 //!
-//! A version, the history, the networks, then a sum over all of it. Bytes of another version, of another length or with
+//! A version, the networks, the history, then the CRC-32 of all of it. Bytes of another version, of another length or with
 //! another sum are refused, and so are numbers that no history has.
 
 use thiserror::Error;
 
 use super::Networks;
-use super::alert::{Direction, Subject};
+use super::alert::Direction;
 use super::history::History;
 use super::hours::Hours;
-use super::measure::{BINS, SPREADS};
+use super::measure::BINS;
 use super::pack::{Reader, Writer};
 use super::track::{Phase, Track};
 
-const VERSION: u8 = 2;
+const VERSION: u8 = 3;
 /// Offsets that are alike: of volume, of the shares, of latency and bytes.
 const BINS_ALIKE: [std::ops::Range<usize>; 3] = [0..168, 168..280, 280..BINS];
 /// What offsets and spreads are near.
@@ -38,13 +38,10 @@ impl Kept {
     /// All of it as bytes: some 400 of a client that is busy, and never more than 2 KiB.
     #[must_use]
     pub fn to_bytes(&self) -> Box<[u8]> {
-        let mut writer = Writer(Vec::with_capacity(1024));
-        writer.0.push(VERSION);
-        self.history.write(&mut writer);
-        self.networks.write(&mut writer);
-        let sum = sum(&writer.0);
-        writer.0.extend(sum.to_le_bytes());
-        writer.0.into_boxed_slice()
+        written(&self.networks, |writer| {
+            self.history.write_minutes(writer);
+            self.history.write_week(writer);
+        })
     }
 
     /// Reads what [`Kept::to_bytes`] wrote.
@@ -52,21 +49,73 @@ impl Kept {
     /// # Errors
     /// [`ForeignBytes`]
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, ForeignBytes> {
-        let (body, written) = bytes.split_last_chunk().ok_or(ForeignBytes)?;
-        if sum(body).to_le_bytes() != *written {
-            return Err(ForeignBytes);
-        }
-        let mut reader = Reader(body);
-        if reader.take()? != [VERSION] {
-            return Err(ForeignBytes);
-        }
-        let kept = Self { history: History::read(&mut reader)?, networks: Networks::read(&mut reader)? };
-        if reader.0.is_empty() { Ok(kept) } else { Err(ForeignBytes) }
+        Self::and_week(bytes).map(|(kept, _)| kept)
+    }
+
+    /// What was written, and the bytes of its week.
+    fn and_week(bytes: &[u8]) -> Result<(Self, &[u8]), ForeignBytes> {
+        let (networks, mut reader) = networks_of(bytes)?;
+        let mut history = History::read_minutes(&mut reader)?;
+        let week = reader.0;
+        history.read_week(&mut reader)?;
+        if reader.0.is_empty() { Ok((Self { history, networks }, week)) } else { Err(ForeignBytes) }
+    }
+
+    /// Looks at what is kept of a client, and keeps what has become of it. Of foreign bytes nothing is known.
+    pub fn with<T>(bytes: &mut Box<[u8]>, look: impl FnOnce(&mut Self) -> T) -> T {
+        let (mut kept, week) = Self::and_week(bytes).unwrap_or_default();
+        let (bins, spreads) = (kept.history.bins, kept.history.spreads);
+        let seen = look(&mut kept);
+        let Self { history, networks } = &kept;
+        *bytes = written(networks, |writer| {
+            history.write_minutes(writer);
+            // The week changes once an hour.
+            if !week.is_empty() && (history.bins, history.spreads) == (bins, spreads) {
+                writer.0.extend(week);
+            } else {
+                history.write_week(writer);
+            }
+        });
+        seen
+    }
+
+    /// The same, for the networks alone: the history stays packed.
+    pub fn with_networks<T>(bytes: &mut Box<[u8]>, look: impl FnOnce(&mut Networks) -> T) -> T {
+        let Ok((mut networks, history)) = networks_of(bytes) else {
+            return Self::with(bytes, |kept| look(&mut kept.networks));
+        };
+        let seen = look(&mut networks);
+        *bytes = written(&networks, |writer| writer.0.extend(history.0));
+        seen
     }
 }
 
+fn written(networks: &Networks, history: impl FnOnce(&mut Writer)) -> Box<[u8]> {
+    let mut writer = Writer(Vec::with_capacity(1024));
+    writer.0.push(VERSION);
+    networks.write(&mut writer);
+    history(&mut writer);
+    // Against damage, not against malice: whoever can write the history can write the sum.
+    let sum = crc32fast::hash(&writer.0);
+    writer.0.extend(sum.to_le_bytes());
+    writer.0.into_boxed_slice()
+}
+
+/// The networks, and what is to be read after them.
+fn networks_of(bytes: &[u8]) -> Result<(Networks, Reader<'_>), ForeignBytes> {
+    let (body, sum) = bytes.split_last_chunk().ok_or(ForeignBytes)?;
+    if crc32fast::hash(body).to_le_bytes() != *sum {
+        return Err(ForeignBytes);
+    }
+    let mut reader = Reader(body);
+    if reader.take()? != [VERSION] {
+        return Err(ForeignBytes);
+    }
+    Ok((Networks::read(&mut reader)?, reader))
+}
+
 impl History {
-    fn write(&self, writer: &mut Writer) {
+    fn write_minutes(&self, writer: &mut Writer) {
         writer.count(self.first);
         writer.count(self.last.wrapping_sub(self.first));
         for track in &self.tracks {
@@ -76,13 +125,17 @@ impl History {
         writer.numbers([quiet, quiet_block, quiet_hour, low, high, up, down, spread, bar]);
         writer.count(since(self.last, busy));
         writer.count(u32::from(is_open));
+    }
+
+    fn write_week(&self, writer: &mut Writer) {
         for part in BINS_ALIKE {
             writer.series(NO_OFFSET, &self.bins[part]);
         }
         writer.series(SPREAD_OF_ONE, &self.spreads);
     }
 
-    fn read(reader: &mut Reader<'_>) -> Result<Self, ForeignBytes> {
+    /// All but the week.
+    fn read_minutes(reader: &mut Reader<'_>) -> Result<Self, ForeignBytes> {
         let (first, age) = (reader.count()?, reader.count()?);
         let last = first.checked_add(age).ok_or(ForeignBytes)?;
         if (first == 0) != (last == 0) {
@@ -100,12 +153,14 @@ impl History {
             _ => return Err(ForeignBytes),
         };
         let hours = Hours { quiet, quiet_block, quiet_hour, low, high, up, down, spread, bar, busy, is_open };
-        let (mut bins, mut spreads) = ([0; BINS], [0; SPREADS]);
+        Ok(Self { tracks, hours, first, last, ..Self::default() })
+    }
+
+    fn read_week(&mut self, reader: &mut Reader<'_>) -> Result<(), ForeignBytes> {
         for part in BINS_ALIKE {
-            reader.series(NO_OFFSET, &mut bins[part])?;
+            reader.series(NO_OFFSET, &mut self.bins[part])?;
         }
-        reader.series(SPREAD_OF_ONE, &mut spreads)?;
-        Ok(Self { tracks, bins, spreads, hours, first, last, subject: Subject::default() })
+        reader.series(SPREAD_OF_ONE, &mut self.spreads)
     }
 }
 
@@ -182,10 +237,4 @@ pub(super) const fn since(last: u32, minute: u32) -> u32 {
 
 pub(super) const fn at(last: u32, since: u32) -> u32 {
     if since == 0 { 0 } else { last.wrapping_sub(since.wrapping_sub(1)) }
-}
-
-/// FNV-1a, 32 bits (Fowler, Noll and Vo): against damage, not against malice, since whoever can write the history can
-/// write the sum.
-pub(super) fn sum(bytes: &[u8]) -> u32 {
-    bytes.iter().fold(0x811c_9dc5, |sum, byte| (sum ^ u32::from(*byte)).wrapping_mul(0x0100_0193))
 }

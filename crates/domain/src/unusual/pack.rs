@@ -51,27 +51,30 @@ impl Writer {
         };
         let mean = differences().sum::<u32>() / u32::try_from(series.len().max(1)).unwrap_or(u32::MAX);
         let low = mean.max(1).ilog2();
-        let mut bits = BitWriter { bytes: &mut self.0, held: 0, count: 0 };
+        let start = self.0.len();
+        // A value takes 20 bits at most, and the last word that is written its eight bytes.
+        self.0.resize(start + 1 + 3 * series.len() + 8, 0);
+        let mut bits = BitWriter { bytes: &mut self.0[start..], at: 0, held: 0, count: 0 };
         bits.put(low, 3);
         for difference in differences() {
             let run = difference >> low;
             if run < LONGEST_RUN {
-                bits.put((1 << run) - 1, run + 1);
-                bits.put(difference & ((1 << low) - 1), low);
+                let rest = difference & ((1 << low) - 1);
+                bits.put(rest << (run + 1) | ((1 << run) - 1), run + 1 + low);
             } else {
-                bits.put((1 << LONGEST_RUN) - 1, LONGEST_RUN);
-                bits.put(difference, 8);
+                bits.put(difference << LONGEST_RUN | ((1 << LONGEST_RUN) - 1), LONGEST_RUN + 8);
             }
         }
-        bits.end();
+        let length = bits.at + bits.count.div_ceil(8) as usize;
+        self.0.truncate(start + length);
     }
 }
 
 /// A number that is a count of at most three bytes.
 fn whole(number: f32) -> Option<u32> {
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it is small and not negative")]
-    let count = || number as u32;
-    ((1.0..2_097_152.0).contains(&number) && number.fract() == 0.0).then(count)
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it is compared with what it was")]
+    let count = number as u32;
+    ((1..2_097_152).contains(&count) && count as f32 == number).then_some(count)
 }
 
 /// A difference with its sign last, so that small ones of either sign are small.
@@ -83,28 +86,24 @@ const fn unfolded(folded: u8) -> u8 {
     (folded >> 1) ^ if folded & 1 == 1 { 0xff } else { 0 }
 }
 
-/// Bits into bytes, the lowest first.
+/// Bits into bytes, the lowest first. There is no branch that depends on them, for none of those would be foreseen.
 struct BitWriter<'a> {
-    bytes: &'a mut Vec<u8>,
+    bytes: &'a mut [u8],
+    /// Bytes that are full.
+    at: usize,
     held: u64,
+    /// Fewer than eight between two calls.
     count: u32,
 }
 
 impl BitWriter<'_> {
     fn put(&mut self, bits: u32, count: u32) {
         self.held |= u64::from(bits) << self.count;
-        self.count += count;
-        while self.count >= 8 {
-            self.bytes.push(self.held.to_le_bytes()[0]);
-            self.held >>= 8;
-            self.count -= 8;
-        }
-    }
-
-    fn end(self) {
-        if self.count > 0 {
-            self.bytes.push(self.held.to_le_bytes()[0]);
-        }
+        self.bytes[self.at..self.at + 8].copy_from_slice(&self.held.to_le_bytes());
+        let held = self.count + count;
+        self.at += (held / 8) as usize;
+        self.held >>= held / 8 * 8;
+        self.count = held % 8;
     }
 }
 
@@ -148,44 +147,45 @@ impl Reader<'_> {
     }
 
     pub(super) fn series(&mut self, first: u8, series: &mut [u8]) -> Result<(), ForeignBytes> {
-        let mut bits = BitReader { bytes: self.0, held: 0, count: 0 };
-        let (low, mut before) = (bits.take(3)?, first);
+        let mut bits = BitReader { bytes: self.0, at: 0 };
+        let (low, mut before) = (bits.take(3), first);
         for value in series {
-            let run = bits.run()?;
-            let folded = if run == LONGEST_RUN { bits.take(8)? } else { run << low | bits.take(low)? };
+            let run = bits.held().trailing_ones().min(LONGEST_RUN);
+            let folded = if run == LONGEST_RUN {
+                bits.take(LONGEST_RUN + 8) >> LONGEST_RUN
+            } else {
+                u64::from(run) << low | bits.take(run + 1 + low as u32) >> (run + 1)
+            };
             before = before.wrapping_add(unfolded(u8::try_from(folded).map_err(|_| ForeignBytes)?));
             *value = before;
         }
-        self.0 = bits.bytes;
+        self.0 = self.0.get(bits.at.div_ceil(8)..).ok_or(ForeignBytes)?;
         Ok(())
     }
 }
 
+/// Bits out of bytes, the lowest first; beyond their end there are zeros, and `at` says so.
 struct BitReader<'a> {
     bytes: &'a [u8],
-    held: u32,
-    count: u32,
+    /// How many bits were taken.
+    at: usize,
 }
 
 impl BitReader<'_> {
-    fn take(&mut self, count: u32) -> Result<u32, ForeignBytes> {
-        while self.count < count {
-            let (byte, rest) = self.bytes.split_first().ok_or(ForeignBytes)?;
-            self.held |= u32::from(*byte) << self.count;
-            (self.bytes, self.count) = (rest, self.count + 8);
-        }
-        let bits = self.held & ((1 << count) - 1);
-        (self.held, self.count) = (self.held >> count, self.count - count);
-        Ok(bits)
+    /// At least the next 57.
+    fn held(&self) -> u64 {
+        let rest = self.bytes.get(self.at / 8..).unwrap_or_default();
+        let word = rest.first_chunk().copied().unwrap_or_else(|| {
+            let mut word = [0; 8];
+            word[..rest.len()].copy_from_slice(rest);
+            word
+        });
+        u64::from_le_bytes(word) >> (self.at % 8)
     }
 
-    /// The length of a run of ones, and the zero after it, unless it is the longest.
-    fn run(&mut self) -> Result<u32, ForeignBytes> {
-        for length in 0..LONGEST_RUN {
-            if self.take(1)? == 0 {
-                return Ok(length);
-            }
-        }
-        Ok(LONGEST_RUN)
+    fn take(&mut self, count: u32) -> u64 {
+        let bits = self.held() & ((1 << count) - 1);
+        self.at += count as usize;
+        bits
     }
 }

@@ -2,10 +2,10 @@
 
 use proptest::prelude::*;
 
-use super::super::bytes::{ForeignBytes, Kept, sum};
+use super::super::bytes::{ForeignBytes, Kept};
 use super::super::pack::{Reader, Writer};
 use super::{DAY, HOUR, History, MACHINE, Measure, OFFICE, Sample, WEEK, about, at, machine, office, run, sample};
-use crate::Timestamp;
+use crate::{Network, Networks, Timestamp};
 
 fn any_sample() -> impl Strategy<Value = Sample> {
     let counts = (any::<u32>(), any::<u32>(), any::<u32>(), any::<u32>(), any::<u32>());
@@ -38,6 +38,27 @@ proptest! {
             }
         }
         prop_assert_eq!(restored(&bytes_of(&history)), Ok(history));
+    }
+
+    #[test]
+    fn a_look_at_what_is_packed_changes_what_a_look_at_it_unpacked_would(
+        is_old in any::<bool>(),
+        samples in proptest::collection::vec(any_sample(), 1..200),
+        networks in proptest::collection::vec(any::<[u8; 4]>(), 1..8),
+    ) {
+        let history = if is_old { MACHINE.clone() } else { History::new() };
+        let mut kept = Kept { history, networks: Networks::default() };
+        let mut bytes = if is_old { kept.to_bytes() } else { Box::default() };
+        for (minute, sample) in samples.iter().enumerate() {
+            let now = at(3 * WEEK + u32::try_from(minute).unwrap());
+            let network = Network::of(networks[minute % networks.len()].into());
+            Kept::with_networks(&mut bytes, |known| known.seen(now, network, sample.requests));
+            kept.networks.seen(now, network, sample.requests);
+            prop_assert_eq!(Kept::from_bytes(&bytes), Ok(kept.clone()));
+            Kept::with(&mut bytes, |known| known.history.observe(now, sample, &[]));
+            kept.history.observe(now, sample, &[]);
+            prop_assert_eq!(Kept::from_bytes(&bytes), Ok(kept.clone()));
+        }
     }
 
     #[test]
@@ -163,7 +184,7 @@ fn restored(bytes: &[u8]) -> Result<History, ForeignBytes> {
 }
 
 fn summed(body: &[u8]) -> Vec<u8> {
-    [body, &sum(body).to_le_bytes()].concat()
+    [body, &crc32fast::hash(body).to_le_bytes()].concat()
 }
 
 #[test]

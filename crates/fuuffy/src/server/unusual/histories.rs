@@ -45,15 +45,6 @@ impl Used {
     }
 }
 
-/// Looks at what is kept of a client, and keeps what has become of it.
-fn with_kept<T>(bytes: &mut Box<[u8]>, look: impl FnOnce(&mut Kept) -> T) -> T {
-    // Of a new client there is nothing.
-    let mut kept = Kept::from_bytes(bytes).unwrap_or_default();
-    let seen = look(&mut kept);
-    *bytes = kept.to_bytes();
-    seen
-}
-
 impl Histories {
     /// Those that were kept. The time since then was not watched. What another version wrote is learned anew.
     pub(super) fn restored(kept: Vec<(ClientSlot, Vec<u8>)>, now: Timestamp) -> Self {
@@ -110,7 +101,7 @@ impl Histories {
             Some(known) if last.0 - known.0 <= CAUGHT_UP => Minute(known.0 + 1),
             Some(_) => {
                 let interrupt = |history: &mut History| history.interrupt(last.start());
-                self.of.values_mut().for_each(|bytes| with_kept(bytes, |kept| interrupt(&mut kept.history)));
+                self.of.values_mut().for_each(|bytes| Kept::with(bytes, |kept| interrupt(&mut kept.history)));
                 self.environment.iter_mut().for_each(interrupt);
                 last
             }
@@ -134,7 +125,7 @@ impl Histories {
         let nothing = Sample::default();
         for (client, bytes) in &mut self.of {
             let sample = used.clients.get(client).unwrap_or(&nothing);
-            let of_client = with_kept(bytes, |kept| observed(Some(*client), &mut kept.history, sample));
+            let of_client = Kept::with(bytes, |kept| observed(Some(*client), &mut kept.history, sample));
             changes.extend(of_client.into_iter().map(|change| (Some(*client), change)));
         }
         self.incidents.settle(minute, &kinds, changes)
@@ -146,7 +137,7 @@ impl Histories {
         for seen in seen {
             let origins = self.origins.entry(seen.client).or_default();
             let bytes = self.of.entry(seen.client).or_default();
-            let told = with_kept(bytes, |kept| origins.take(now, seen, &mut kept.networks));
+            let told = Kept::with_networks(bytes, |networks| origins.take(now, seen, networks));
             changes.extend(told.into_iter().map(|change| (Some(seen.client), change)));
         }
         for (client, origins) in &mut self.origins {
