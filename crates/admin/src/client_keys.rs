@@ -1,10 +1,11 @@
 //! Public keys of a client: added, listed, removed. Whoever holds the private half needs no secret.
 
+use std::pin::Pin;
 use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use fuuffy_domain::{Cause, ClientKey, ClientKeyId, KeyAlgorithm, Revision, Timestamp};
+use fuuffy_domain::{Cause, ClientKey, ClientKeyId, KeyAlgorithm, KeySetFault, Revision, Timestamp};
 use fuuffy_store::{Changed, Conditions, Creation, NewClientKey};
 use jsonwebtoken::jwk::{Jwk, ThumbprintHash};
 use serde::de::IgnoredAny;
@@ -16,6 +17,10 @@ use crate::clients;
 use crate::deed::{DeedError, Environment};
 use crate::once::{Made, OnceOnly};
 use crate::roles::Target;
+
+/// Gets the keys that are published at a client's URL.
+pub type KeysOf =
+    Arc<dyn Fn(Arc<str>) -> Pin<Box<dyn Future<Output = Result<Vec<ClientKey>, KeySetFault>> + Send>> + Send + Sync>;
 
 /// Bytes of a coordinate, on either curve.
 const COORDINATE: usize = 32;
@@ -88,20 +93,33 @@ pub(crate) struct Shown {
     algorithm: &'static str,
     #[schema(value_type = String, format = DateTime)]
     created_at: Timestamp,
+    /// Where it was published when it was fetched, at `created_at`; `null` for one that is registered here.
+    #[schema(value_type = Option<String>, required = true)]
+    jwks_uri: Option<Arc<str>>,
     #[schema(value_type = Option<String>, format = DateTime, required = true)]
     last_used_at: Option<Timestamp>,
-    use_count: u64,
+    /// Counted where the key is registered.
+    #[schema(required = true)]
+    use_count: Option<u64>,
+}
+
+impl Shown {
+    /// One that is published.
+    fn published(key: &ClientKey, jwks_uri: &Arc<str>) -> Self {
+        Self { jwks_uri: Some(Arc::clone(jwks_uri)), use_count: None, ..Self::from(key) }
+    }
 }
 
 impl From<&ClientKey> for Shown {
     fn from(key: &ClientKey) -> Self {
         Self {
+            jwks_uri: None,
             key_id: key.id.to_string(),
             kid: key.kid.as_deref().map(str::to_owned),
             algorithm: key.algorithm.as_str(),
             created_at: key.created_at,
             last_used_at: key.last_use.as_ref().map(|last| last.at),
-            use_count: key.use_count,
+            use_count: Some(key.use_count),
         }
     }
 }
@@ -163,6 +181,10 @@ pub(crate) async fn add(
     {
         return Ok(Made::Before(kept));
     }
+    // Which of both it is, is fixed when a client is registered (RFC 7591 §2: never both).
+    if target.client.jwks_uri.is_some() {
+        return Err(DeedError::KeysPublished);
+    }
     let key = wanted.jwk.checked(environment.clock.now())?;
     let key_id = key.id.clone();
     let shown = Shown {
@@ -170,8 +192,9 @@ pub(crate) async fn add(
         kid: key.kid.as_deref().map(str::to_owned),
         algorithm: key.algorithm.as_str(),
         created_at: key.created_at,
+        jwks_uri: None,
         last_used_at: None,
-        use_count: 0,
+        use_count: Some(0),
     };
     // The state after it is known beforehand only where the state before it is asked for.
     let after = target.seen.map(|seen| Revision(seen.0 + 1));
@@ -190,9 +213,14 @@ pub(crate) async fn add(
     }
 }
 
-/// All keys of a client, oldest first.
-pub(crate) fn list(environment: &Environment, client: &str) -> Result<(Vec<Shown>, Revision), DeedError> {
+/// All keys of a client, oldest first; those that it publishes as they were fetched last, or as they are now where they
+/// never were.
+pub(crate) async fn list(environment: &Environment, client: &str) -> Result<(Vec<Shown>, Revision), DeedError> {
     let client = clients::find(environment, client)?;
+    if let Some(uri) = &client.jwks_uri {
+        let published = (environment.keys_of)(Arc::clone(uri)).await.map_err(DeedError::KeysUnusable)?;
+        return Ok((published.iter().map(|key| Shown::published(key, uri)).collect(), client.revision));
+    }
     Ok((client.keys.iter().map(Shown::from).collect(), client.revision))
 }
 

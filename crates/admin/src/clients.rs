@@ -13,6 +13,7 @@ use zeroize::Zeroizing;
 
 use crate::client_keys::PublicJwk;
 use crate::deed::{DeedError, Environment, client_id};
+use crate::identities::{self, NewRules};
 use crate::once::{Made, OnceOnly};
 use crate::roles::{self, Target};
 
@@ -51,6 +52,13 @@ pub(crate) struct Create {
     pub(crate) may_rotate: bool,
     /// A public key, by which it proves itself instead of a secret: there is none then.
     pub(crate) jwk: Option<PublicJwk>,
+    /// A URL at which it publishes its keys as a JWK Set (RFC 7517 §5), by which it proves itself instead of a secret. It
+    /// never changes.
+    #[schema(max_length = 500, pattern = "^https://[!-~]{1,492}$", example = "https://client.example.com/jwks.json")]
+    pub(crate) jwks_uri: Option<String>,
+    /// What a platform's token says of it, by which it proves itself instead of a secret. Only one of `jwk`, `jwks_uri`
+    /// and `identity` is given.
+    pub(crate) identity: Option<NewRules>,
 }
 
 /// What to change of a client; a member that is not there stays.
@@ -99,6 +107,13 @@ pub(crate) struct Created {
     /// The thumbprint of its key (RFC 7638), if it was made with one.
     #[serde(skip_serializing_if = "Option::is_none")]
     key_id: Option<String>,
+    /// Where it publishes its keys, if it was made so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    jwks_uri: Option<Arc<str>>,
+    /// Its identity, if it was made with one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    identity_id: Option<String>,
     #[schema(value_type = String)]
     environment: EnvironmentName,
     name: String,
@@ -126,7 +141,12 @@ pub(crate) struct Shown {
     #[schema(value_type = String, format = DateTime)]
     created_at: Timestamp,
     live_secrets: usize,
+    /// Those that are registered.
     keys: usize,
+    /// Where it publishes its keys, if it does so instead.
+    #[schema(value_type = Option<String>, required = true)]
+    jwks_uri: Option<Arc<str>>,
+    identities: usize,
     /// Goes with the answer as its `ETag`.
     #[serde(skip)]
     pub(crate) revision: Revision,
@@ -147,6 +167,8 @@ impl Shown {
             created_at: client.created_at,
             live_secrets: client.live_secrets(environment.clock.now()),
             keys: client.keys.len(),
+            jwks_uri: client.jwks_uri.clone(),
+            identities: client.identities.len(),
             revision: client.revision,
         }
     }
@@ -171,18 +193,38 @@ pub(crate) async fn create(
     let limits = wanted.limits.as_deref().map(checked_limits).transpose()?;
     let id = chosen_id(&cause.actor, wanted.client_id.as_deref())?;
     let id = id.map_or_else(|| environment.new_client_id(), Ok)?;
-    let (client_secret, key_id, credential) = match wanted.jwk {
-        Some(jwk) => {
-            let key = jwk.checked(environment.clock.now())?;
-            (None, Some(key.id.to_string()), NewCredential::Key(key))
-        }
-        None => {
-            let (clear, secret) = environment.new_secret(None)?;
-            (Some(Zeroizing::new(clear.reveal().to_owned())), None, NewCredential::Secret(secret))
-        }
+    let mut created = Created {
+        client_id: id.to_string(),
+        client_secret: None,
+        key_id: None,
+        jwks_uri: None,
+        identity_id: None,
+        environment: environment.name,
+        name: name.clone(),
     };
-    let created =
-        Created { client_id: id.to_string(), client_secret, key_id, environment: environment.name, name: name.clone() };
+    let credential = match (wanted.jwk, wanted.jwks_uri, wanted.identity) {
+        (None, None, None) => {
+            let (clear, secret) = environment.new_secret(None)?;
+            created.client_secret = Some(Zeroizing::new(clear.reveal().to_owned()));
+            NewCredential::Secret(secret)
+        }
+        (Some(jwk), None, None) => {
+            let key = jwk.checked(environment.clock.now())?;
+            created.key_id = Some(key.id.to_string());
+            NewCredential::Key(key)
+        }
+        (None, Some(uri), None) => {
+            let uri = checked_uri(environment, &uri)?;
+            created.jwks_uri = Some(Arc::clone(&uri));
+            NewCredential::KeysAt(uri)
+        }
+        (None, None, Some(rules)) => {
+            let new = identities::checked(environment, rules)?;
+            created.identity_id = Some(new.id.to_string());
+            NewCredential::Identity(new)
+        }
+        _ => return Err(DeedError::Invalid("expected only one of jwk, jwks_uri and identity".to_owned())),
+    };
     let new = NewClient { id, name, scopes, plan, limits, token_lifetime, may_rotate: wanted.may_rotate, credential };
     let keep = once.map(|once| once.keep(environment, Some(Revision(0)), &created)).transpose()?;
     match (environment.store.create_client(cause, new, keep).await?, once) {
@@ -269,6 +311,12 @@ pub(crate) fn checked_scope(text: &str) -> Result<ScopeSet, DeedError> {
         return Err(DeedError::Invalid(format!("scope: those that begin with admin: are {known}")));
     }
     Ok(scopes)
+}
+
+fn checked_uri(environment: &Environment, uri: &str) -> Result<Arc<str>, DeedError> {
+    let invalid =
+        || DeedError::Invalid("jwks_uri: expected an https:// URL at an address that may be reached".to_owned());
+    (environment.may_publish_at)(uri).then(|| Arc::from(uri)).ok_or_else(invalid)
 }
 
 fn checked_name(name: &str) -> Result<String, DeedError> {

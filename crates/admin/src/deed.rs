@@ -4,13 +4,15 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use fuuffy_domain::{
-    Actor, Cause, ClientId, Clock, Entropy, EnvironmentName, Keyring, Lifetime, NoEntropy, PlanName, RequestId,
+    Actor, Cause, ClientId, Clock, Entropy, EnvironmentName, IdentityId, KeySetFault, Keyring, Lifetime, NoEntropy,
+    PlanName, RequestId, TrustedIssuer,
 };
 use fuuffy_protocol::ClientSecret;
 use fuuffy_store::{Explanations, NewSecret, Outbox, OutboxError, Store, StoreError, UsageBook};
 use thiserror::Error;
 
 use crate::alerts::{TestAlert, Untold};
+use crate::client_keys::KeysOf;
 use crate::configuration::Configured;
 use crate::refusals::Refusals;
 
@@ -33,6 +35,12 @@ pub struct Environment {
     pub keyring: Arc<Keyring>,
     /// Whether the configuration has a plan of this name.
     pub plans: Arc<dyn Fn(&PlanName) -> bool + Send + Sync>,
+    /// The platforms whose tokens clients can be known by.
+    pub issuers: Arc<[TrustedIssuer]>,
+    /// Whether a client may publish its keys at a URL, as far as can be said before its name is looked up.
+    pub may_publish_at: Arc<dyn Fn(&str) -> bool + Send + Sync>,
+    /// What gets the keys that are published at a client's URL.
+    pub keys_of: KeysOf,
     /// The environment's token lifetime, which no client's exceeds.
     pub longest_lifetime: Lifetime,
     /// How long nobody must have used a secret before it is safe to retire.
@@ -53,7 +61,7 @@ pub enum DeedError {
     /// Something asked for is not what it must be: which, and what it must be.
     #[error("{0}")]
     Invalid(String),
-    /// There is no such client, or it has no such secret or key.
+    /// There is no such client, or it has no such secret, key or identity.
     #[error("there is no such {0}")]
     NotFound(&'static str),
     /// What was to be changed is not what was seen.
@@ -71,6 +79,21 @@ pub enum DeedError {
     /// The client has this key already, or another that is called so.
     #[error("the client has that key, or one of that name")]
     KeyTaken,
+    /// The client publishes its keys, and has none that are registered.
+    #[error("the client publishes its keys")]
+    KeysPublished,
+    /// The keys that the client publishes cannot be used.
+    #[error("the keys that the client publishes cannot be used: {}", .0.words().0)]
+    KeysUnusable(KeySetFault),
+    /// The configuration trusts no such issuer.
+    #[error("the configuration trusts no such issuer")]
+    IssuerUntrusted,
+    /// The client has ten identities already.
+    #[error("the client has ten identities")]
+    TooManyIdentities,
+    /// The client has this identity already.
+    #[error("the client has that identity")]
+    IdentityTaken,
     /// Whoever asks lacks this scope.
     #[error("it takes the scope {0}")]
     Forbidden(&'static str),
@@ -111,6 +134,12 @@ impl Environment {
         let mut random = [0; 12];
         self.entropy.fill(&mut random)?;
         Ok(ClientId::from_random(random))
+    }
+
+    pub(crate) fn new_identity_id(&self) -> Result<IdentityId, DeedError> {
+        let mut random = [0; 12];
+        self.entropy.fill(&mut random)?;
+        Ok(IdentityId::from_random(random))
     }
 
     /// A new secret: in clear for its holder, and as it is kept.

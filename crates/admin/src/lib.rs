@@ -9,6 +9,7 @@ mod clients;
 mod configuration;
 mod deed;
 mod explanations;
+mod identities;
 mod once;
 mod operators;
 mod refusals;
@@ -22,6 +23,7 @@ mod usage;
 
 pub use alerts::{TestAlert, Tested, Untold};
 pub use api::{Caller, Stranger, openapi, router};
+pub use client_keys::KeysOf;
 pub use configuration::Configured;
 pub use deed::{DeedError, Environment};
 pub use explanations::{Explanation, Reader, explain};

@@ -55,6 +55,8 @@ pub(crate) async fn create(
         token_lifetime,
         may_rotate: false,
         jwk: None,
+        jwks_uri: None,
+        identity: None,
     };
     clients::create(environment, cause, client, once).await
 }

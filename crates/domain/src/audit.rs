@@ -9,7 +9,8 @@ use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
 use crate::{
-    ClientId, ClientKeyId, EnvironmentName, KeyId, MessageId, PlanName, RequestId, SecretId, SilenceId, Timestamp,
+    ClaimRules, ClientId, ClientKeyId, EnvironmentName, IdentityId, KeyId, MessageId, PlanName, RequestId, SecretId,
+    SilenceId, Timestamp,
 };
 
 /// What a link's hash begins with, so that it is a hash of nothing else.
@@ -79,6 +80,12 @@ pub enum AuditEvent {
         /// Its first public key, if it has one.
         #[serde(skip_serializing_if = "Option::is_none")]
         key_id: Option<ClientKeyId>,
+        /// Where it publishes its keys, if it does.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        jwks_uri: Option<String>,
+        /// Its first identity, if it has one; a record of its own tells of it.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        identity_id: Option<IdentityId>,
     },
     /// What is known of a client was changed.
     #[serde(rename = "client.changed")]
@@ -191,6 +198,26 @@ pub enum AuditEvent {
         client_id: ClientId,
         /// Which: its thumbprint.
         key_id: ClientKeyId,
+    },
+    /// A client was bound to what a platform's token says.
+    #[serde(rename = "client_identity.added")]
+    ClientIdentityAdded {
+        /// Whose.
+        client_id: ClientId,
+        /// Which.
+        identity_id: IdentityId,
+        /// Whose tokens.
+        issuer: String,
+        /// What they must say.
+        claims: ClaimRules,
+    },
+    /// A client is known by such a token no more.
+    #[serde(rename = "client_identity.removed")]
+    ClientIdentityRemoved {
+        /// Whose.
+        client_id: ClientId,
+        /// Which.
+        identity_id: IdentityId,
     },
     /// Digests are made with another key from now on.
     #[serde(rename = "key.rotated")]
@@ -344,7 +371,9 @@ impl AuditEvent {
             | Self::SecretQuarantined { client_id, .. }
             | Self::SecretExposed { client_id, .. }
             | Self::ClientKeyAdded { client_id, .. }
-            | Self::ClientKeyRemoved { client_id, .. } => Some(client_id),
+            | Self::ClientKeyRemoved { client_id, .. }
+            | Self::ClientIdentityAdded { client_id, .. }
+            | Self::ClientIdentityRemoved { client_id, .. } => Some(client_id),
             Self::AlertsSilenced { client_id, .. } | Self::AlertsUnsilenced { client_id, .. } => client_id.as_ref(),
             Self::KeyRotated { .. }
             | Self::AuditKeyRotated { .. }

@@ -8,8 +8,8 @@ use serde::Serialize;
 use thiserror::Error;
 
 use crate::{
-    AuditEvent, ClientId, ClientKey, ClientKeyId, ClientSlot, KeyId, Lifetime, Limits, MemberChange, PlanName,
-    ScopeSet, SecretDigest, SecretId, Timestamp,
+    AuditEvent, ClientId, ClientKey, ClientKeyId, ClientSlot, Identity, IdentityId, KeyId, Lifetime, Limits,
+    MemberChange, PlanName, ScopeSet, SecretDigest, SecretId, Timestamp,
 };
 
 /// Live secrets that a client may have at once.
@@ -46,6 +46,10 @@ pub struct Client {
     pub secrets: Vec<Secret>,
     /// Its public keys, the oldest first.
     pub keys: Vec<ClientKey>,
+    /// Where it publishes its keys, if it does so instead of having them registered. Fixed when it was registered.
+    pub jwks_uri: Option<Arc<str>>,
+    /// What a platform's own token may say for this client to be known by it, the oldest first.
+    pub identities: Vec<Identity>,
 }
 
 /// A state of a client, by the number of its changes. Use does not count as one.
@@ -185,8 +189,9 @@ impl Secret {
     }
 }
 
-/// Proof that a live secret of a client was presented, or something signed by a key of it. Made only by
-/// [`Client::authenticate`] and [`Client::authenticate_by_key`].
+/// Proof that a live secret of a client was presented, something signed by a key of it, or a platform's token that it
+/// is bound to. Made only by [`Client::authenticate`], [`Client::authenticate_by_key`] and
+/// [`Client::authenticate_by_identity`].
 #[derive(Debug)]
 pub struct AuthenticatedClient {
     client: Arc<Client>,
@@ -198,6 +203,7 @@ pub struct AuthenticatedClient {
 enum Proof {
     Secret { id: SecretId, rekeyed: Option<SecretDigest> },
     Key(ClientKeyId),
+    Identity(IdentityId),
 }
 
 /// What an operator changes about a client.
@@ -291,6 +297,8 @@ impl Client {
                 self.generation += 1;
                 self.secrets.clear();
                 self.keys.clear();
+                self.jwks_uri = None;
+                self.identities.clear();
                 AuditEvent::ClientDeleted { client_id }
             }
             ClientChange::RevokeTokens => {
@@ -344,6 +352,10 @@ impl AuthenticatedClient {
         Self { client, proof: Proof::Key(key) }
     }
 
+    pub(crate) const fn by_identity(client: Arc<Client>, identity: IdentityId) -> Self {
+        Self { client, proof: Proof::Identity(identity) }
+    }
+
     /// Who it is.
     #[must_use]
     pub const fn client(&self) -> &Arc<Client> {
@@ -355,7 +367,7 @@ impl AuthenticatedClient {
     pub const fn secret(&self) -> Option<&SecretId> {
         match &self.proof {
             Proof::Secret { id, .. } => Some(id),
-            Proof::Key(_) => None,
+            Proof::Key(_) | Proof::Identity(_) => None,
         }
     }
 
@@ -363,8 +375,17 @@ impl AuthenticatedClient {
     #[must_use]
     pub const fn key(&self) -> Option<&ClientKeyId> {
         match &self.proof {
-            Proof::Secret { .. } => None,
             Proof::Key(id) => Some(id),
+            Proof::Secret { .. } | Proof::Identity(_) => None,
+        }
+    }
+
+    /// Which of its identities a platform's token was of, if there was one.
+    #[must_use]
+    pub const fn identity(&self) -> Option<&IdentityId> {
+        match &self.proof {
+            Proof::Identity(id) => Some(id),
+            Proof::Secret { .. } | Proof::Key(_) => None,
         }
     }
 
@@ -379,7 +400,7 @@ impl AuthenticatedClient {
     pub const fn rekeyed(&self) -> Option<SecretDigest> {
         match &self.proof {
             Proof::Secret { rekeyed, .. } => *rekeyed,
-            Proof::Key(_) => None,
+            Proof::Key(_) | Proof::Identity(_) => None,
         }
     }
 }

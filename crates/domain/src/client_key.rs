@@ -75,18 +75,19 @@ pub enum SignatureFailure {
 
 impl Client {
     /// Looks for the key that something is signed by: the one that is called `kid`, or any of the client's where none is
-    /// named, of this algorithm alone. An unknown client is passed as `None` and costs the same: `is_signed_by` is asked
+    /// named, of this algorithm alone. `published` are those that the client publishes; where it publishes none, its
+    /// registered ones are meant. An unknown client is passed as `None` and costs the same: `is_signed_by` is asked
     /// once where a key is named and [`MAX_CLIENT_KEYS`] times where none is, about `None` where there is no key.
     ///
     /// # Errors
     /// [`SignatureFailure`]
     pub fn authenticate_by_key(
         client: Option<&Arc<Self>>,
-        kid: Option<&str>,
-        algorithm: KeyAlgorithm,
+        published: Option<&[ClientKey]>,
+        (kid, algorithm): (Option<&str>, KeyAlgorithm),
         is_signed_by: impl Fn(Option<&ClientKey>) -> bool,
     ) -> Result<AuthenticatedClient, SignatureFailure> {
-        let keys = client.map_or(&[][..], |client| &client.keys[..]);
+        let keys = published.or(client.map(|client| &client.keys[..])).unwrap_or_default();
         let is_meant = |key: &&ClientKey| key.algorithm == algorithm && kid.is_none_or(|kid| key.is_called(kid));
         let mut meant = keys.iter().filter(is_meant);
         let (mut failure, mut found) = (SignatureFailure::NoKey, None);

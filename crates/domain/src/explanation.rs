@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use fuuffy_protocol::{Refusal, TokenFlaw};
 use serde::{Deserialize, Serialize};
 
-use crate::{AssertionFault, ClientId, RequestContext, RequestId, SecretId, Timestamp};
+use crate::{AssertionFault, ClientId, IdentityFault, KeySetFault, RequestContext, RequestId, SecretId, Timestamp};
 
 /// So much of a path is kept, in bytes.
 const LONGEST_PATH: usize = 256;
@@ -111,6 +111,30 @@ pub enum Reason {
     AssertionRefused {
         /// Why.
         fault: AssertionFault,
+    },
+    /// The keys that the client publishes could not be used, and none was known that would have done.
+    KeysUnusable {
+        /// Why not.
+        fault: KeySetFault,
+    },
+    /// A platform's token was refused.
+    IdentityRefused {
+        /// Why.
+        fault: IdentityFault,
+    },
+    /// A platform's keys could not be used, and none was known that would have done.
+    IssuerUnusable {
+        /// Whose.
+        issuer: String,
+        /// Why not.
+        fault: KeySetFault,
+    },
+    /// A platform's token was a right one, and the client that was claimed is not bound to what it says.
+    IdentityUnbound {
+        /// Whose token.
+        issuer: String,
+        /// Whom it was about.
+        subject: String,
     },
     /// Too many wrong credentials lately.
     Throttled {
@@ -367,6 +391,16 @@ impl Refused {
             }
             Reason::SecretExpired { secret_id } => format!("The secret {secret_id} had expired"),
             Reason::AssertionRefused { fault } => fault.words().0.to_owned(),
+            Reason::KeysUnusable { fault } => {
+                format!("The keys that the client publishes could not be used: {}", fault.words().0)
+            }
+            Reason::IdentityRefused { fault } => fault.words().0.to_owned(),
+            Reason::IssuerUnusable { issuer, fault } => {
+                format!("The keys of {issuer} could not be used: {}", fault.words().0)
+            }
+            Reason::IdentityUnbound { issuer, subject } => {
+                format!("No identity of the client fits the token of {issuer} for {subject:?}, or there is no such client")
+            }
             Reason::Throttled { claimed, by_client, by_address } => {
                 let client = claimed.as_ref().map_or("a client id that nobody has here".to_owned(), ClientId::to_string);
                 let of = match (by_client, by_address) {
@@ -438,6 +472,11 @@ impl Refused {
             }
             Reason::SecretExpired { .. } => "An operator adds another: fuuffy secrets add",
             Reason::AssertionRefused { fault } => fault.words().1,
+            Reason::KeysUnusable { fault } | Reason::IssuerUnusable { fault, .. } => fault.words().1,
+            Reason::IdentityRefused { fault } => fault.words().1,
+            Reason::IdentityUnbound { .. } => {
+                "Compare the token's claims with fuuffy clients identities list, and check client id and environment"
+            }
             Reason::Throttled { .. } => "Wait a minute, and look for a program that goes on with an old secret",
             Reason::MayNotRotate => "An operator allows it: fuuffy clients update --allow-rotation",
             Reason::Drill => "Drills end by themselves; fuuffy drill shows and ends them",

@@ -87,6 +87,11 @@ text_id!(
     "key_"
 );
 text_id!(
+    /// What one platform's token may say for a client to be known by it.
+    IdentityId,
+    "idn_"
+);
+text_id!(
     /// One message to whoever takes alerts, the same for each attempt to deliver it.
     MessageId,
     "msg_"

@@ -15,7 +15,10 @@ mod drill;
 mod environment;
 mod explanation;
 mod grant;
+mod identity;
+mod identity_fault;
 mod ids;
+mod key_set_fault;
 mod keyring;
 mod leak;
 mod limit;
@@ -48,7 +51,12 @@ pub use environment::EnvironmentName;
 pub use explanation::{Audience, Reason, Refused, StoreProblem, UpstreamProblem, shown};
 pub use fuuffy_protocol::ScopeSet;
 pub use grant::{ApprovedGrant, GrantRefusal};
-pub use ids::{ClientId, ClientKeyId, ClientSlot, IdFault, KeyId, MessageId, PlanName, RequestId, SecretId, SilenceId};
+pub use identity::{ClaimRules, ClaimRulesFault, Identity, MAX_IDENTITIES, TrustedIssuer};
+pub use identity_fault::IdentityFault;
+pub use ids::{
+    ClientId, ClientKeyId, ClientSlot, IdFault, IdentityId, KeyId, MessageId, PlanName, RequestId, SecretId, SilenceId,
+};
+pub use key_set_fault::KeySetFault;
 pub use keyring::{AnswerKey, Keyring, KeyringFault, SecretDigest, TokenDigest, key_fingerprint};
 pub use leak::{Grade, LeakGrades, LeakPlace};
 pub use limit::{Limit, LimitFault, LimitState, Limits, LimitsFault, Plan, Standing, Verdict};

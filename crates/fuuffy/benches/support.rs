@@ -18,15 +18,15 @@ use fuuffy::serve::read_config;
 use fuuffy::server::{Environment, Environments, Server, Sources};
 use fuuffy_domain::{
     Actor, AuditEvent, Cause, Checkpoint, ClientChange, ClientId, ClientKeyId, ClientSlot, Clock as _, Entropy as _,
-    KeyId, Lifetime, PlanName, RequestContext, RequestId, Revision, ScopeSet, SecretDigest, SecretId, SeededEntropy,
-    Timestamp, TokenDigest,
+    IdentityId, KeyId, Lifetime, PlanName, RequestContext, RequestId, Revision, ScopeSet, SecretDigest, SecretId,
+    SeededEntropy, Timestamp, TokenDigest,
 };
 use fuuffy_issuer::OAuthEndpoint;
 use fuuffy_protocol::BodyShape;
 use fuuffy_store::{
-    Answered, AssertionUse, AuditQuery, AuditRow, Changed, Conditions, Creation, Deed, Directory, IndexedToken,
-    ListedToken, Lost, NewClient, NewClientKey, NewCredential, NewSecret, NewToken, Once, Part, PartOf, SecretChange,
-    SecretUse, Store, TokenIndex, TokenName,
+    Answered, AssertionUse, AuditQuery, AuditRow, Changed, Conditions, Creation, Deed, Directory, IdentityUse,
+    IndexedToken, ListedToken, Lost, NewClient, NewClientKey, NewCredential, NewIdentity, NewSecret, NewToken, Once,
+    Part, PartOf, SecretChange, SecretUse, Store, TokenIndex, TokenName,
 };
 use tokio::task::JoinSet;
 
@@ -111,6 +111,18 @@ impl Store for Forgetful {
 
     fn use_assertion(&self, used: AssertionUse) -> Deed<bool> {
         self.0.use_assertion(used)
+    }
+
+    fn add_identity(&self, cause: Cause, id: ClientId, new: NewIdentity, on: Conditions) -> Deed<Creation> {
+        self.0.add_identity(cause, id, new, on)
+    }
+
+    fn remove_identity(&self, cause: Cause, of: (ClientId, IdentityId), seen: Option<Revision>) -> Deed<Changed> {
+        self.0.remove_identity(cause, of, seen)
+    }
+
+    fn use_identity(&self, used: IdentityUse) -> Deed<()> {
+        self.0.use_identity(used)
     }
 
     fn revoke_token(&self, cause: Cause, which: TokenName) -> Deed<Option<ListedToken>> {

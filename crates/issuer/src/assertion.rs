@@ -16,7 +16,7 @@ use serde_json::Value;
 /// The longest time from now until the end of an assertion: so long its `jti` is remembered.
 const LONGEST: Duration = Duration::from_secs(5 * 60);
 /// So much may the clock of whoever signs be ahead of ours. It never makes an assertion live longer than it says.
-const AHEAD: Duration = Duration::from_secs(30);
+pub(crate) const AHEAD: Duration = Duration::from_secs(30);
 /// Bytes of a `jti`.
 const LONGEST_ID: usize = 128;
 /// The types of JWT that an assertion may have, if it has one.
@@ -103,9 +103,7 @@ impl<'a> ReadAssertion<'a> {
         if !header.typ.as_ref().is_none_or(is_type) {
             return Err(AssertionFault::Type);
         }
-        let brings_a_key = header.jku.is_some() || header.jwk.is_some() || header.x5u.is_some() || header.x5c.is_some();
-        let is_more = header.crit.is_some() || header.cty.is_some() || header.enc.is_some() || header.zip.is_some();
-        if brings_a_key || is_more {
+        if asks_for_more(header) {
             return Err(AssertionFault::Header);
         }
         let claims = self.claims.as_ref().map_err(|fault| *fault)?;
@@ -142,8 +140,14 @@ fn nobodys_key(algorithm: KeyAlgorithm) -> Option<DecodingKey> {
     key.ok()
 }
 
+/// Whether a header brings a key of its own, or asks for more than is understood.
+pub(crate) fn asks_for_more(header: &Header) -> bool {
+    let brings_a_key = header.jku.is_some() || header.jwk.is_some() || header.x5u.is_some() || header.x5c.is_some();
+    brings_a_key || header.crit.is_some() || header.cty.is_some() || header.enc.is_some() || header.zip.is_some()
+}
+
 /// A `NumericDate` (RFC 7519 §2), which may have a fraction. Whatever is too large is as late as can be.
-fn time(seconds: f64) -> Timestamp {
+pub(crate) fn time(seconds: f64) -> Timestamp {
     // The conversion saturates.
     let millis = (seconds * 1000.0).floor() as i64;
     Timestamp::from_unix_millis(millis)

@@ -35,7 +35,10 @@ impl Issuer {
                 client.inspect_err(|refusal| found.reason = Some(self.reason(context, claimed, refusal)))?
             }
             ClientAuthentication::Assertion(claimed) => {
-                let client = self.authenticate_by_assertion(context, headers, claimed).await;
+                let client = match self.platform_of(claimed) {
+                    Some(platform) => self.authenticate_by_identity(context, headers, claimed, platform).await,
+                    None => self.authenticate_by_assertion(context, headers, claimed).await,
+                };
                 client.map_err(|refused| {
                     let (refusal, reason) = *refused;
                     found.reason = Some(reason);

@@ -5,10 +5,15 @@
 mod assertion;
 mod authentication;
 mod by_assertion;
+mod by_identity;
 mod endpoint;
 mod introspection;
+mod key_set;
+mod key_source;
 mod leaks;
 mod look_ups;
+mod platform_token;
+mod published_keys;
 mod reason;
 mod revocation;
 mod secrets;
@@ -18,8 +23,12 @@ mod token;
 mod token_limits;
 mod uses;
 
+pub use by_identity::Platform;
 pub use endpoint::OAuthEndpoint;
+pub use key_set::KeySet;
+pub use key_source::{Fetch, KeySource, Place};
 pub use leaks::{Leak, Stray};
+pub use published_keys::PublishedKeys;
 pub use secrets::SecretDeed;
 pub use token::{Issuer, Outcome};
 pub use token_limits::TokenLimits;

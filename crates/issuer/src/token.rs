@@ -12,8 +12,10 @@ use fuuffy_store::{Explanations, NewToken, Store, StoreError};
 use http::header::{self, HeaderMap};
 use zeroize::Zeroizing;
 
+use crate::by_identity::Platform;
 use crate::endpoint::Found;
 use crate::look_ups::{self, LookUps};
+use crate::published_keys::PublishedKeys;
 use crate::reason::Refusing;
 use crate::throttle::Throttle;
 use crate::token_limits::{TokenLimits, TokenRequests};
@@ -59,6 +61,10 @@ pub struct Issuer {
     refusals: RefusalCounts,
     /// Where the requests of clients are counted.
     pub tally: Arc<Tally>,
+    /// The keys that clients publish.
+    pub published: Arc<PublishedKeys>,
+    /// The platforms whose tokens clients can be known by.
+    pub platforms: Vec<Platform>,
     /// What the environment is called.
     pub identifiers: Identifiers,
 }
@@ -104,6 +110,8 @@ impl Issuer {
             refused: AtomicU64::new(0),
             refusals: RefusalCounts::default(),
             tally: Arc::default(),
+            published: Arc::new(PublishedKeys::nowhere()),
+            platforms: Vec::new(),
             identifiers,
         }
     }

@@ -19,7 +19,7 @@ const ASSERTION_TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-be
 pub enum ClientAuthentication {
     /// `client_secret_basic` or `client_secret_post`.
     Secret(Credentials),
-    /// `private_key_jwt`.
+    /// `private_key_jwt`, or a platform's token in the same place.
     Assertion(ClaimedAssertion),
 }
 
@@ -77,14 +77,27 @@ impl UnverifiedAssertion {
         &self.0
     }
 
+    /// Who says it: enough to know whose keys to look up, and for nothing else.
+    #[must_use]
+    pub fn claimed_issuer(&self) -> Option<String> {
+        #[derive(Deserialize)]
+        struct Claimed {
+            iss: String,
+        }
+        serde_json::from_slice(&self.payload()?).ok().map(|Claimed { iss }| iss)
+    }
+
     /// Whose it says it is: enough to look a client's keys up, and for nothing else.
     fn claimed_subject(&self) -> Option<String> {
         #[derive(Deserialize)]
         struct Claimed {
             sub: String,
         }
-        let payload = URL_SAFE_NO_PAD.decode(self.0.split('.').nth(1)?).ok()?;
-        serde_json::from_slice(&payload).ok().map(|Claimed { sub }| sub)
+        serde_json::from_slice(&self.payload()?).ok().map(|Claimed { sub }| sub)
+    }
+
+    fn payload(&self) -> Option<Vec<u8>> {
+        URL_SAFE_NO_PAD.decode(self.0.split('.').nth(1)?).ok()
     }
 }
 

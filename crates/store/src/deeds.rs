@@ -6,9 +6,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fuuffy_domain::{
-    ApprovedGrant, AuditEvent, AuditHash, AuthenticatedClient, Cause, Checkpoint, Client, ClientChange, ClientId,
-    ClientKeyId, ClientSlot, KeyAlgorithm, KeyId, LastUse, Lifetime, Limits, PlanName, Revision, ScopeSet,
-    SecretDigest, SecretId, Timestamp, TokenDigest,
+    ApprovedGrant, AuditEvent, AuditHash, AuthenticatedClient, Cause, Checkpoint, ClaimRules, Client, ClientChange,
+    ClientId, ClientKeyId, ClientSlot, IdentityId, KeyAlgorithm, KeyId, LastUse, Lifetime, Limits, PlanName, Revision,
+    ScopeSet, SecretDigest, SecretId, Timestamp, TokenDigest,
 };
 use thiserror::Error;
 
@@ -39,7 +39,7 @@ pub trait Store: Send + Sync + 'static {
     /// Whether the disk is full. It passes when there is room again.
     fn is_full(&self) -> bool;
 
-    /// Registers a client with its first secret or key.
+    /// Registers a client with what it proves itself by.
     fn create_client(&self, cause: Cause, new: NewClient, once: Option<Once>) -> Deed<Creation>;
 
     /// Changes a client. Suspending, deleting and revoking hold from the answer on: no token from before is
@@ -66,11 +66,23 @@ pub trait Store: Send + Sync + 'static {
     /// Takes a public key away: from the answer on nobody is known by it.
     fn remove_key(&self, cause: Cause, of: (ClientId, ClientKeyId), seen: Option<Revision>) -> Deed<Changed>;
 
-    /// Uses an assertion up (RFC 7523 §3, 7), and records that its key was used. `false`: one with the same `jti` was used
-    /// before, and this is decided by the write itself.
+    /// Binds a client to what a platform's token says, if it is bound to fewer than ten and to none that is the same
+    /// ([`Creation::Taken`]).
+    fn add_identity(&self, cause: Cause, id: ClientId, identity: NewIdentity, on: Conditions) -> Deed<Creation>;
+
+    /// Unbinds a client: from the answer on nobody is known by such a token.
+    fn remove_identity(&self, cause: Cause, of: (ClientId, IdentityId), seen: Option<Revision>) -> Deed<Changed>;
+
+    /// Uses an assertion up (RFC 7523 §3, 7), and records that its key was used, if that is a registered one. `false`: one
+    /// with the same `jti` was used before, and this is decided by the write itself.
     ///
     /// Fails with [`StoreError::Superseded`] where the client has the key no more.
     fn use_assertion(&self, used: AssertionUse) -> Deed<bool>;
+
+    /// Records that a client was known by a platform's token. Such a token is used again and again until it ends.
+    ///
+    /// Fails with [`StoreError::Superseded`] where the client has the identity no more.
+    fn use_identity(&self, used: IdentityUse) -> Deed<()>;
 
     /// Revokes one token: from the answer on it is not accepted any more. `None`: there is no such token, or
     /// none that is still remembered.
@@ -140,6 +152,23 @@ pub enum NewCredential {
     Secret(NewSecret),
     /// A key of its own, so that there is no secret.
     Key(NewClientKey),
+    /// The keys that it publishes at a URL.
+    KeysAt(Arc<str>),
+    /// A platform's token.
+    Identity(NewIdentity),
+}
+
+/// What a platform's token must say, to keep.
+#[derive(Debug)]
+pub struct NewIdentity {
+    /// Its id, made by the caller.
+    pub id: IdentityId,
+    /// The platform, by its issuer.
+    pub issuer: Arc<str>,
+    /// What its token must say.
+    pub rules: ClaimRules,
+    /// When it is added.
+    pub created_at: Timestamp,
 }
 
 /// A public key to keep.
@@ -163,11 +192,31 @@ pub struct AssertionUse {
     /// Whose.
     pub client: ClientSlot,
     /// By which of its keys.
-    pub key: ClientKeyId,
+    pub key: UsedKey,
     /// SHA-256 of its `jti`, which is remembered until it has expired.
     pub jti: [u8; 32],
     /// When it expires.
     pub expires_at: Timestamp,
+    /// When, from where and by what.
+    pub last: LastUse,
+}
+
+/// Which key signed an assertion.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum UsedKey {
+    /// One that is registered.
+    Registered(ClientKeyId),
+    /// One that its client publishes. Its uses are not counted, for it is kept nowhere.
+    Published,
+}
+
+/// A use of a platform's token.
+#[derive(Debug)]
+pub struct IdentityUse {
+    /// Whose.
+    pub client: ClientSlot,
+    /// By which of its identities.
+    pub identity: IdentityId,
     /// When, from where and by what.
     pub last: LastUse,
 }
@@ -224,11 +273,11 @@ pub enum Creation {
     Before(Answered),
     /// The client changed since it was seen.
     Stale,
-    /// The client has three live secrets, or three keys, already.
+    /// The client has three live secrets, three keys or ten identities already.
     TooMany,
     /// There is no such client.
     NoClient,
-    /// There is, or was, a client of that id; or the client has that key, or another that is called so.
+    /// There is, or was, a client of that id; or the client has that key, or another that is called so, or that identity.
     Taken,
 }
 
@@ -239,7 +288,7 @@ pub enum Changed {
     Done(Arc<Client>),
     /// The client changed since it was seen.
     Stale,
-    /// There is no such client, or it has no such secret or key.
+    /// There is no such client, or it has no such secret, key or identity.
     Nothing,
 }
 

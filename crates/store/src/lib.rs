@@ -20,9 +20,9 @@ mod usage;
 mod verify;
 
 pub use deeds::{
-    Answered, AssertionUse, AuditQuery, AuditRow, Changed, Conditions, Creation, Deed, ListedToken, Lost, NewClient,
-    NewClientKey, NewCredential, NewSecret, NewToken, Once, Part, PartOf, SecretChange, SecretUse, Store, StoreError,
-    TokenName,
+    Answered, AssertionUse, AuditQuery, AuditRow, Changed, Conditions, Creation, Deed, IdentityUse, ListedToken, Lost,
+    NewClient, NewClientKey, NewCredential, NewIdentity, NewSecret, NewToken, Once, Part, PartOf, SecretChange,
+    SecretUse, Store, StoreError, TokenName, UsedKey,
 };
 pub use directory::Directory;
 pub use explanations::Explanations;

@@ -8,10 +8,10 @@ use super::asked::{Asked, Body};
 use super::{Answer, Here, InPath, known};
 use crate::client_keys::{self, Add, Shown};
 
-/// Lists the public keys of a client, the oldest first.
+/// Lists the public keys of a client, the oldest first: those that are registered, or those that it publishes.
 #[utoipa::path(get, path = "/clients/{client}/keys", tag = "keys", responses((status = 200, body = Data<Vec<Shown>>)))]
 pub(super) async fn list_keys(State(here): Here, client: InPath<String>) -> Answer {
-    let (listed, revision) = client_keys::list(&here, &known(client)?)?;
+    let (listed, revision) = client_keys::list(&here, &known(client)?).await?;
     Ok(data_at(StatusCode::OK, revision, &listed))
 }
 

@@ -3,6 +3,7 @@
 use axum::body::Body;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use fuuffy_domain::KeySetFault;
 use fuuffy_protocol::{BodyShape, Refusal};
 use fuuffy_store::{OutboxError, StoreError};
 use serde_json::json;
@@ -33,6 +34,11 @@ pub(super) enum Failure {
     TooManySecrets,
     TooManyKeys,
     KeyTaken,
+    KeysPublished,
+    KeysUnusable(KeySetFault),
+    IssuerUntrusted,
+    TooManyIdentities,
+    IdentityTaken,
     TooManySilences(String),
     NoChannel,
     /// An alert was not taken, and why.
@@ -56,6 +62,11 @@ impl From<DeedError> for Failure {
             DeedError::TooManySecrets => Self::TooManySecrets,
             DeedError::TooManyKeys => Self::TooManyKeys,
             DeedError::KeyTaken => Self::KeyTaken,
+            DeedError::KeysPublished => Self::KeysPublished,
+            DeedError::KeysUnusable(fault) => Self::KeysUnusable(fault),
+            DeedError::IssuerUntrusted => Self::IssuerUntrusted,
+            DeedError::TooManyIdentities => Self::TooManyIdentities,
+            DeedError::IdentityTaken => Self::IdentityTaken,
             DeedError::Forbidden(scope) => Self::Refused(Refusal::InsufficientScope(scope.to_owned())),
             DeedError::KeyReused => Self::KeyReused,
             DeedError::Unreadable => Self::Unavailable(DeedError::Unreadable.to_string()),
@@ -158,6 +169,36 @@ impl IntoResponse for Failure {
                 "key_exists",
                 "The client has that key already, or another that is called so".to_owned(),
                 "List the keys of the client; give a new one a kid of its own".to_owned(),
+            ),
+            Self::KeysPublished => (
+                StatusCode::CONFLICT,
+                "keys_published",
+                "The client publishes its keys".to_owned(),
+                "Publish the key where the client's others are: clients show tells the jwks_uri".to_owned(),
+            ),
+            Self::KeysUnusable(fault) => {
+                let (why, advice) = fault.words();
+                let message = format!("The keys that the client publishes cannot be used: {why}");
+                (StatusCode::BAD_GATEWAY, "keys_unusable", message, advice.to_owned())
+            }
+            Self::IssuerUntrusted => (
+                StatusCode::CONFLICT,
+                "issuer_untrusted",
+                "The configuration trusts no such issuer".to_owned(),
+                "Name the issuer in the environment's identity_issuers, written exactly so, and restart the server"
+                    .to_owned(),
+            ),
+            Self::TooManyIdentities => (
+                StatusCode::CONFLICT,
+                "too_many_identities",
+                "The client has ten identities already".to_owned(),
+                "Remove one that is no longer used, then add another".to_owned(),
+            ),
+            Self::IdentityTaken => (
+                StatusCode::CONFLICT,
+                "identity_exists",
+                "The client has that identity already".to_owned(),
+                "List the identities of the client".to_owned(),
             ),
             Self::TooManySilences(words) => {
                 (StatusCode::CONFLICT, "too_many_silences", "Nothing more can be silenced".to_owned(), words)

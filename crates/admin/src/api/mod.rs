@@ -7,6 +7,7 @@ mod client_keys;
 mod clients;
 mod failure;
 mod gate;
+mod identities;
 mod openapi;
 mod operators;
 mod records;
@@ -68,6 +69,8 @@ fn deeds() -> OpenApiRouter<Arc<Environment>> {
         .routes(routes!(secrets::retire_secret))
         .routes(routes!(client_keys::list_keys, client_keys::add_key))
         .routes(routes!(client_keys::remove_key))
+        .routes(routes!(identities::list_identities, identities::add_identity))
+        .routes(routes!(identities::remove_identity))
         .routes(routes!(tokens::list_tokens))
         .routes(routes!(clients::revoke_tokens))
         .routes(routes!(tokens::revoke_token))

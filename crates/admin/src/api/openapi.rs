@@ -116,6 +116,9 @@ fn complete(operation: &mut Value, deed: &Deed) {
         ));
         refusals.extend([409, 422]);
     }
+    if deed.path == "/clients/{client}/keys" && deed.kind == Kind::Read {
+        refusals.push(502);
+    }
     if deed.path == "/alerts/test" {
         refusals.extend([409, 502]);
     }
@@ -197,14 +200,17 @@ const fn words(status: u16) -> (&'static str, Option<&'static str>) {
         404 => ("not_found: there is none in this environment.", None),
         405 => ("method_not_allowed.", Some("Allow")),
         409 => (
-            "too_many_secrets, too_many_keys: the client has three; key_exists: it has that one; too_many_silences: end one first; no_webhook: there is nobody to tell.",
+            "too_many_secrets, too_many_keys: the client has three; too_many_identities: it has ten; key_exists, identity_exists: it has that one; keys_published: it publishes its keys; issuer_untrusted: the configuration has no such issuer; too_many_silences: end one first; no_webhook: there is nobody to tell.",
             None,
         ),
         412 => ("precondition_failed: the client was changed since it was seen.", None),
         413 => ("payload_too_large: the body is over 64 KiB.", None),
         422 => ("idempotency_key_reused: the key stands for another request.", None),
         428 => ("precondition_required: If-Match is missing.", None),
-        502 => ("alert_undelivered: the test alert was not taken.", None),
+        502 => (
+            "alert_undelivered: the test alert was not taken; keys_unusable: the keys that the client publishes cannot be used.",
+            None,
+        ),
         _ => ("service_unavailable: nothing was changed.", Some("Retry-After")),
     }
 }

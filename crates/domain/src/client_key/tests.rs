@@ -35,6 +35,8 @@ fn client(keys: Vec<ClientKey>) -> Arc<Client> {
         created_at: NOW,
         secrets: Vec::new(),
         keys,
+        jwks_uri: None,
+        identities: Vec::new(),
     })
 }
 
@@ -45,7 +47,7 @@ fn asked(
     right: &str,
 ) -> (Vec<Option<String>>, Result<String, SignatureFailure>) {
     let asked = RefCell::new(Vec::new());
-    let found = Client::authenticate_by_key(client, kid, KeyAlgorithm::EdDsa, |key| {
+    let found = Client::authenticate_by_key(client, None, (kid, KeyAlgorithm::EdDsa), |key| {
         let id = key.map(|key| key.id.to_string());
         asked.borrow_mut().push(id.clone());
         // Whoever signs with the key that stands for nobody is nobody.

@@ -64,8 +64,14 @@ fn every_reason_has_words_of_its_own() {
         failed(StoreProblem::Overloaded),
     ];
     let assertions = AssertionFault::ALL.map(|fault| Reason::AssertionRefused { fault });
+    let issuer = || "https://platform.example".to_owned();
+    let identities = IdentityFault::ALL.map(|fault| Reason::IdentityRefused { fault });
+    let unusable = KeySetFault::ALL.map(|fault| Reason::KeysUnusable { fault });
+    let of_issuer = KeySetFault::ALL.map(|fault| Reason::IssuerUnusable { issuer: issuer(), fault });
+    let unbound = Reason::IdentityUnbound { issuer: issuer(), subject: "system:serviceaccount:shop:a".to_owned() };
+    let of_identities = identities.into_iter().chain(unusable).chain(of_issuer).chain([unbound]);
     let mut told = HashSet::new();
-    for reason in all.into_iter().chain(assertions) {
+    for reason in all.into_iter().chain(assertions).chain(of_identities) {
         let kept = serde_json::from_str(&serde_json::to_string(&reason).unwrap()).unwrap();
         assert_eq!(reason, kept, "as it is kept");
         let refused = refused("/v1/orders", reason);

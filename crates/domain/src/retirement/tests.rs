@@ -44,6 +44,8 @@ fn judged(secrets: Vec<Secret>, now: Timestamp) -> Retirement {
         created_at: MADE,
         secrets,
         keys: Vec::new(),
+        jwks_uri: None,
+        identities: Vec::new(),
     };
     client.retirement(&client.secrets[0], Lifetime::HOUR, Lifetime::DAY, now)
 }

@@ -2,6 +2,7 @@
 //! wrong is told at once, by file, line and key, before anything is opened or bound.
 
 mod email;
+mod identities;
 mod keys;
 mod quantity;
 mod read;
@@ -16,7 +17,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use fuuffy_domain::{EnvironmentName, LeakGrades, Lifetime, Plan, PlanName, Route};
+use fuuffy_domain::{EnvironmentName, LeakGrades, Lifetime, Plan, PlanName, Route, TrustedIssuer};
 use fuuffy_gateway::{Upstream, UpstreamProtocol};
 use fuuffy_issuer::TokenLimits;
 use ipnet::IpNet;
@@ -110,6 +111,10 @@ pub struct EnvironmentConfig {
     pub leaks: LeakGrades,
     /// Where the keys are that reports of leaks are signed with, if any are taken.
     pub report_keys: Option<String>,
+    /// How the keys are got that clients publish.
+    pub published: PublishedConfig,
+    /// Platforms whose tokens clients can be known by.
+    pub identity_issuers: Vec<IdentityIssuerConfig>,
     /// How its audit log is kept.
     pub audit: AuditConfig,
     /// Where a line is written for each request, if anywhere.
@@ -120,6 +125,37 @@ pub struct EnvironmentConfig {
     pub token_limits: TokenLimits,
     /// Where requests go.
     pub routes: Vec<RouteConfig>,
+}
+
+/// How published keys are got.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct PublishedConfig {
+    /// Whether they may be at private addresses.
+    pub allow_private: bool,
+    /// Authorities that are trusted in the machine's stead.
+    pub ca_file: Option<PathBuf>,
+}
+
+/// A platform whose tokens are believed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IdentityIssuerConfig {
+    /// Which, and how far.
+    pub trusted: TrustedIssuer,
+    /// Where its keys are.
+    pub keys: KeysFrom,
+    /// How they are got.
+    pub published: PublishedConfig,
+}
+
+/// Where a platform's keys are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum KeysFrom {
+    /// Where its metadata says.
+    Metadata,
+    /// At this URL.
+    Url(String),
+    /// In this file.
+    File(PathBuf),
 }
 
 /// A webhook.

@@ -182,6 +182,8 @@ fn environment(name: EnvironmentName, table: &Table<'_>, folder: &Path) -> Optio
     let leaks_table = table.table("leaks", &keys::LEAKS);
     let report_keys = leaks_table.as_ref().and_then(|table| table.parsed("report_keys", report_keys));
     let leaks = leaks(leaks_table.as_ref(), tls.as_ref());
+    let published = super::identities::published(table.table("published_keys", &keys::PUBLISHED_KEYS).as_ref(), folder);
+    let identity_issuers = super::identities::issuers(table, &base_url, folder);
     let audit = table.table("audit", &keys::AUDIT);
     let retention = audit.and_then(|audit| audit.parsed("retention", super::quantity::age));
     let access_log = table.parsed("access_log", |text| match text {
@@ -206,6 +208,8 @@ fn environment(name: EnvironmentName, table: &Table<'_>, folder: &Path) -> Optio
         tls: tls?,
         leaks,
         report_keys,
+        published,
+        identity_issuers,
         audit: AuditConfig { retention },
         access_log,
         limits,

@@ -7,7 +7,10 @@ use fuuffy_gateway::UpstreamProtocol;
 use serde::Serialize;
 
 use super::quantity::{show_age, show_duration};
-use super::{AccessLogTarget, CertificateFiles, Config, EmailConfig, EnvironmentConfig, RouteConfig, TlsMode};
+use super::{
+    AccessLogTarget, CertificateFiles, Config, EmailConfig, EnvironmentConfig, IdentityIssuerConfig, KeysFrom,
+    PublishedConfig, RouteConfig, TlsMode,
+};
 
 #[derive(Serialize)]
 struct Shown {
@@ -75,8 +78,10 @@ struct Environment {
     #[serde(skip_serializing_if = "Option::is_none")]
     access_log: Option<String>,
     leaks: Leaks,
+    published_keys: Published,
     audit: Audit,
     limits: Limits,
+    identity_issuers: Vec<IdentityIssuer>,
     routes: Vec<Route>,
 }
 
@@ -111,6 +116,27 @@ struct Leaks {
     #[serde(skip_serializing_if = "Option::is_none")]
     report_keys: Option<String>,
     misplaced: Grade,
+}
+
+#[derive(Serialize)]
+struct Published {
+    allow_private: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ca_file: Option<String>,
+}
+
+#[derive(Serialize)]
+struct IdentityIssuer {
+    issuer: String,
+    audience: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    jwks_uri: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    jwks_file: Option<String>,
+    binding_claims: Vec<String>,
+    longest_life: String,
+    #[serde(flatten)]
+    published: Published,
 }
 
 #[derive(Serialize)]
@@ -241,6 +267,7 @@ impl From<&EnvironmentConfig> for Environment {
                 report_keys: config.report_keys.clone(),
                 misplaced: config.leaks.misplaced,
             },
+            published_keys: Published::from(&config.published),
             audit: Audit { retention: config.audit.retention.map(show_age) },
             limits: Limits {
                 connections: limits.connections,
@@ -254,6 +281,7 @@ impl From<&EnvironmentConfig> for Environment {
                 tokens: shown(&config.token_limits.by_client.limits),
                 tokens_by_address: shown(&config.token_limits.by_address.limits),
             },
+            identity_issuers: config.identity_issuers.iter().map(IdentityIssuer::from).collect(),
             routes: config.routes.iter().map(Route::from).collect(),
         }
     }
@@ -271,6 +299,33 @@ impl From<&EmailConfig> for Email {
             username: login.map(|(name, _)| name.clone()),
             password_file: login.map(|(_, file)| file.display().to_string()),
             allow_private: config.allow_private,
+        }
+    }
+}
+
+impl From<&PublishedConfig> for Published {
+    fn from(config: &PublishedConfig) -> Self {
+        let ca_file = config.ca_file.as_ref().map(|path| path.display().to_string());
+        Self { allow_private: config.allow_private, ca_file }
+    }
+}
+
+impl From<&IdentityIssuerConfig> for IdentityIssuer {
+    fn from(config: &IdentityIssuerConfig) -> Self {
+        let trusted = &config.trusted;
+        let (jwks_uri, jwks_file) = match &config.keys {
+            KeysFrom::Metadata => (None, None),
+            KeysFrom::Url(url) => (Some(url.clone()), None),
+            KeysFrom::File(path) => (None, Some(path.display().to_string())),
+        };
+        Self {
+            issuer: trusted.issuer.to_string(),
+            audience: trusted.audience.clone(),
+            jwks_uri,
+            jwks_file,
+            binding_claims: trusted.binding_claims.clone(),
+            longest_life: trusted.longest_life.to_string(),
+            published: Published::from(&config.published),
         }
     }
 }

@@ -36,7 +36,7 @@ enum KeysCommand {
         #[command(flatten)]
         why: Why,
     },
-    /// List a client's public keys.
+    /// List a client's public keys: those that are registered, or those that it publishes.
     List {
         #[command(flatten)]
         client: OfClient,

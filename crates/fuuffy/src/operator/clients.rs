@@ -9,6 +9,7 @@ use http::Method;
 use serde_json::{Map, json};
 
 use super::client_keys::{KeysArgs, public_key};
+use super::identities::{IdentitiesArgs, MaybeRules};
 use super::{Call, Care, Common, InEnvironment, Shape, Why, run, segment};
 
 /// `fuuffy clients`
@@ -32,7 +33,7 @@ struct OneClient {
 
 #[derive(Debug, Subcommand)]
 enum ClientsCommand {
-    /// Register a client and show its first secret, once; or with a public key, and then there is no secret.
+    /// Register a client and show its first secret, once; or with a public key or an identity, and then there is no secret.
     Create {
         #[command(flatten)]
         place: InEnvironment,
@@ -52,8 +53,13 @@ enum ClientsCommand {
         #[arg(long)]
         allow_rotation: bool,
         /// A file with its public key as a JWK, or - for standard input: it proves itself by that, without a secret.
-        #[arg(long, value_name = "FILE")]
+        #[arg(long, value_name = "FILE", conflicts_with_all = ["jwks_uri", "issuer"])]
         jwk: Option<String>,
+        /// A URL at which it publishes its keys: it proves itself by those, without a secret. The URL never changes.
+        #[arg(long, value_name = "URL", conflicts_with = "issuer")]
+        jwks_uri: Option<String>,
+        #[command(flatten)]
+        identity: MaybeRules,
         #[command(flatten)]
         why: Why,
     },
@@ -95,6 +101,8 @@ enum ClientsCommand {
     Delete(OneClient),
     /// Add, list and remove the public keys of a client.
     Keys(KeysArgs),
+    /// Bind a client to what a platform's own token says of it, so that it needs no secret.
+    Identities(IdentitiesArgs),
 }
 
 /// Limits, as an operator changes them.
@@ -120,7 +128,7 @@ pub(super) const CLIENT_COLUMNS: &[&str] = &["client_id", "name", "status", "sco
 pub async fn clients(args: ClientsArgs, out: &mut dyn Write, err: &mut dyn Write) -> anyhow::Result<u8> {
     use ClientsCommand as C;
     let (place, call) = match args.command {
-        C::Create { place, name, scope, plan, token_lifetime, allow_rotation, jwk, why } => {
+        C::Create { place, name, scope, plan, token_lifetime, allow_rotation, jwk, jwks_uri, identity, why } => {
             let mut body = json!({
                 "name": name,
                 "scope": scope.map(|scope| scope.to_string()),
@@ -130,6 +138,12 @@ pub async fn clients(args: ClientsArgs, out: &mut dyn Write, err: &mut dyn Write
             });
             if let Some(file) = jwk {
                 body["jwk"] = public_key(&file)?;
+            }
+            if let Some(uri) = jwks_uri {
+                body["jwks_uri"] = uri.into();
+            }
+            if let Some(rules) = identity.body() {
+                body["identity"] = rules;
             }
             (place, Call::create("clients".to_owned(), body, why))
         }
@@ -167,6 +181,7 @@ pub async fn clients(args: ClientsArgs, out: &mut dyn Write, err: &mut dyn Write
             (place, Call { method: Method::DELETE, ..call })
         }
         C::Keys(args) => args.call()?,
+        C::Identities(args) => args.call(),
     };
     run(&args.common, place.environment, call, out, err).await
 }

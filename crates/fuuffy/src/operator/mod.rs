@@ -9,6 +9,7 @@ mod client_keys;
 mod clients;
 mod desk;
 mod explain;
+mod identities;
 mod keys;
 mod migrate;
 mod operators;

@@ -14,9 +14,10 @@ use tokio::sync::{Mutex, watch};
 use tokio::time::timeout;
 
 use super::environment::EnvironmentClock;
+use super::looked::Names;
 use super::smtp::Mailer;
 use super::told_to_stop;
-use super::webhook::{Names, Webhook};
+use super::webhook::Webhook;
 use crate::config::EnvironmentConfig;
 
 /// How often it is looked whether an alert is due; new ones are seen at once.

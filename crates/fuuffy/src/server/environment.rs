@@ -15,7 +15,7 @@ use fuuffy_domain::{
     RequestId, Stage, SteadyClock, Tally, TimeSource, Timestamp,
 };
 use fuuffy_gateway::{Gateway, RouteSettings, Snapshot};
-use fuuffy_issuer::Issuer;
+use fuuffy_issuer::{Issuer, PublishedKeys};
 use fuuffy_protocol::{Identifiers, Metadata};
 use fuuffy_store::embedded::{AuditOptions, EmbeddedStore, OpenOptions, PreviousRun};
 use fuuffy_store::pepper::MasterKeys;
@@ -25,6 +25,7 @@ use tokio::sync::watch;
 use super::alerts::Alerts;
 use super::certificate::Certificate;
 use super::leaks::LeaksTold;
+use super::published;
 use super::reports::Reports;
 use super::silences::Silences;
 use super::trails::Trails;
@@ -135,6 +136,8 @@ impl Environment {
         issuer.leak_grades = settings.leaks;
         issuer.retire_unused_after = settings.retire_unused_after;
         issuer.tally = Arc::clone(&tally);
+        issuer.published = Arc::new(PublishedKeys::new(published::over_https(&settings.published, &sources.names)));
+        issuer.platforms = published::platforms(&settings.identity_issuers, &sources.names);
         let outbox = (name, path.with_extension("outbox.sqlite3"));
         let alerts = Alerts::open(outbox, settings, &sources.names, Arc::clone(&clock), Arc::clone(&entropy))?;
         let snapshot = snapshot(settings, &config.plans)?;
@@ -188,6 +191,8 @@ impl Environment {
     /// What the operators' deeds need of this environment, and no more.
     pub(super) fn for_admin(&self) -> fuuffy_admin::Environment {
         let (plans, configured) = (Arc::clone(&self.plans), Arc::clone(&self.configured));
+        let (keys, clock) = (Arc::clone(&self.issuer.published), Arc::clone(&self.clock));
+        let may_reach = self.settings.published.may_reach();
         fuuffy_admin::Environment {
             name: self.name,
             store: Arc::<EmbeddedStore>::clone(&self.store),
@@ -197,6 +202,12 @@ impl Environment {
             test_alert: self.alerts.tester(),
             keyring: Arc::clone(&self.keyring),
             plans: Arc::new(move |plan: &PlanName| plans.load().contains_key(plan)),
+            issuers: self.issuer.platforms.iter().map(|platform| platform.trusted.clone()).collect(),
+            may_publish_at: Arc::new(move |url| published::may_be_at(url, may_reach)),
+            keys_of: Arc::new(move |url| {
+                let (keys, now) = (Arc::clone(&keys), clock.now());
+                Box::pin(async move { keys.shown(&url, now).await })
+            }),
             longest_lifetime: self.settings.token_lifetime,
             quiet: self.settings.retire_unused_after,
             clock: Arc::<EnvironmentClock>::clone(&self.clock),
@@ -215,6 +226,7 @@ impl Environment {
             trails.each_minute(self.name);
         }
         fuuffy_admin::retire_unused(&environment).await;
+        self.issuer.refresh_keys().await;
         self.look_for_the_unusual().await;
         self.alerts.tidy().await;
         if let Some(reports) = &self.reports {

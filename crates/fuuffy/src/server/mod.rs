@@ -14,6 +14,7 @@ mod keys;
 mod leaks;
 mod letter;
 mod listener;
+mod looked;
 mod metrics;
 #[cfg(not(feature = "otlp"))]
 #[path = "no_otlp.rs"]
@@ -22,6 +23,7 @@ mod otlp;
 mod otlp;
 mod own;
 mod private_file;
+mod published;
 mod reports;
 mod request_line;
 mod service;
@@ -59,9 +61,10 @@ use tls::Tls;
 pub use environment::Environment;
 pub(crate) use environment::store_path;
 pub use framing::{Framing, HeadLimits, Progress};
+pub use looked::Names;
+pub(crate) use published::may_be_at;
 pub use request_line::RequestLine;
 pub use system::{SystemEntropy, SystemTime};
-pub use webhook::Names;
 
 /// The audit key file in a data directory.
 pub(crate) const AUDIT_KEY: &str = "audit.key";
@@ -173,6 +176,7 @@ impl Environments {
         for environment in [&mut self.testing, &mut self.production].into_iter().flatten() {
             let environment = Arc::get_mut(environment).context("the environment is shared already")?;
             environment.open_certificate()?;
+            environment.settings.check_published()?;
             environment.write_down_requests(config.otlp.as_ref())?;
         }
         Ok(())

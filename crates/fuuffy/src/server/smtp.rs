@@ -23,8 +23,8 @@ use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 
 use super::letter::letter;
+use super::looked::Names;
 use super::private_file;
-use super::webhook::Names;
 use crate::causes;
 use crate::config::{EmailConfig, MailTls};
 use crate::reach::Reach;

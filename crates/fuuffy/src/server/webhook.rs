@@ -2,21 +2,18 @@
 //! ten seconds and 64 KiB at most, whatever is at the other end; it goes only where an alert may go, to an address
 //! that was looked at.
 
-use std::io;
-use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail, ensure};
-use fuuffy_client::BoxFuture;
 use fuuffy_domain::{Timestamp, to_hex};
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use http::{HeaderName, header};
-use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::{Client, Response, Url};
 use sha2::Sha256;
 use tokio::time::{Instant, timeout_at};
 
+use super::looked::{Looked, Names};
 use super::private_file;
 use crate::causes;
 use crate::config::WebhookConfig;
@@ -34,9 +31,6 @@ const PATIENCE: Duration = Duration::from_secs(10);
 const MOST_READ: usize = 64 * 1024;
 /// Keys of fewer bytes are refused.
 const SHORTEST_KEY: usize = 32;
-
-/// Who knows the addresses of a name.
-pub type Names = Arc<dyn Fn(String) -> BoxFuture<'static, io::Result<Vec<IpAddr>>> + Send + Sync>;
 
 /// A webhook that is ready to be called.
 pub(super) struct Webhook {
@@ -123,26 +117,4 @@ fn key(config: &WebhookConfig) -> anyhow::Result<Hmac<Sha256>> {
         config.key_file.display()
     );
     Hmac::new_from_slice(&key).context("the key is of no use")
-}
-
-/// Looks names up, and lets through only those all of whose addresses may be reached. The connection goes to one of
-/// the addresses that were looked at, for nobody looks the name up again.
-struct Looked {
-    names: Names,
-    may_reach: MayReach,
-}
-
-impl Resolve for Looked {
-    fn resolve(&self, name: Name) -> Resolving {
-        let (found, may_reach) = ((self.names)(name.as_str().to_owned()), self.may_reach);
-        Box::pin(async move {
-            let found = found.await?;
-            for address in &found {
-                may_reach.check(*address)?;
-            }
-            // The URL has the port.
-            let addresses: Addrs = Box::new(found.into_iter().map(|address| SocketAddr::new(address, 0)));
-            Ok(addresses)
-        })
-    }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use fuuffy_domain::{Client, ClientChange, ClientKeyId, KeyAlgorithm, LastUse, Timestamp};
 
 use super::{Backend, Maker, NOW, audit, cause, changed};
-use crate::{AssertionUse, Changed, Conditions, Creation, NewClientKey, Store, StoreError};
+use crate::{AssertionUse, Changed, Conditions, Creation, NewClientKey, Store, StoreError, UsedKey};
 
 fn key(id: &str, kid: Option<&str>) -> NewClientKey {
     NewClientKey {
@@ -23,7 +23,8 @@ async fn added(store: &dyn Store, client: &Client, key: NewClientKey) -> Creatio
 
 fn used(client: &Client, key: &str, jti: u8, expires_at: Timestamp) -> AssertionUse {
     let last = LastUse { at: NOW, from: None, agent: Some("conformance/1".into()) };
-    AssertionUse { client: client.slot, key: ClientKeyId::parse(key).expect("an id"), jti: [jti; 32], expires_at, last }
+    let key = UsedKey::Registered(ClientKeyId::parse(key).expect("an id"));
+    AssertionUse { client: client.slot, key, jti: [jti; 32], expires_at, last }
 }
 
 pub(super) async fn at_most_three_keys_and_none_twice(backend: &dyn Backend) {

@@ -4,6 +4,7 @@
 mod audit;
 mod client_keys;
 mod clients;
+mod identities;
 mod secrets;
 mod tokens;
 
@@ -73,6 +74,21 @@ impl Maker {
             credential: NewCredential::Secret(secret),
         };
         (created(store, new, None).await, clear)
+    }
+
+    /// A client that proves itself by something else than a secret.
+    async fn client_by(&self, store: &dyn Store, credential: NewCredential) -> Arc<Client> {
+        let new = NewClient {
+            id: ClientId::from_random(self.random()),
+            name: "Acme".to_owned(),
+            scopes: ScopeSet::default(),
+            plan: PlanName::parse("standard").expect("a plan"),
+            limits: None,
+            token_lifetime: None,
+            may_rotate: false,
+            credential,
+        };
+        created(store, new, None).await
     }
 
     fn grant(&self, client: &Arc<Client>, secret: &ClientSecret) -> ApprovedGrant {
@@ -167,6 +183,8 @@ pub async fn run_all<B: Backend>(fresh: impl Fn() -> B) {
     secrets::a_quarantined_secret_gets_no_token_and_goes_once_it_is_replaced(&fresh()).await;
     client_keys::at_most_three_keys_and_none_twice(&fresh()).await;
     client_keys::an_assertion_is_used_once(&fresh()).await;
+    identities::a_client_is_bound_to_ten_at_most_and_none_twice(&fresh()).await;
+    identities::published_keys_last_with_their_client(&fresh()).await;
     audit::every_change_is_in_the_chain(&fresh()).await;
     audit::a_deed_is_named_only_for_what_it_did(&fresh()).await;
     audit::a_checkpoint_says_how_the_chain_stands(&fresh()).await;

@@ -2,6 +2,7 @@
 
 mod client_keys;
 mod clients;
+mod identities;
 mod secrets;
 mod tokens;
 

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fuuffy_domain::{
-    AUDIT_START, Checkpoint, Client, ClientId, ClientKey, ClientKeyId, ClientSlot, ClientStatus, EnvironmentName,
-    KeyAlgorithm, KeyId, LastUse, Lifetime, Limits, PlanName, Retiring, Revision, ScopeSet, Secret, SecretDigest,
-    SecretId, Timestamp, TokenDigest,
+    AUDIT_START, Checkpoint, ClaimRules, Client, ClientId, ClientKey, ClientKeyId, ClientSlot, ClientStatus,
+    EnvironmentName, Identity, IdentityId, KeyAlgorithm, KeyId, LastUse, Lifetime, Limits, PlanName, Retiring,
+    Revision, ScopeSet, Secret, SecretDigest, SecretId, Timestamp, TokenDigest,
 };
 use rusqlite::{Connection, OptionalExtension as _, Row};
 
@@ -72,17 +72,30 @@ fn load_clients(connection: &Connection, memory: &Memory) -> rusqlite::Result<Op
     while let Some(row) = rows.next()? {
         keys.entry(row.get(0)?).or_default().push(client_key(row)?);
     }
+    let mut identities: HashMap<u32, Vec<Identity>> = HashMap::new();
+    let mut statement = connection.prepare(
+        "SELECT client, identity_id, issuer, rules, created_at, use_count, last_used_at, last_used_from, last_used_by
+         FROM client_identities ORDER BY client, created_at, identity_id",
+    )?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        identities.entry(row.get(0)?).or_default().push(identity(row)?);
+    }
     let mut newest = None;
     let mut statement = connection.prepare(
         "SELECT slot, client_id, name, scopes, plan, token_lifetime, status, generation, created_at,
-                revision, may_rotate, limits
+                revision, may_rotate, limits, jwks_uri
          FROM clients ORDER BY slot",
     )?;
     let mut rows = statement.query([])?;
     while let Some(row) = rows.next()? {
         let slot: u32 = row.get(0)?;
-        let own = (secrets.remove(&slot).unwrap_or_default(), keys.remove(&slot).unwrap_or_default());
-        let client = client(row, own)?;
+        let client = Client {
+            secrets: secrets.remove(&slot).unwrap_or_default(),
+            keys: keys.remove(&slot).unwrap_or_default(),
+            identities: identities.remove(&slot).unwrap_or_default(),
+            ..client(row)?
+        };
         newest = newest.max(Some(client.created_at));
         memory.directory.put(Arc::new(client));
     }
@@ -123,6 +136,18 @@ fn client_key(row: &Row<'_>) -> rusqlite::Result<ClientKey> {
     })
 }
 
+fn identity(row: &Row<'_>) -> rusqlite::Result<Identity> {
+    let used_at = row.get::<_, Option<i64>>(6)?.map(Timestamp::from_unix_millis);
+    Ok(Identity {
+        id: text(row, 1, IdentityId::parse)?,
+        issuer: Arc::from(row.get_ref(2)?.as_str()?),
+        rules: text(row, 3, ClaimRules::from_json)?,
+        created_at: Timestamp::from_unix_millis(row.get(4)?),
+        use_count: row.get::<_, i64>(5)?.unsigned_abs(),
+        last_use: last_use(row, used_at, (7, 8))?,
+    })
+}
+
 /// The columns tell from where and by what.
 fn last_use(row: &Row<'_>, at: Option<Timestamp>, (from, by): (usize, usize)) -> rusqlite::Result<Option<LastUse>> {
     let Some(at) = at else {
@@ -132,7 +157,8 @@ fn last_use(row: &Row<'_>, at: Option<Timestamp>, (from, by): (usize, usize)) ->
     Ok(Some(LastUse { at, from, agent: row.get::<_, Option<String>>(by)?.map(Arc::from) }))
 }
 
-fn client(row: &Row<'_>, (secrets, keys): (Vec<Secret>, Vec<ClientKey>)) -> rusqlite::Result<Client> {
+/// A client by its own row alone.
+fn client(row: &Row<'_>) -> rusqlite::Result<Client> {
     let lifetime = row.get::<_, Option<u32>>(5)?.map(Lifetime::from_seconds).transpose();
     Ok(Client {
         slot: ClientSlot(row.get(0)?),
@@ -155,8 +181,10 @@ fn client(row: &Row<'_>, (secrets, keys): (Vec<Secret>, Vec<ClientKey>)) -> rusq
             .map(|text| Limits::parse(&text))
             .transpose()
             .map_err(|error| unusable(11, error))?,
-        secrets,
-        keys,
+        jwks_uri: row.get::<_, Option<String>>(12)?.map(Arc::from),
+        secrets: Vec::new(),
+        keys: Vec::new(),
+        identities: Vec::new(),
     })
 }
 

@@ -24,8 +24,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, mpsc};
 
 use fuuffy_domain::{
-    AuditEvent, Cause, Checkpoint, ClientChange, ClientId, ClientKeyId, ClientSlot, EnvironmentName, Lifetime,
-    MAX_LIVE_SECRETS, Revision, SecretId, Timestamp,
+    AuditEvent, Cause, Checkpoint, ClientChange, ClientId, ClientKeyId, ClientSlot, EnvironmentName, IdentityId,
+    Lifetime, MAX_LIVE_SECRETS, Revision, SecretId, Timestamp,
 };
 use tokio::sync::oneshot;
 
@@ -38,9 +38,9 @@ pub use log::{AuditLog, LogEntry, LogStart};
 pub use state::PreviousRun;
 
 use crate::{
-    Answered, AssertionUse, AuditQuery, AuditRow, Changed, Conditions, Creation, Deed, Directory, ListedToken, Lost,
-    NewClient, NewClientKey, NewCredential, NewSecret, NewToken, Once, Part, PartOf, SecretChange, SecretUse, Store,
-    StoreError, TokenIndex, TokenName,
+    Answered, AssertionUse, AuditQuery, AuditRow, Changed, Conditions, Creation, Deed, Directory, IdentityUse,
+    ListedToken, Lost, NewClient, NewClientKey, NewCredential, NewIdentity, NewSecret, NewToken, Once, Part, PartOf,
+    SecretChange, SecretUse, Store, StoreError, TokenIndex, TokenName,
 };
 use batch::{Batch, Fault};
 use chains::Chains;
@@ -330,8 +330,49 @@ impl Store for EmbeddedStore {
         })
     }
 
+    fn add_identity(&self, cause: Cause, id: ClientId, identity: NewIdentity, on: Conditions) -> Deed<Creation> {
+        self.submit(move |batch| {
+            if let Some(once) = &on.once
+                && let Some(before) = batch.answered(&once.key)?
+            {
+                return Ok(Creation::Before(before));
+            }
+            let Some(client) = batch.find(&id) else {
+                return Ok(Creation::NoClient);
+            };
+            if on.seen.is_some_and(|seen| seen != client.revision) {
+                return Ok(Creation::Stale);
+            }
+            let added = batch.add_identity(&cause, &client, identity)?;
+            if let (Creation::Done(_), Some(once)) = (&added, &on.once) {
+                batch.keep_answer(once, cause.at)?;
+            }
+            Ok(added)
+        })
+    }
+
+    fn remove_identity(
+        &self,
+        cause: Cause,
+        (client, identity): (ClientId, IdentityId),
+        seen: Option<Revision>,
+    ) -> Deed<Changed> {
+        self.submit_revocation(move |batch| match batch.find(&client) {
+            None => Ok(Changed::Nothing),
+            Some(client) if seen.is_some_and(|seen| seen != client.revision) => Ok(Changed::Stale),
+            Some(client) => {
+                let removed = batch.remove_identity(&cause, &client, &identity)?;
+                Ok(removed.map_or(Changed::Nothing, Changed::Done))
+            }
+        })
+    }
+
     fn use_assertion(&self, used: AssertionUse) -> Deed<bool> {
         self.queue_once(move |batch| batch.use_assertion(&used), Urgency::Token)
+    }
+
+    fn use_identity(&self, used: IdentityUse) -> Deed<()> {
+        self.queue_once(move |batch| batch.use_identity(&used), Urgency::Token)
     }
 
     fn revoke_token(&self, cause: Cause, which: TokenName) -> Deed<Option<ListedToken>> {

@@ -125,6 +125,22 @@ const MIGRATIONS: &[&str] = &[
     ) STRICT, WITHOUT ROWID;
     CREATE INDEX used_assertions_by_end ON used_assertions (expires_at);
 ",
+    "
+    ALTER TABLE clients ADD COLUMN jwks_uri TEXT;
+    -- The rules are a JSON object: each claim and the value that it must have.
+    CREATE TABLE client_identities (
+        client INTEGER NOT NULL REFERENCES clients (slot),
+        identity_id TEXT NOT NULL,
+        issuer TEXT NOT NULL,
+        rules TEXT NOT NULL,
+        created_at INTEGER NOT NULL,
+        last_used_at INTEGER,
+        last_used_from TEXT,
+        last_used_by TEXT,
+        use_count INTEGER NOT NULL DEFAULT 0,
+        PRIMARY KEY (client, identity_id)
+    ) STRICT, WITHOUT ROWID;
+",
 ];
 
 /// Opens the file and brings it to the newest version.

@@ -49,6 +49,8 @@ fn client(secrets: Vec<Secret>) -> Client {
         created_at: after(Duration::ZERO),
         secrets,
         keys: Vec::new(),
+        jwks_uri: None,
+        identities: Vec::new(),
     }
 }
 

@@ -16,6 +16,7 @@ fn filled(path: &str) -> String {
         .replace("{secret}", "sec_none")
         .replace("{message}", "msg_none")
         .replace("{key}", "none")
+        .replace("{identity}", "idn_none")
         .replace("{silence}", "sil_none")
 }
 

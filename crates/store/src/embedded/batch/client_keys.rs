@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use fuuffy_domain::{AuditEvent, Cause, Client, ClientKey, ClientKeyId, MAX_CLIENT_KEYS, Timestamp};
+use fuuffy_domain::{AuditEvent, Cause, Client, ClientKey, ClientKeyId, LastUse, MAX_CLIENT_KEYS, Timestamp};
 use rusqlite::params;
 
 use super::{Batch, Fault};
-use crate::{AssertionUse, Creation, NewClientKey, StoreError};
+use crate::{AssertionUse, Creation, NewClientKey, StoreError, UsedKey};
 
 impl Batch<'_> {
     /// One more key, if there is room for it and none like it.
@@ -67,10 +67,14 @@ impl Batch<'_> {
 
     /// Whether the assertion was not used before. The row decides, and nothing that was read.
     pub(in crate::embedded) fn use_assertion(&mut self, used: &AssertionUse) -> Result<bool, Fault> {
-        let client = self.get(used.client);
-        let mut changed = client.as_deref().cloned().ok_or(Fault::Refused(StoreError::Superseded))?;
-        let key = changed.keys.iter_mut().find(|key| key.id == used.key);
-        let key = key.ok_or(Fault::Refused(StoreError::Superseded))?;
+        let client = self.get(used.client).ok_or(Fault::Refused(StoreError::Superseded))?;
+        let has_key = match &used.key {
+            UsedKey::Registered(id) => client.keys.iter().any(|key| key.id == *id),
+            UsedKey::Published => client.jwks_uri.is_some(),
+        };
+        if !has_key {
+            return Err(Fault::Refused(StoreError::Superseded));
+        }
         let is_new = self
             .connection
             .prepare_cached("INSERT OR IGNORE INTO used_assertions (client, jti, expires_at) VALUES (?1, ?2, ?3)")?
@@ -78,22 +82,31 @@ impl Batch<'_> {
         if is_new == 0 {
             return Ok(false);
         }
-        key.use_count += 1;
-        key.last_use = Some(used.last.clone());
+        if let UsedKey::Registered(id) = &used.key {
+            self.note_key_use((*client).clone(), id, &used.last)?;
+        }
+        Ok(true)
+    }
+
+    fn note_key_use(&mut self, mut client: Client, id: &ClientKeyId, last: &LastUse) -> rusqlite::Result<()> {
+        for key in client.keys.iter_mut().filter(|key| key.id == *id) {
+            key.use_count += 1;
+            key.last_use = Some(last.clone());
+        }
         self.connection
             .prepare_cached(
                 "UPDATE client_keys SET use_count = use_count + 1, last_used_at = ?3, last_used_from = ?4, last_used_by = ?5
                  WHERE client = ?1 AND key_id = ?2",
             )?
             .execute(params![
-                used.client.0,
-                used.key.as_str(),
-                used.last.at.unix_millis(),
-                used.last.from.map(|from| from.to_string()),
-                used.last.agent,
+                client.slot.0,
+                id.as_str(),
+                last.at.unix_millis(),
+                last.from.map(|from| from.to_string()),
+                last.agent,
             ])?;
-        self.keep(changed);
-        Ok(true)
+        self.keep(client);
+        Ok(())
     }
 
     /// Forgets the assertions that had expired by then, which are refused for that.

@@ -11,10 +11,14 @@ use crate::{NewClient, NewCredential};
 impl Batch<'_> {
     pub(in crate::embedded) fn insert_client(&mut self, cause: &Cause, new: NewClient) -> Result<Arc<Client>, Fault> {
         let slot = ClientSlot(self.memory.directory.next_slot().0 + self.new_clients);
-        let (created_at, secret_id, key_id) = match &new.credential {
-            NewCredential::Secret(secret) => (secret.created_at, Some(secret.id.clone()), None),
-            NewCredential::Key(key) => (key.created_at, None, Some(key.id.clone())),
-        };
+        let (mut created_at, mut secret_id, mut key_id, mut identity_id, mut jwks_uri) =
+            (cause.at, None, None, None, None);
+        match &new.credential {
+            NewCredential::Secret(secret) => (created_at, secret_id) = (secret.created_at, Some(secret.id.clone())),
+            NewCredential::Key(key) => (created_at, key_id) = (key.created_at, Some(key.id.clone())),
+            NewCredential::KeysAt(uri) => jwks_uri = Some(Arc::clone(uri)),
+            NewCredential::Identity(new) => (created_at, identity_id) = (new.created_at, Some(new.id.clone())),
+        }
         let client = Client {
             id: new.id,
             slot,
@@ -30,13 +34,15 @@ impl Batch<'_> {
             created_at,
             secrets: Vec::new(),
             keys: Vec::new(),
+            jwks_uri: jwks_uri.clone(),
+            identities: Vec::new(),
         };
         self.connection
             .prepare_cached(
                 "INSERT INTO clients
                      (slot, client_id, name, scopes, plan, token_lifetime, status, generation, created_at, may_rotate,
-                      limits)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, 'active', 0, ?7, ?8, ?9)",
+                      limits, jwks_uri)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, 'active', 0, ?7, ?8, ?9, ?10)",
             )?
             .execute(params![
                 slot.0,
@@ -48,6 +54,7 @@ impl Batch<'_> {
                 created_at.unix_millis(),
                 client.may_rotate,
                 client.limits.as_ref().map(ToString::to_string),
+                client.jwks_uri,
             ])?;
         self.new_clients += 1;
         let event = AuditEvent::ClientCreated {
@@ -57,11 +64,15 @@ impl Batch<'_> {
             plan: client.plan.clone(),
             secret_id,
             key_id,
+            jwks_uri: jwks_uri.as_deref().map(str::to_owned),
+            identity_id,
         };
         self.audit(cause, &event)?;
         match new.credential {
             NewCredential::Secret(secret) => self.insert_secret(client, secret),
             NewCredential::Key(key) => self.insert_key(client, key),
+            NewCredential::KeysAt(_) => Ok(self.keep(client)),
+            NewCredential::Identity(new) => self.insert_identity(cause, client, new),
         }
     }
 
@@ -79,6 +90,12 @@ impl Batch<'_> {
         if changed.status == ClientStatus::Deleted {
             self.connection.prepare_cached("DELETE FROM secrets WHERE client = ?1")?.execute([changed.slot.0])?;
             self.connection.prepare_cached("DELETE FROM client_keys WHERE client = ?1")?.execute([changed.slot.0])?;
+            self.connection
+                .prepare_cached("DELETE FROM client_identities WHERE client = ?1")?
+                .execute([changed.slot.0])?;
+            self.connection
+                .prepare_cached("UPDATE clients SET jwks_uri = NULL WHERE slot = ?1")?
+                .execute([changed.slot.0])?;
         }
         self.audit(cause, &event)?;
         Ok(self.keep(changed))
