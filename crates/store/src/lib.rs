@@ -5,6 +5,7 @@
 //! [`Directory`], which a backend loads at start and changes only after a deed is on disk. Knows
 //! nothing of HTTP.
 
+mod acme;
 pub mod audit_key;
 #[cfg(any(test, feature = "conformance"))]
 pub mod conformance;
@@ -19,6 +20,7 @@ mod side_file;
 mod usage;
 mod verify;
 
+pub use acme::{AcmeItem, AcmeShelf};
 pub use deeds::{
     Answered, AssertionUse, AuditQuery, AuditRow, Changed, Conditions, Creation, Deed, IdentityUse, ListedToken, Lost,
     NewClient, NewClientKey, NewCredential, NewIdentity, NewSecret, NewToken, Once, Part, PartOf, SecretChange,

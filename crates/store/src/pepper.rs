@@ -107,7 +107,7 @@ pub fn write(path: &Path, keys: &MasterKeys) -> Result<(), StoreError> {
 }
 
 /// A crash at any step leaves the old file or the new one.
-fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
+pub(crate) fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let half = path.with_extension("new");
     let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&half)?;
     file.write_all(bytes)?;
