@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use fuuffy::config;
-use fuuffy::server::{Framing, HeadLimits, Progress, RequestLine};
+use fuuffy::server::{Framing, HeadLimits, PlainRequest, Progress, RequestLine};
 use fuuffy_client::BaseUrl;
 use fuuffy_domain::{AuditChain, AuditPublicKey, Checkpoint, EnvironmentName, MatchedPath, Route, RouteTable};
 use fuuffy_protocol::{
@@ -17,7 +17,7 @@ use http::{HeaderMap, HeaderValue, Method, Request, header};
 pub type Body = fn(&[u8]);
 
 /// All bodies by the names of their targets and corpora.
-pub const ALL: [(&str, Body); 12] = [
+pub const ALL: [(&str, Body); 13] = [
     ("form", form),
     ("authorization", authorization),
     ("token_request", token_request),
@@ -26,6 +26,7 @@ pub const ALL: [(&str, Body); 12] = [
     ("stray", stray),
     ("route", route),
     ("framing", framing),
+    ("plain_request", plain_request),
     ("config", config_file),
     ("token_answer", token_answer),
     ("base_url", base_url),
@@ -41,6 +42,16 @@ pub fn form(data: &[u8]) {
         let is_empty = form.get("client_id").is_ok_and(|value| value.is_some_and(str::is_empty));
         assert!(!is_empty, "an empty value is an omitted one");
     }
+}
+
+/// What is asked for in clear where an authority comes for a challenge: a token, which is plain, or nothing.
+pub fn plain_request(data: &[u8]) {
+    let PlainRequest { token, host } = PlainRequest::read(data);
+    if let Some(token) = token {
+        assert!((1..=256).contains(&token.len()) && !token.contains(['/', '.', '%', ' ']));
+        assert!(String::from_utf8_lossy(data).contains(&format!("GET /.well-known/acme-challenge/{token}")));
+    }
+    assert!(host.is_none_or(|host| host.len() <= data.len()));
 }
 
 /// `Authorization`, as a bearer token and as client credentials; a token or a secret never prints.

@@ -129,7 +129,7 @@ async fn run(command: Command, out: &mut dyn Write, err: &mut dyn Write) -> anyh
             serve::serve(&args, out, err).await
         }
         Command::Check(args) => serve::check(&args, out, err),
-        Command::Certs(args) => operator::certs(args, out, err),
+        Command::Certs(args) => operator::certs(args, out, err).await,
         Command::ClientKey(args) => integrator::client_key(args, out, err),
         Command::Clients(args) => {
             telemetry::start_at("warn");

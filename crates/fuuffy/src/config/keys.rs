@@ -44,6 +44,7 @@ pub(super) static ROOT: Section = Section {
         key("workers", "a whole number from 1 to 1024", "one for each core", "Threads that serve callers."),
         key("shutdown_grace", DURATION, r#""30s""#, "How long a shutdown waits for what is in flight."),
         key("admin", TABLE, "{}", "The operators' listener."),
+        key("acme", TABLE, "none", "Who gives certificates to environments with `tls = \"acme\"`, and how."),
         key("telemetry", TABLE, "{}", "What is told to the operator's own tools."),
         key("environments", TABLE, "", "Those that are served: `testing`, `production`, or both."),
         key("plans", TABLE, "{}", "What clients may do, by the plan's name."),
@@ -61,6 +62,61 @@ pub(super) static ADMIN: Section = Section {
             "On loopback, unless it has certificates. Port 0 takes a free one; the ready line names it.",
         ),
         key("tls", "a table with cert and key", "none, on loopback only", "As an environment's."),
+    ],
+};
+
+pub(super) static ACME: Section = Section {
+    heading: "`[acme]`",
+    about: "Certificates by ACME (RFC 8555), one for each environment with `tls = \"acme\"`: for all of its `hosts` that have a public name. They are ordered by the server itself, kept in `data_dir/acme`, and renewed when two thirds of their time are over. Until there is a first one, handshakes are refused, and `/readyz` says why. `SIGHUP` tries at once what is due. With a certificate from the default directory, whose authority nobody trusts, see that it works; then name the real one.",
+    keys: &[
+        key(
+            "directory",
+            r#"an https:// URL, as in "https://acme-v02.api.letsencrypt.org/directory""#,
+            r#""https://acme-staging-v02.api.letsencrypt.org/directory""#,
+            "The authority's directory. The default is Let's Encrypt's for trials.",
+        ),
+        key(
+            "agree_to_terms",
+            "true",
+            "",
+            "Whether you agree to the authority's terms of service. Without, it gives nothing.",
+        ),
+        key(
+            "contact",
+            r#"a list of at most 10 addresses, as in ["ops@example.com"]"#,
+            "[]",
+            "Whom the authority may write to.",
+        ),
+        key(
+            "challenge",
+            r#""tls-alpn-01", or "http-01" with listen beside it"#,
+            r#""tls-alpn-01""#,
+            "How it is proven that the hosts are ours: on the listener itself, which must be reached by port 443 of each host (RFC 8737), or by plain HTTP, on port 80.",
+        ),
+        key(
+            "listen",
+            ADDRESS,
+            "none",
+            "With `challenge = \"http-01\"`: where the authority comes by plain HTTP. Nothing else is answered there.",
+        ),
+        key(
+            "ca_file",
+            "the path of a file of certificates in PEM",
+            "the machine's authorities",
+            "Whom an authority of your own is known by; no other is then trusted for it.",
+        ),
+        key(
+            "eab_key_id",
+            "a key id, with eab_key_file beside it",
+            "none",
+            "For authorities that tie an account to a customer (RFC 8555 §7.3.4).",
+        ),
+        key(
+            "eab_key_file",
+            "the path of a file that nobody else can read, with eab_key_id beside it",
+            "none",
+            "The key that belongs to it, in base64url as the authority gives it.",
+        ),
     ],
 };
 
@@ -131,9 +187,9 @@ pub(super) static ENVIRONMENT: Section = Section {
         ),
         key(
             "tls",
-            r#"a table with cert and key, or "terminated" where a proxy in front speaks TLS"#,
+            r#"a table with cert and key, "acme" with a table [acme] that says whence certificates come, or "terminated" where a proxy in front speaks TLS"#,
             "none, on loopback only",
-            "Who speaks TLS with the callers. A listener that is not on loopback must say one of the two.",
+            "Who speaks TLS with the callers. A listener that is not on loopback must say one of the three.",
         ),
         key(
             "trusted_proxies",
@@ -492,6 +548,7 @@ pub(super) static REGISTERED: Section = Section {
 static ALL: &[&Section] = &[
     &ROOT,
     &ADMIN,
+    &ACME,
     &TELEMETRY,
     &OTLP,
     &ENVIRONMENTS,

@@ -1,6 +1,7 @@
 //! The configuration: from what was written to what runs. Either all of it is good, or all that is
 //! wrong is told at once, by file, line and key, before anything is opened or bound.
 
+mod acme;
 mod email;
 mod identities;
 mod keys;
@@ -22,6 +23,7 @@ use fuuffy_gateway::{Upstream, UpstreamProtocol};
 use fuuffy_issuer::TokenLimits;
 use ipnet::IpNet;
 
+pub use acme::{AcmeConfig, ChallengeKind, STAGING};
 pub use email::{EmailConfig, MailTls};
 pub use keys::reference;
 pub(crate) use quantity::{age, show_age};
@@ -38,6 +40,8 @@ pub struct Config {
     pub shutdown_grace: Duration,
     /// The operators' listener.
     pub admin: AdminConfig,
+    /// Who gives certificates, if any environment is to have some of theirs.
+    pub acme: Option<AcmeConfig>,
     /// Where spans of requests go, if anywhere.
     pub otlp: Option<OtlpConfig>,
     /// Those that are served.
@@ -192,11 +196,24 @@ pub enum TlsMode {
     Loopback,
     /// The listener itself.
     Own(CertificateFiles),
+    /// The listener itself, by a certificate that an authority gives it.
+    Acme {
+        /// What the certificate is for, in lower case.
+        names: Vec<String>,
+    },
     /// A proxy in front. Connections from anywhere else are closed.
     Terminated {
         /// Whence connections are taken.
         trusted_proxies: Vec<IpNet>,
     },
+}
+
+impl TlsMode {
+    /// Whether the listener itself speaks TLS.
+    #[must_use]
+    pub const fn is_own(&self) -> bool {
+        matches!(self, Self::Own(_) | Self::Acme { .. })
+    }
 }
 
 /// What a caller's connection may cost.

@@ -47,16 +47,19 @@ fn config(root: &Table<'_>, folder: &Path) -> Option<Config> {
     let otlp = root.table("telemetry", &keys::TELEMETRY).and_then(|table| table.table("otlp", &keys::OTLP));
     let otlp = otlp.and_then(|table| self::otlp(&table, folder));
     let plans = plans(root);
+    let acme = root.table("acme", &keys::ACME).and_then(|table| super::acme::read(&table, folder));
     let environments = environments(root, folder);
     let config = Config {
         data_dir: folder.join(data_dir.unwrap_or_else(|| "data".to_owned())),
         workers,
         shutdown_grace,
         admin,
+        acme,
         otlp,
         environments: environments?,
         plans,
     };
+    super::acme::refuse_what_does_not_fit(root, &config);
     refuse_shared_listeners(root, &config);
     refuse_costs_beyond_plans(root, &config);
     Some(config)
@@ -176,7 +179,7 @@ fn environment(name: EnvironmentName, table: &Table<'_>, folder: &Path) -> Optio
         table.wrong("token_bytes");
     }
     let quiet = table.parsed("retire_unused_after", |text| Lifetime::parse(text).ok());
-    let tls = tls(table, listen, folder);
+    let tls = tls(table, listen, hosts.as_deref(), folder);
     let reminders = table.table("reminders", &keys::REMINDERS).and_then(|table| webhook(&table, folder));
     let email = table.table("email", &keys::EMAIL).and_then(|table| super::email::read(&table, folder));
     let leaks_table = table.table("leaks", &keys::LEAKS);
@@ -222,7 +225,7 @@ fn environment(name: EnvironmentName, table: &Table<'_>, folder: &Path) -> Optio
 fn leaks(table: Option<&Table<'_>>, tls: Option<&TlsMode>) -> LeakGrades {
     let grade = |key| table.and_then(|table| table.parsed(key, Grade::parse));
     let (usual, plain_http) = (LeakGrades::default(), grade("plain_http"));
-    let of_token = if matches!(tls, Some(TlsMode::Own(_))) { usual.plain_http_token } else { Grade::Warn };
+    let of_token = if tls.is_some_and(TlsMode::is_own) { usual.plain_http_token } else { Grade::Warn };
     LeakGrades {
         url: grade("url").unwrap_or(usual.url),
         browser: grade("browser").unwrap_or(usual.browser),
@@ -263,25 +266,31 @@ fn certificate_files(table: Table<'_>, folder: &Path) -> Option<CertificateFiles
     Some(CertificateFiles { cert: cert?, key: key? })
 }
 
-fn tls(table: &Table<'_>, listen: Option<SocketAddr>, folder: &Path) -> Option<TlsMode> {
+fn tls(table: &Table<'_>, listen: Option<SocketAddr>, hosts: Option<&[String]>, folder: &Path) -> Option<TlsMode> {
     let proxies = table.list("trusted_proxies", |text| {
         let network = text.parse::<IpNet>().or_else(|_| text.parse::<IpAddr>().map(IpNet::from));
         network.map_err(|_| r#"expected an address or a network, as in "10.0.0.0/8""#.to_owned())
     });
-    let is_terminated = table.has("tls") && !table.has_table("tls");
-    if !is_terminated && proxies.is_some() {
+    let word = match table.has("tls") && !table.has_table("tls") {
+        true => Some(table.parsed("tls", |text| matches!(text, "terminated" | "acme").then(|| text.to_owned()))),
+        false => None,
+    };
+    let may_be_terminated = word.as_ref().is_some_and(|word| word.as_deref() != Some("acme"));
+    if !may_be_terminated && proxies.is_some() {
         table.mistake("trusted_proxies", r#"expected tls = "terminated" beside it"#);
     }
     if table.has_table("tls") {
         return certificate_files(table.table("tls", &keys::TLS)?, folder).map(TlsMode::Own);
     }
-    if !is_terminated {
+    let Some(word) = word else {
         if listen.is_some_and(|listen| !listen.ip().is_loopback()) {
-            table.mistake("listen", r#"a listener that is not on loopback must have TLS; expected a table tls with cert and key, tls = "terminated" with the trusted_proxies that speak it, or an address on loopback"#);
+            table.mistake("listen", r#"a listener that is not on loopback must have TLS; expected a table tls with cert and key, tls = "acme", tls = "terminated" with the trusted_proxies that speak it, or an address on loopback"#);
         }
         return Some(TlsMode::Loopback);
+    };
+    if word? == "acme" {
+        return super::acme::names(table, hosts).map(|names| TlsMode::Acme { names });
     }
-    table.parsed("tls", |text| (text == "terminated").then_some(()))?;
     match proxies {
         Some(trusted_proxies) if !trusted_proxies.is_empty() => Some(TlsMode::Terminated { trusted_proxies }),
         _ => {
@@ -463,7 +472,7 @@ fn refuse_shared_listeners(root: &Table<'_>, config: &Config) {
 
 /// Whether the name in a handshake says which of two environments is meant.
 fn can_be_told_apart(one: &EnvironmentConfig, other: &EnvironmentConfig) -> bool {
-    let have_certificates = matches!((&one.tls, &other.tls), (TlsMode::Own(_), TlsMode::Own(_)));
+    let have_certificates = one.tls.is_own() && other.tls.is_own();
     let names = one.hosts.as_ref().zip(other.hosts.as_ref());
     have_certificates && names.is_some_and(|(one, other)| !one.iter().any(|host| other.contains(host)))
 }

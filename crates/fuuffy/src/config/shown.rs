@@ -8,8 +8,8 @@ use serde::Serialize;
 
 use super::quantity::{show_age, show_duration};
 use super::{
-    AccessLogTarget, CertificateFiles, Config, EmailConfig, EnvironmentConfig, IdentityIssuerConfig, KeysFrom,
-    PublishedConfig, RouteConfig, TlsMode,
+    AccessLogTarget, AcmeConfig, CertificateFiles, ChallengeKind, Config, EmailConfig, EnvironmentConfig,
+    IdentityIssuerConfig, KeysFrom, PublishedConfig, RouteConfig, TlsMode,
 };
 
 #[derive(Serialize)]
@@ -18,6 +18,8 @@ struct Shown {
     workers: usize,
     shutdown_grace: String,
     admin: Admin,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    acme: Option<Acme>,
     #[serde(skip_serializing_if = "Option::is_none")]
     telemetry: Option<Telemetry>,
     environments: Environments,
@@ -36,6 +38,22 @@ struct Admin {
 enum Tls {
     Word(&'static str),
     Own { cert: String, key: String },
+}
+
+#[derive(Serialize)]
+struct Acme {
+    directory: String,
+    agree_to_terms: bool,
+    contact: Vec<String>,
+    challenge: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    listen: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ca_file: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    eab_key_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    eab_key_file: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -203,6 +221,7 @@ impl From<&Config> for Shown {
             workers: config.workers,
             shutdown_grace: show_duration(config.shutdown_grace),
             admin: Admin { listen: config.admin.listen.to_string(), tls: config.admin.tls.as_ref().map(Tls::from) },
+            acme: config.acme.as_ref().map(Acme::from),
             telemetry: config.otlp.as_ref().map(|otlp| Telemetry {
                 otlp: Otlp {
                     endpoint: otlp.endpoint.clone(),
@@ -225,6 +244,26 @@ impl From<&CertificateFiles> for Tls {
     }
 }
 
+impl From<&AcmeConfig> for Acme {
+    fn from(config: &AcmeConfig) -> Self {
+        let listen = match config.challenge {
+            ChallengeKind::TlsAlpn01 => None,
+            ChallengeKind::Http01 { listen } => Some(listen.to_string()),
+        };
+        let (eab_key_id, eab_key_file) = config.external_account.clone().unzip();
+        Self {
+            directory: config.directory.clone(),
+            agree_to_terms: true,
+            contact: config.contact.clone(),
+            challenge: config.challenge.name(),
+            listen,
+            ca_file: config.ca_file.as_ref().map(|path| path.display().to_string()),
+            eab_key_id,
+            eab_key_file: eab_key_file.map(|path| path.display().to_string()),
+        }
+    }
+}
+
 fn shown(limits: &[Limit]) -> Vec<String> {
     limits.iter().copied().map(String::from).collect()
 }
@@ -234,6 +273,7 @@ impl From<&EnvironmentConfig> for Environment {
         let (tls, trusted_proxies) = match &config.tls {
             TlsMode::Loopback => (None, None),
             TlsMode::Own(files) => (Some(Tls::from(files)), None),
+            TlsMode::Acme { .. } => (Some(Tls::Word("acme")), None),
             TlsMode::Terminated { trusted_proxies } => {
                 (Some(Tls::Word("terminated")), Some(trusted_proxies.iter().map(ToString::to_string).collect()))
             }

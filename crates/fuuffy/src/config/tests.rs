@@ -185,6 +185,54 @@ fn plain_text_stays_on_loopback() {
 }
 
 #[test]
+fn certificates_by_acme_are_asked_for_whole() {
+    let tls = |hosts: &str| format!("{ENVIRONMENT}hosts = {hosts}\ntls = \"acme\"\n");
+    let usual = tls("[\"API.example.com\", \"b.example.com\", \"127.0.0.1\", \"localhost\"]");
+    let with = |acme: &str| format!("{usual}[acme]\n{acme}\n");
+    let config = read(&with("agree_to_terms = true")).unwrap();
+    let acme = config.acme.clone().unwrap();
+    assert!(acme.directory == STAGING && STAGING.contains("staging"), "trials first");
+    assert_eq!(acme.challenge, ChallengeKind::TlsAlpn01);
+    let names = vec!["api.example.com".to_owned(), "b.example.com".to_owned()];
+    assert_eq!(config.environments.testing.unwrap().tls, TlsMode::Acme { names });
+    let all = "agree_to_terms = true\ndirectory = \"https://ca.example.com/dir\"\ncontact = [\"mailto:a@example.com\"]\n\
+               challenge = \"http-01\"\nlisten = \"0.0.0.0:80\"\nca_file = \"ca.pem\"\neab_key_id = \"1\"\neab_key_file = \"k\"";
+    let config = read(&with(all)).unwrap();
+    assert_eq!(config.acme.as_ref().unwrap().contact, ["a@example.com"]);
+    assert_eq!(parse(&config.to_toml(), Path::new("/")), Ok(config));
+    for (acme, key) in [
+        ("", "agree_to_terms"),
+        ("agree_to_terms = false", "agree_to_terms"),
+        ("agree_to_terms = \"yes\"", "agree_to_terms"),
+        ("directory = \"http://ca.example.com/dir\"", "directory"),
+        ("directory = \"https://user@ca.example.com/dir\"", "directory"),
+        ("contact = [\"nobody\"]", "contact"),
+        ("challenge = \"dns-01\"", "challenge"),
+        ("challenge = \"http-01\"", "challenge"),
+        ("listen = \"127.0.0.1:80\"", "listen"),
+        ("challenge = \"http-01\"\nlisten = \"80\"", "listen"),
+        ("challenge = \"http-01\"\nlisten = \"127.0.0.1:8080\"", "acme"),
+        ("eab_key_id = \"1\"", "eab_key_id"),
+        ("eab_key_file = \"1\"", "eab_key_file"),
+        ("agreed = true", "agreed"),
+    ] {
+        // The last is about two sections, and so told once each by itself is whole.
+        let (agrees, key) = match key {
+            "acme" => ("agree_to_terms = true\n", "acme".to_owned()),
+            key => ("", format!("acme.{key}")),
+        };
+        refused(&with(&format!("{agrees}{acme}")), &key);
+    }
+    refused(&usual, "environments");
+    refused(&format!("{ENVIRONMENT}[acme]\nagree_to_terms = true\n"), "acme");
+    for hosts in ["[\"*\"]", "[\"localhost\", \"127.0.0.1\", \"[::1]\"]", "[\"a_b.test\"]", "[\"-a.test\"]"] {
+        refused(&format!("{}[acme]\nagree_to_terms = true\n", tls(hosts)), "environments.testing.tls");
+    }
+    let mistakes = read(&with("directory = 1\ncontact = 2\nchallenge = 3\nlisten = 4\neab_key_id = 5")).unwrap_err();
+    assert_eq!(mistakes.len(), 6, "all at once: {mistakes:?}");
+}
+
+#[test]
 fn two_listeners_cannot_have_one_address() {
     let both = format!("{ENVIRONMENT}[environments.production]\nlisten = \"127.0.0.1:8080\"\n");
     refused(&both, "environments");

@@ -47,6 +47,11 @@ impl Desk {
         Ok(Self { transport: Transport::open(config).await? })
     }
 
+    /// Whether a server runs on the data directory.
+    pub(super) const fn is_served(&self) -> bool {
+        matches!(self.transport, Transport::Socket(_))
+    }
+
     /// One call.
     pub(super) async fn call(
         &self,

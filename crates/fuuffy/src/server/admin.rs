@@ -63,11 +63,14 @@ pub(super) fn observe(environments: Environments, ready: Arc<Readiness>, started
         .with_state(Observed { environments, ready, started })
 }
 
-/// Ready means: takes requests, and every store can write. A store that cannot still validates tokens; one whose
+/// Ready means: takes requests, has every certificate, and every store can write. A store that cannot still validates tokens; one whose
 /// disk is full still revokes.
 async fn readyz(State(observed): State<Observed>) -> impl IntoResponse {
     if !observed.ready.0.load(Ordering::Acquire) {
         return (StatusCode::SERVICE_UNAVAILABLE, "stopping\n".to_owned());
+    }
+    if let Some(words) = observed.environments.certificates().find_map(|certificate| certificate.missing()) {
+        return (StatusCode::SERVICE_UNAVAILABLE, words);
     }
     match observed.environments.iter().find(|environment| !environment.store.is_writable()) {
         Some(environment) if environment.store.is_full() => (

@@ -1,5 +1,5 @@
-//! A certificate and its key: read from files, shown in handshakes, and read anew when the files change. What cannot be
-//! used is said, and what was read before is shown on.
+//! A certificate and its key: read from files, shown in handshakes, and read anew when the files change; or ordered from
+//! an authority (`acme`). What cannot be used is said, and what was there before is shown on.
 
 use std::fmt;
 use std::fs::Metadata;
@@ -8,8 +8,8 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context as _, bail, ensure};
-use arc_swap::ArcSwap;
+use anyhow::{Context as _, ensure};
+use arc_swap::ArcSwapOption;
 use fuuffy_domain::Timestamp;
 use parking_lot::Mutex;
 use rustls::crypto::aws_lc_rs::default_provider;
@@ -17,8 +17,10 @@ use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::CertifiedKey;
 use sha2::{Digest as _, Sha256};
+use x509_parser::extensions::GeneralName;
 use x509_parser::parse_x509_certificate;
 
+use super::acme::Ordering;
 use crate::config::CertificateFiles;
 
 /// So many days before its end it is told, the last time first.
@@ -28,16 +30,29 @@ const REMINDERS: [u64; 3] = [1, 3, 14];
 pub(super) struct Certificate {
     /// Whose it is, as the configuration writes it.
     pub(super) place: String,
-    files: CertificateFiles,
-    shown: ArcSwap<Shown>,
-    seen: Mutex<Seen>,
+    source: Source,
+    shown: ArcSwapOption<Shown>,
     /// Of which one somebody was told last that it ends, and how many days before.
     reminded: Mutex<Option<(u64, String)>>,
+}
+
+/// Whence it comes.
+enum Source {
+    /// From files that somebody else writes.
+    Files { files: CertificateFiles, seen: Mutex<Seen> },
+    /// From an authority that it is ordered from.
+    Ordered(Ordering),
 }
 
 /// What is shown in handshakes.
 pub(super) struct Shown {
     pub(super) certified: Arc<CertifiedKey>,
+    /// The names of DNS that it is for, in lower case.
+    pub(super) names: Vec<String>,
+    /// Who signed it.
+    pub(super) issuer: String,
+    /// Since when it is good.
+    pub(super) starts_at: Timestamp,
     /// Until when it is good.
     pub(super) ends_at: Timestamp,
     /// The first bytes of its SHA-256, in hexadecimal digits.
@@ -57,7 +72,7 @@ type FileState = (u64, u64, i64, i64);
 
 impl fmt::Debug for Certificate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Certificate").field("place", &self.place).field("files", &self.files).finish_non_exhaustive()
+        f.debug_struct("Certificate").field("place", &self.place).finish_non_exhaustive()
     }
 }
 
@@ -72,24 +87,50 @@ impl Certificate {
         if shown.ends_at <= now {
             tracing::warn!(place, ended_at = %shown.ends_at, "The certificate's time is over, and no caller will take it; put a new one in its place");
         }
-        let files = files.clone();
-        Ok(Self {
-            place,
-            files,
-            shown: ArcSwap::from_pointee(shown),
-            seen: Mutex::new(seen),
-            reminded: Mutex::default(),
-        })
+        let source = Source::Files { files: files.clone(), seen: Mutex::new(seen) };
+        Ok(Self::of(place, source, Some(shown)))
     }
 
-    /// What is shown now.
-    pub(super) fn shown(&self) -> Arc<Shown> {
+    /// One that an authority gives, and the one that it gave last.
+    pub(super) fn ordered(place: String, ordering: Ordering, kept: Option<Shown>) -> Self {
+        Self::of(place, Source::Ordered(ordering), kept)
+    }
+
+    fn of(place: String, source: Source, shown: Option<Shown>) -> Self {
+        let shown = ArcSwapOption::from(shown.map(Arc::new));
+        Self { place, source, shown, reminded: Mutex::default() }
+    }
+
+    /// What is shown now; nothing before an authority gave the first one.
+    pub(super) fn shown(&self) -> Option<Arc<Shown>> {
         self.shown.load_full()
+    }
+
+    /// How ordering goes, if it is ordered.
+    pub(super) const fn ordering(&self) -> Option<&Ordering> {
+        match &self.source {
+            Source::Files { .. } => None,
+            Source::Ordered(ordering) => Some(ordering),
+        }
+    }
+
+    /// That there is none yet, and why; `None` where there is one.
+    pub(super) fn missing(&self) -> Option<String> {
+        let ordering = self.ordering().filter(|_| self.shown().is_none())?;
+        let why = ordering.progress().error.unwrap_or_else(|| "it is being ordered".to_owned());
+        Some(format!("{} has no certificate yet, and refuses handshakes until it has: {why}\n", self.place))
+    }
+
+    /// Shows another one from here on.
+    pub(super) fn show(&self, new: Shown) {
+        let ends_at = new.ends_at;
+        tracing::info!(place = self.place, fingerprint = new.fingerprint, %ends_at, "A new certificate is shown");
+        self.shown.store(Some(Arc::new(new)));
     }
 
     /// How many days before its end somebody is to be told of it, if that is now and was not done.
     pub(super) fn due_reminder(&self, now: Timestamp) -> Option<(u64, Arc<Shown>)> {
-        let shown = self.shown();
+        let shown = self.shown()?;
         let left = shown.ends_at.since(now);
         let days = REMINDERS.into_iter().find(|days| left <= Duration::from_secs(days * 86_400))?;
         let is_known = self.reminded.lock().as_ref() == Some(&(days, shown.fingerprint.clone()));
@@ -104,10 +145,13 @@ impl Certificate {
     /// Reads the files anew if they have changed. A pair that cannot be used is said once it stays so until the next look,
     /// since two files are not replaced at once.
     pub(super) fn look(&self, now: Timestamp) {
-        let (mut seen, files) = (self.seen.lock(), state(&self.files));
-        if seen.files != files {
-            *seen = Seen { files, is_judged: false };
-            if let Ok(()) = self.take(now) {
+        let Source::Files { files, seen } = &self.source else {
+            return;
+        };
+        let (mut seen, found) = (seen.lock(), state(files));
+        if seen.files != found {
+            *seen = Seen { files: found, is_judged: false };
+            if let Ok(()) = self.take(files, now) {
                 seen.is_judged = true;
             }
         } else if !seen.is_judged {
@@ -118,7 +162,10 @@ impl Certificate {
 
     /// Reads the files anew, and says how that went.
     pub(super) fn reload(&self, now: Timestamp) {
-        if let Err(error) = self.take(now) {
+        let Source::Files { files, .. } = &self.source else {
+            return;
+        };
+        if let Err(error) = self.take(files, now) {
             let error = format!("{error:#}");
             tracing::error!(
                 place = self.place,
@@ -128,15 +175,39 @@ impl Certificate {
         }
     }
 
-    fn take(&self, now: Timestamp) -> anyhow::Result<()> {
-        let (new, old) = (read(&self.files)?, self.shown());
-        ensure!(new.ends_at > now || old.ends_at <= now, "its time was over on {}", new.ends_at);
-        if new.fingerprint != old.fingerprint {
-            let ends_at = new.ends_at;
-            tracing::info!(place = self.place, fingerprint = new.fingerprint, %ends_at, "A new certificate is shown");
+    fn take(&self, files: &CertificateFiles, now: Timestamp) -> anyhow::Result<()> {
+        let (new, old) = (read(files)?, self.shown());
+        let was_over = old.as_ref().is_none_or(|old| old.ends_at <= now);
+        ensure!(new.ends_at > now || was_over, "its time was over on {}", new.ends_at);
+        match old {
+            Some(old) if old.fingerprint == new.fingerprint => self.shown.store(Some(Arc::new(new))),
+            _ => self.show(new),
         }
-        self.shown.store(Arc::new(new));
         Ok(())
+    }
+}
+
+impl Shown {
+    /// A chain, the own certificate first, and its key.
+    ///
+    /// # Errors
+    /// What is wrong with them.
+    pub(super) fn new(chain: Vec<CertificateDer<'static>>, key: PrivateKeyDer<'static>) -> anyhow::Result<Self> {
+        let own = chain.first().context("there is no certificate; expected PEM, as in -----BEGIN CERTIFICATE-----")?;
+        let (_, parsed) = parse_x509_certificate(own).context("the first certificate cannot be read")?;
+        let time = |seconds: i64| Timestamp::from_unix_millis(seconds.saturating_mul(1000));
+        let (starts_at, ends_at) =
+            (time(parsed.validity().not_before.timestamp()), time(parsed.validity().not_after.timestamp()));
+        let alternatives = parsed.subject_alternative_name().context("its names cannot be read")?;
+        let names = alternatives.iter().flat_map(|names| &names.value.general_names).filter_map(|name| match name {
+            GeneralName::DNSName(name) => Some(name.to_ascii_lowercase()),
+            _ => None,
+        });
+        let (names, issuer) = (names.collect(), parsed.issuer().to_string());
+        let fingerprint: String = Sha256::digest(own).iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+        let certified = CertifiedKey::from_der(chain, key, &default_provider());
+        let certified = Arc::new(certified.context("the key is not of the certificate")?);
+        Ok(Self { certified, names, issuer, starts_at, ends_at, fingerprint })
     }
 }
 
@@ -150,17 +221,16 @@ fn read(files: &CertificateFiles) -> anyhow::Result<Shown> {
     let cannot = |path: &Path| format!("cannot read {}", path.display());
     let chain = CertificateDer::pem_file_iter(cert).and_then(Iterator::collect::<Result<Vec<_>, _>>);
     let chain = chain.with_context(|| cannot(cert))?;
-    let Some(own) = chain.first() else {
-        bail!("{} holds no certificate; expected PEM, as in -----BEGIN CERTIFICATE-----", cert.display());
-    };
-    let (_, parsed) = parse_x509_certificate(own)
+    ensure!(
+        !chain.is_empty(),
+        "{} holds no certificate; expected PEM, as in -----BEGIN CERTIFICATE-----",
+        cert.display()
+    );
+    parse_x509_certificate(&chain[0])
         .with_context(|| format!("the first certificate in {} cannot be read", cert.display()))?;
-    let ends_at = Timestamp::from_unix_millis(parsed.validity().not_after.timestamp().saturating_mul(1000));
-    let fingerprint: String = Sha256::digest(own).iter().take(8).map(|byte| format!("{byte:02x}")).collect();
     let mode = std::fs::metadata(key).with_context(|| cannot(key))?.mode();
     ensure!(mode & 0o007 == 0, "everybody can read {}; take that right away: chmod o= on it", key.display());
     let private = PrivateKeyDer::from_pem_file(key).with_context(|| cannot(key))?;
-    let certified = CertifiedKey::from_der(chain.clone(), private, &default_provider())
-        .with_context(|| format!("the key in {} is not of the certificate in {}", key.display(), cert.display()))?;
-    Ok(Shown { certified: Arc::new(certified), ends_at, fingerprint })
+    Shown::new(chain, private)
+        .with_context(|| format!("the key in {} is not of the certificate in {}", key.display(), cert.display()))
 }

@@ -140,7 +140,7 @@ pub(super) async fn serve(door: &Door, stream: TcpStream, peer: SocketAddr, mut 
     let _open = worker.environment.open_connection();
     let scheme = match &worker.environment.settings.tls {
         TlsMode::Loopback => "http",
-        TlsMode::Own(_) => "https",
+        TlsMode::Own(_) | TlsMode::Acme { .. } => "https",
         TlsMode::Terminated { trusted_proxies } if trusted_proxies.iter().any(|net| net.contains(&peer.ip())) => {
             "https"
         }
@@ -163,19 +163,28 @@ pub(super) async fn serve(door: &Door, stream: TcpStream, peer: SocketAddr, mut 
 
 /// Refuses whoever speaks plain HTTP to a port that speaks TLS, and notes it.
 async fn refuse_clear(worker: &Worker, mut stream: TcpStream, peer: SocketAddr) {
-    let (environment, context) = (&worker.environment, worker.context(peer.ip()));
-    let refusal = Refusal::InvalidRequest(RequestFault::PlainHttp);
-    environment.gateway.refusals().note(&refusal);
-    environment.explanations.record(Refused::new(&context, ("", ""), &refusal, Reason::Told));
+    let context = worker.context(peer.ip());
     // Whoever listens has it as soon as we do, so it is taken away before anything is said.
     let mut heard = Zeroizing::new(Vec::new());
     let _ = timeout(HEARING, hear(&mut stream, &mut heard)).await;
-    environment.look_into(&context, leaks::find_in_clear(&heard)).await;
+    refuse_heard(&worker.environment, (&context, &heard), stream).await;
+}
+
+/// Refuses a request that came in clear, notes it, and looks into what leaked by that.
+pub(super) async fn refuse_heard(
+    environment: &Environment,
+    (context, heard): (&RequestContext, &[u8]),
+    stream: TcpStream,
+) {
+    let refusal = Refusal::InvalidRequest(RequestFault::PlainHttp);
+    environment.gateway.refusals().note(&refusal);
+    environment.explanations.record(Refused::new(context, ("", ""), &refusal, Reason::Told));
+    environment.look_into(context, leaks::find_in_clear(heard)).await;
     farewell::say_that_it_is_clear(stream, context.id).await;
 }
 
 /// Reads a request as far as it comes: to the end of its head, and of a short body where it says how long that is.
-async fn hear(stream: &mut TcpStream, heard: &mut Vec<u8>) -> std::io::Result<()> {
+pub(super) async fn hear(stream: &mut TcpStream, heard: &mut Vec<u8>) -> std::io::Result<()> {
     while heard.len() < IN_CLEAR && !leaks::is_whole(heard) {
         if stream.read_buf(heard).await? == 0 {
             break;

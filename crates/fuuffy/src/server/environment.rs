@@ -22,6 +22,7 @@ use fuuffy_store::pepper::MasterKeys;
 use fuuffy_store::{Explanations, Store, UsageBook};
 use tokio::sync::watch;
 
+use super::acme::Acme;
 use super::alerts::Alerts;
 use super::certificate::Certificate;
 use super::leaks::LeaksTold;
@@ -179,12 +180,16 @@ impl Environment {
     }
 
     /// Reads the certificate that its listener is to show, if it is to. Commands need none.
-    pub(super) fn open_certificate(&mut self) -> anyhow::Result<()> {
-        let TlsMode::Own(files) = &self.settings.tls else {
-            return Ok(());
+    pub(super) fn open_certificate(&mut self, acme: Option<&Acme>) -> anyhow::Result<()> {
+        let certificate = match &self.settings.tls {
+            TlsMode::Own(files) => {
+                let place = format!("environments.{}.tls", self.name);
+                Some(Certificate::open(place, files, self.clock.now())?)
+            }
+            TlsMode::Acme { .. } => acme.context("there is no [acme]")?.certificate(self)?,
+            TlsMode::Loopback | TlsMode::Terminated { .. } => None,
         };
-        let place = format!("environments.{}.tls", self.name);
-        self.certificate = Some(Arc::new(Certificate::open(place, files, self.clock.now())?));
+        self.certificate = certificate.map(Arc::new);
         Ok(())
     }
 

@@ -56,6 +56,14 @@ fn words(alert: &Value) -> Words {
             format!("From {} on no caller takes it.", plain(&data["expires_at"])),
             "Put a new one in the place of its files; the server takes it by itself.".to_owned(),
         ),
+        "certificate.order_failed" => (
+            format!("No certificate was got for {}", plain(&data["listener"])),
+            match data["expires_at"].as_str() {
+                Some(ends_at) => format!("The one that is shown is good until {}.", cleaned(ends_at)),
+                None => "There is none yet, and no caller can connect.".to_owned(),
+            },
+            format!("{}. It is tried again at {}.", plain(&data["error"]), plain(&data["next_attempt_at"])),
+        ),
         "unusual.opened" => (
             format!("{} of {whose}: {kind}", capital(&plain(&data["severity"]))),
             format!("It was noticed at {}.", plain(&data["opened_at"])),

@@ -11,6 +11,7 @@ use socket2::{Domain, Protocol, Socket, Type};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 
+use super::acme::Challenges;
 use super::connection::{self, Worker};
 use super::tls::Tls;
 use super::{Environment, Sources, told_to_stop};
@@ -47,12 +48,12 @@ impl Door {
 
 impl Bound {
     /// How TLS is spoken here, if all who are served here have certificates.
-    fn tls(&self) -> anyhow::Result<Option<Tls>> {
+    fn tls(&self, challenges: Option<&Arc<Challenges>>) -> anyhow::Result<Option<Tls>> {
         let certificate = |environment: &Arc<Environment>| {
             Some((environment.settings.hosts.clone(), Arc::clone(environment.certificate.as_ref()?)))
         };
         let certificates: Option<Vec<_>> = self.environments.iter().map(certificate).collect();
-        certificates.map(Tls::new).transpose()
+        certificates.map(|certificates| Tls::new(certificates, challenges.cloned())).transpose()
     }
 }
 
@@ -83,9 +84,10 @@ pub(super) fn spawn_workers(
     workers: usize,
     mut bound: Vec<Bound>,
     sources: &Sources,
+    challenges: Option<Arc<Challenges>>,
     stopped: &watch::Receiver<bool>,
 ) -> anyhow::Result<Vec<JoinHandle<()>>> {
-    let tls = bound.iter().map(Bound::tls).collect::<anyhow::Result<Vec<_>>>()?;
+    let tls = bound.iter().map(|bound| bound.tls(challenges.as_ref())).collect::<anyhow::Result<Vec<_>>>()?;
     let mut threads = Vec::with_capacity(workers);
     for number in 0..workers {
         let mut mine = Vec::new();

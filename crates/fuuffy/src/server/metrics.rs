@@ -36,15 +36,34 @@ pub(super) fn text(environments: &Environments, started: Timestamp, format: Form
     let of_environments = OfEnvironments::registered(&mut registry);
     routes::register(&mut registry, environments);
     let certificates = Family::<Vec<(&'static str, String)>, Gauge>::default();
+    let next_orders = Family::<Vec<(&'static str, String)>, Gauge>::default();
+    let orders = Family::<Vec<(&'static str, String)>, Counter>::default();
     for certificate in environments.certificates() {
         let labels = vec![("listener", certificate.place.clone())];
-        certificates.get_or_create(&labels).set(certificate.shown().ends_at.unix_millis().div_euclid(1000));
+        let shown = certificate.shown();
+        if let Some(shown) = &shown {
+            certificates.get_or_create(&labels).set(shown.ends_at.unix_seconds());
+        }
+        if let Some(ordering) = certificate.ordering() {
+            next_orders.get_or_create(&labels).set(ordering.next_at(shown.as_deref()).unix_seconds());
+            let (got, failed) = ordering.outcomes();
+            for (outcome, count) in [("got", got), ("failed", failed)] {
+                let labels = vec![labels[0].clone(), ("outcome", outcome.to_owned())];
+                orders.get_or_create(&labels).inc_by(count);
+            }
+        }
     }
     registry.register(
         "certificate_expiry_timestamp_seconds",
         "When the certificate that a listener shows ends",
         certificates,
     );
+    registry.register(
+        "certificate_next_order_timestamp_seconds",
+        "When the certificate of a listener that gets them by ACME is ordered next",
+        next_orders,
+    );
+    registry.register("certificate_orders", "Orders of certificates by outcome", orders);
     for environment in environments.iter() {
         of_environments.read(environment);
     }

@@ -1,10 +1,12 @@
 //! A running server: environments, listeners, threads, and how they start, reload and stop.
 
 mod access_log;
+mod acme;
 mod admin;
 mod alerts;
 mod busy;
 mod certificate;
+mod certificates;
 mod connection;
 mod environment;
 mod farewell;
@@ -53,11 +55,13 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::config::Config;
+use acme::{Acme, Plain};
 use certificate::Certificate;
 use keys::KeyFile;
 use listener::Bound;
 use tls::Tls;
 
+pub use acme::PlainRequest;
 pub use environment::Environment;
 pub(crate) use environment::store_path;
 pub use framing::{Framing, HeadLimits, Progress};
@@ -122,6 +126,9 @@ pub struct Addresses {
     pub production: Option<SocketAddr>,
     /// The admin listener.
     pub admin: SocketAddr,
+    /// Where an authority comes by plain HTTP, if it does.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub acme: Option<SocketAddr>,
 }
 
 /// Both environments, each whole or absent. There is no map of them.
@@ -133,6 +140,8 @@ pub struct Environments {
     pub production: Option<Arc<Environment>>,
     /// What the operators' listener shows, if it speaks TLS.
     certificate: Option<Arc<Certificate>>,
+    /// Who gives certificates, if anybody does.
+    acme: Option<Arc<Acme>>,
     keys: Arc<KeyFile>,
 }
 
@@ -163,7 +172,7 @@ impl Environments {
         };
         let (testing, production) = (open(&config.environments.testing)?, open(&config.environments.production)?);
         let keys = Arc::new(KeyFile::new((file, audit_file), config, Arc::clone(&sources.entropy)));
-        Ok((Self { testing, production, certificate: None, keys }, lock))
+        Ok((Self { testing, production, certificate: None, acme: None, keys }, lock))
     }
 
     /// Those that there are.
@@ -172,10 +181,11 @@ impl Environments {
     }
 
     /// Opens what a server needs and a command does not: certificates, and what writes down requests.
-    fn open_for_callers(&mut self, config: &Config) -> anyhow::Result<()> {
+    fn open_for_callers(&mut self, config: &Config, sources: &Sources) -> anyhow::Result<()> {
+        self.acme = Acme::open(config, sources)?;
         for environment in [&mut self.testing, &mut self.production].into_iter().flatten() {
             let environment = Arc::get_mut(environment).context("the environment is shared already")?;
-            environment.open_certificate()?;
+            environment.open_certificate(self.acme.as_deref())?;
             environment.settings.check_published()?;
             environment.write_down_requests(config.otlp.as_ref())?;
         }
@@ -211,7 +221,9 @@ impl Environments {
     pub(crate) fn admin_router(&self) -> Router {
         let shown =
             |environment: &Option<Arc<Environment>>| environment.as_ref().map(|environment| environment.for_admin());
-        fuuffy_admin::router(shown(&self.testing), shown(&self.production)).merge(keys::router(self.clone()))
+        fuuffy_admin::router(shown(&self.testing), shown(&self.production))
+            .merge(keys::router(self.clone()))
+            .merge(certificates::router(self.clone()))
     }
 
     /// The same for somebody who may do everything.
@@ -234,6 +246,26 @@ impl Environments {
             }
         }
     }
+}
+
+/// Starts who orders certificates, and the listener that the authority comes to by plain HTTP, if it does; answers where
+/// that is.
+async fn order_certificates(
+    control: &mut JoinSet<()>,
+    acme: &Arc<Acme>,
+    environments: &Environments,
+    stopped: &watch::Receiver<bool>,
+) -> anyhow::Result<Option<SocketAddr>> {
+    let mut address = None;
+    if let Some(listen) = acme.listen() {
+        let plain = Plain::bind(listen).await.with_context(|| format!("acme.listen: cannot bind {listen}"))?;
+        address = Some(plain.address);
+        control.spawn(plain.serve(acme.challenges(), environments.clone(), stopped.clone()));
+    }
+    let (acme, stopped) = (Arc::clone(acme), stopped.clone());
+    let ordered: Vec<Arc<Environment>> = environments.iter().map(Arc::clone).collect();
+    control.spawn(async move { acme.run(&ordered, stopped).await });
+    Ok(address)
 }
 
 /// Resolves when the server is to stop.
@@ -262,10 +294,10 @@ impl Server {
     /// Whatever cannot be opened or bound, by name. Nothing stays behind then.
     pub async fn start(config: Config, sources: Sources) -> anyhow::Result<Self> {
         let (mut environments, lock) = Environments::open(&config, &sources)?;
-        environments.open_for_callers(&config)?;
+        environments.open_for_callers(&config, &sources)?;
         let (shutdown, stopped) = watch::channel(false);
         let mut bound: Vec<Bound> = Vec::new();
-        let mut addresses = Addresses { testing: None, production: None, admin: config.admin.listen };
+        let mut addresses = Addresses { testing: None, production: None, admin: config.admin.listen, acme: None };
         for (environment, place) in
             [(&environments.testing, &mut addresses.testing), (&environments.production, &mut addresses.production)]
         {
@@ -294,15 +326,19 @@ impl Server {
         let socket = config.data_dir.join("admin.sock");
         let router = admin::observe(environments.clone(), Arc::clone(&ready), sources.time.wall())
             .merge(environments.admin_router());
-        let tls = certificate.map(|certificate| Tls::new(vec![(None, certificate)])).transpose()?;
+        let tls = certificate.map(|certificate| Tls::new(vec![(None, certificate)], None)).transpose()?;
         let door = admin::Door::new(router, tls, environments.clone());
         addresses.admin = admin::listen(&mut control, config.admin.listen, door, stopped.clone())
             .await
             .with_context(|| format!("admin.listen: cannot bind {}", config.admin.listen))?;
         admin::listen_unix(&mut control, &socket, environments.admin_router(), stopped.clone())
             .with_context(|| format!("cannot bind the operators' socket {}", socket.display()))?;
-        let workers =
-            listener::spawn_workers(config.workers, bound, &sources, &stopped).context("cannot start a thread")?;
+        if let Some(acme) = &environments.acme {
+            addresses.acme = order_certificates(&mut control, acme, &environments, &stopped).await?;
+        }
+        let challenges = environments.acme.as_ref().map(|acme| acme.challenges());
+        let workers = listener::spawn_workers(config.workers, bound, &sources, challenges, &stopped)
+            .context("cannot start a thread")?;
         for environment in environments.iter() {
             let (alerts, stopped) = (Arc::clone(&environment.alerts), stopped.clone());
             control.spawn(async move { alerts.deliver(stopped).await });
@@ -362,6 +398,9 @@ impl Server {
         }
         if let Some(now) = self.environments.iter().next().map(|environment| environment.clock.now()) {
             self.environments.certificates().for_each(|certificate| certificate.reload(now));
+        }
+        if let Some(acme) = &self.environments.acme {
+            acme.hurry();
         }
         Ok(())
     }

@@ -25,6 +25,8 @@ pub(crate) struct Server {
     pub(crate) testing: SocketAddr,
     pub(crate) production: SocketAddr,
     pub(crate) admin: SocketAddr,
+    /// Where an authority comes by plain HTTP.
+    pub(crate) acme: Option<SocketAddr>,
 }
 
 /// A registered client.
@@ -102,7 +104,14 @@ impl Place {
         let ready: Value = serde_json::from_str(&line).unwrap();
         let address =
             |name: &str| ready["ready"][name].as_str().map_or(([0, 0, 0, 0], 0).into(), |it| it.parse().unwrap());
-        Ok(Server { testing: address("testing"), production: address("production"), admin: address("admin"), child })
+        let acme = ready["ready"]["acme"].as_str().map(|it| it.parse().unwrap());
+        Ok(Server {
+            acme,
+            testing: address("testing"),
+            production: address("production"),
+            admin: address("admin"),
+            child,
+        })
     }
 
     /// Runs a command of operators on this configuration.

@@ -15,7 +15,7 @@ fn all_mistakes_are_told_at_once_with_their_places() {
     insta::assert_snapshot!(place.log().replace(&file, "fuuffy.toml"), @r#"
     fuuffy.toml:1:1: data_dri: unknown key; did you mean `data_dir`?
     fuuffy.toml:4:10: admin.listen: a listener that is not on loopback must have TLS; expected [admin.tls] with cert and key, or an address on loopback
-    fuuffy.toml:7:10: environments.testing.listen: a listener that is not on loopback must have TLS; expected a table tls with cert and key, tls = "terminated" with the trusted_proxies that speak it, or an address on loopback
+    fuuffy.toml:7:10: environments.testing.listen: a listener that is not on loopback must have TLS; expected a table tls with cert and key, tls = "acme", tls = "terminated" with the trusted_proxies that speak it, or an address on loopback
     fuuffy.toml:8:18: environments.testing.token_lifetime: expected a whole number with the unit s, m, h or d, from 1s to 30d, as in "1h"
     fuuffy.toml:11:10: environments.testing.routes[0].prefix: expected another path; this one is the token service's
     fuuffy.toml:12:13: environments.testing.routes[0].upstreams: expected a list of URLs without a path, as in ["http://127.0.0.1:8090"]

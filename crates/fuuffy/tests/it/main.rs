@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod access_log;
+mod acme;
 mod admin_api;
 mod agent;
 mod alerts;

@@ -4,6 +4,7 @@
 mod authority;
 mod folder;
 mod host;
+mod status;
 
 use std::collections::BTreeSet;
 use std::io::Write;
@@ -34,6 +35,9 @@ pub struct CertsArgs {
 
 #[derive(Debug, Subcommand)]
 enum CertsCommand {
+    /// Show the certificates of the running server: whose they are, who signed them, until when they are good, and, where
+    /// they come by ACME, when the next one is ordered and what went wrong.
+    Status,
     /// Make or renew a certificate for development, by an authority that is made with the first one.
     IssueLocal {
         /// Where both are kept, instead of the folder tls beside the configuration file.
@@ -58,8 +62,10 @@ const MOST_HOSTS: usize = 100;
 /// # Errors
 /// Something in the folder is not this command's, or could not be read or written. Keys are never overwritten, and a
 /// certificate only by one that callers take who trust its authority.
-pub fn certs(args: CertsArgs, out: &mut dyn Write, err: &mut dyn Write) -> anyhow::Result<u8> {
-    let CertsCommand::IssueLocal { dir, host, new_ca } = args.command;
+pub async fn certs(args: CertsArgs, out: &mut dyn Write, err: &mut dyn Write) -> anyhow::Result<u8> {
+    let CertsCommand::IssueLocal { dir, host, new_ca } = args.command else {
+        return status::status(&args.common, out, err).await;
+    };
     let hosts = if host.is_empty() {
         match configuration(&args.common.config, err)? {
             Ok(config) => served(&config)?,

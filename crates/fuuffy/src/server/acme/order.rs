@@ -1,0 +1,170 @@
+//! One order, from the account to the certificate (RFC 8555 §7.4). JOSE and the protocol are instant-acme's.
+
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use fuuffy_store::{AcmeItem, AcmeShelf};
+use instant_acme::{
+    Account, AccountCredentials, AuthorizationStatus, ChallengeType, Error, ExternalAccountKey, Identifier, NewAccount,
+    NewOrder, Order, OrderStatus, Problem, RetryPolicy,
+};
+use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
+
+use super::challenges::Challenges;
+use super::http::Http;
+use crate::config::{AcmeConfig, ChallengeKind};
+use crate::server::private_file;
+
+/// How long the authority may take to look at challenges, and then to sign.
+const PATIENCE: RetryPolicy = RetryPolicy::new().timeout(Duration::from_secs(120));
+/// What an authority says of an account that it does not know (any more).
+const NO_ACCOUNT: &str = "urn:ietf:params:acme:error:accountDoesNotExist";
+
+/// What an order takes.
+pub(super) struct Authority<'a> {
+    pub(super) config: &'a AcmeConfig,
+    pub(super) http: &'a Http,
+    pub(super) shelf: &'a AcmeShelf,
+    pub(super) challenges: &'a Challenges,
+}
+
+/// The account as it is kept.
+#[derive(Serialize, Deserialize)]
+struct Kept {
+    contact: Vec<String>,
+    credentials: AccountCredentials,
+}
+
+impl Authority<'_> {
+    /// A certificate for these names, and those between it and the authority, behind their key; in PEM.
+    pub(super) async fn order(&self, names: &[String]) -> anyhow::Result<Zeroizing<String>> {
+        let identifiers: Vec<Identifier> = names.iter().cloned().map(Identifier::Dns).collect();
+        let mut order = match self.account().await?.new_order(&NewOrder::new(&identifiers)).await {
+            // An account that the authority has forgotten is made anew, once.
+            Err(Error::Api(problem)) if problem.r#type.as_deref() == Some(NO_ACCOUNT) => {
+                self.shelf.forget(AcmeItem::Account)?;
+                self.account().await?.new_order(&NewOrder::new(&identifiers)).await
+            }
+            ordered => ordered,
+        }
+        .context("the order was not taken")?;
+        self.answer_challenges(&mut order).await?;
+        match order.poll_ready(&PATIENCE).await {
+            Ok(OrderStatus::Ready) => {}
+            ended => {
+                let why = refusals(&mut order).await;
+                let ended =
+                    ended.err().map_or_else(|| "the names were not found to be ours".to_owned(), |it| words(&it));
+                bail!("{}", if why.is_empty() { ended } else { why.join("; ") });
+            }
+        }
+        let mut pem = Zeroizing::new(order.finalize().await.context("the request for the certificate was not taken")?);
+        let chain = order.poll_certificate(&PATIENCE).await.context("the certificate did not come")?;
+        pem.push_str(&chain);
+        Ok(pem)
+    }
+
+    async fn account(&self) -> anyhow::Result<Account> {
+        let contact: Vec<String> = self.config.contact.iter().map(|address| format!("mailto:{address}")).collect();
+        let urls: Vec<&str> = contact.iter().map(String::as_str).collect();
+        let builder = Account::builder_with_http(Box::new(self.http.clone()));
+        if let Some(kept) = self.shelf.read(AcmeItem::Account)? {
+            let mut kept: Kept = serde_json::from_str(&kept).context("the account that is kept cannot be read")?;
+            let credentials: AccountCredentials = copy(&kept.credentials)?;
+            let account = builder.from_credentials(credentials).await.context("the authority cannot be reached")?;
+            if kept.contact != contact {
+                account.update_contacts(&urls).await.context("the account's contact could not be changed")?;
+                kept.contact = contact;
+                self.keep(&kept)?;
+            }
+            return Ok(account);
+        }
+        let new = NewAccount { contact: &urls, terms_of_service_agreed: true, only_return_existing: false };
+        let external = self.external_account()?;
+        let made = builder.create(&new, self.config.directory.clone(), external.as_ref()).await;
+        let (account, credentials) = made.context("there is no account with the authority")?;
+        self.keep(&Kept { contact, credentials })?;
+        Ok(account)
+    }
+
+    fn keep(&self, kept: &Kept) -> anyhow::Result<()> {
+        Ok(self.shelf.keep(AcmeItem::Account, &Zeroizing::new(serde_json::to_string(kept)?))?)
+    }
+
+    fn external_account(&self) -> anyhow::Result<Option<ExternalAccountKey>> {
+        let Some((id, file)) = &self.config.external_account else {
+            return Ok(None);
+        };
+        let key = private_file::read(file).context("acme.eab_key_file")?;
+        let key = key.strip_suffix(b"=").unwrap_or(&key);
+        let key = URL_SAFE_NO_PAD.decode(key).map(Zeroizing::new);
+        let key = key.ok().with_context(|| format!("acme.eab_key_file: {} holds no base64url", file.display()))?;
+        Ok(Some(ExternalAccountKey::new(id.clone(), &key)))
+    }
+
+    /// Puts up what the authority is to find, and lets it look. What it found before is not looked for again.
+    async fn answer_challenges(&self, order: &mut Order) -> anyhow::Result<()> {
+        let kind = match self.config.challenge {
+            ChallengeKind::Http01 { .. } => ChallengeType::Http01,
+            ChallengeKind::TlsAlpn01 => ChallengeType::TlsAlpn01,
+        };
+        let mut authorizations = order.authorizations();
+        while let Some(authorization) = authorizations.next().await {
+            let mut authorization = authorization.context("an authorization cannot be read")?;
+            let name = authorization.identifier().to_string();
+            match authorization.status {
+                AuthorizationStatus::Valid => continue,
+                AuthorizationStatus::Pending => {}
+                status => bail!("{name}: the authorization is {status:?}"),
+            }
+            let Some(mut challenge) = authorization.challenge(kind.clone()) else {
+                bail!("{name}: the authority offers no {}", self.config.challenge.name());
+            };
+            let proof = challenge.key_authorization();
+            match self.config.challenge {
+                ChallengeKind::Http01 { .. } => self.challenges.put_by_http(&challenge.token, &proof),
+                ChallengeKind::TlsAlpn01 => self.challenges.put_by_handshake(&name, &proof)?,
+            }
+            challenge.set_ready().await.with_context(|| name.clone())?;
+        }
+        Ok(())
+    }
+}
+
+/// Which names were not found to be ours, and why.
+async fn refusals(order: &mut Order) -> Vec<String> {
+    let mut said = Vec::new();
+    let mut authorizations = order.authorizations();
+    while let Some(Ok(mut authorization)) = authorizations.next().await {
+        // What cannot be asked for again is not known.
+        let _ = authorization.refresh().await;
+        let name = authorization.identifier().to_string();
+        let problems = authorization.challenges.iter().filter_map(|challenge| challenge.error.as_ref());
+        said.extend(problems.map(|problem| format!("{name}: {}", problem_words(problem))));
+    }
+    said
+}
+
+fn problem_words(problem: &Problem) -> String {
+    let kind = problem.r#type.as_deref().and_then(|kind| kind.rsplit(':').next()).unwrap_or("refused");
+    match &problem.detail {
+        Some(detail) => format!("{kind}: {detail}"),
+        None => kind.to_owned(),
+    }
+}
+
+fn words(error: &Error) -> String {
+    match error {
+        Error::Api(problem) => problem_words(problem),
+        other => other.to_string(),
+    }
+}
+
+/// The library takes credentials away from whoever uses them.
+fn copy(credentials: &AccountCredentials) -> anyhow::Result<AccountCredentials> {
+    let text = Zeroizing::new(serde_json::to_string(credentials)?);
+    Ok(serde_json::from_str(&text)?)
+}
