@@ -151,6 +151,21 @@ impl Keyring {
         (keys[0].id, keys[0].token(token))
     }
 
+    /// A new token that may be signed, and its digest: both by one key, so that a key which nothing is kept under has
+    /// signed nothing that is still good.
+    ///
+    /// # Errors
+    /// What the maker says.
+    pub fn new_token<E>(
+        &self,
+        make: impl FnOnce(&Zeroizing<[u8; 32]>) -> Result<AccessToken, E>,
+    ) -> Result<(AccessToken, KeyId, TokenDigest), E> {
+        let keys = self.keys.load();
+        let token = make(&keys[0].signing)?;
+        let digest = keys[0].token(&token);
+        Ok((token, keys[0].id, digest))
+    }
+
     /// The digests of a token under every key, the current one first.
     pub fn token_digests(&self, token: &AccessToken) -> impl Iterator<Item = TokenDigest> {
         let keys = self.keys.load();

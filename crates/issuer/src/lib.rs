@@ -8,6 +8,7 @@ mod by_assertion;
 mod by_identity;
 mod endpoint;
 mod introspection;
+mod jwt;
 mod key_set;
 mod key_source;
 mod leaks;
@@ -25,6 +26,7 @@ mod uses;
 
 pub use by_identity::Platform;
 pub use endpoint::OAuthEndpoint;
+pub use jwt::TokenFormat;
 pub use key_set::KeySet;
 pub use key_source::{Fetch, KeySource, Place};
 pub use leaks::{Leak, Stray};

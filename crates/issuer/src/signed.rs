@@ -44,7 +44,7 @@ impl Issuer {
             iat: now.unix_seconds(),
             token_introspection: told.to_value(),
         };
-        let signed = self.keyring.signing_seeds().first().map(|seed| sign(seed, &claims));
+        let signed = self.keyring.signing_seeds().first().map(|seed| sign(seed, TYPE, &claims));
         match signed {
             Some(Ok(jws)) => Ok(Introspection::signed_response(jws)),
             Some(Err(error)) => {
@@ -69,10 +69,11 @@ impl Issuer {
     }
 }
 
-fn sign(seed: &Zeroizing<[u8; 32]>, claims: &Claims<'_>) -> Result<String> {
+/// A JWT of a type, signed by the key that follows from a seed.
+pub(crate) fn sign(seed: &Zeroizing<[u8; 32]>, kind: &str, claims: &impl Serialize) -> Result<String> {
     let (key, public) = key_pair(seed)?;
     let mut header = Header::new(Algorithm::EdDSA);
-    header.typ = Some(TYPE.to_owned());
+    header.typ = Some(kind.to_owned());
     header.kid = public.common.key_id;
     encode(&header, claims, &key)
 }

@@ -14,6 +14,7 @@ use zeroize::Zeroizing;
 
 use crate::by_identity::Platform;
 use crate::endpoint::Found;
+use crate::jwt::TokenFormat;
 use crate::look_ups::{self, LookUps};
 use crate::published_keys::PublishedKeys;
 use crate::reason::Refusing;
@@ -46,6 +47,8 @@ pub struct Issuer {
     pub token_lifetime: Lifetime,
     /// 16 or 32.
     pub token_bytes: usize,
+    /// What a token looks like.
+    pub token_format: TokenFormat,
     /// How long nobody must have used a secret before one that is to go does.
     pub retire_unused_after: Lifetime,
     /// What comes of secrets and tokens that are seen where they do not belong.
@@ -99,6 +102,7 @@ impl Issuer {
             explanations,
             token_lifetime: Lifetime::HOUR,
             token_bytes: 16,
+            token_format: TokenFormat::Opaque,
             retire_unused_after: Lifetime::DAY,
             leak_grades: LeakGrades::default(),
             token_limits: TokenLimits::default(),
@@ -196,14 +200,15 @@ impl Issuer {
         let mut random = Zeroizing::new([0_u8; 32]);
         let random = &mut random[..self.token_bytes];
         self.entropy.fill(random).map_err(|_| Refusal::ServiceUnavailable(UNWRITABLE_RETRY))?;
-        let access_token = AccessToken::from_random(random);
-        let expires_in = u64::from(grant.lifetime().seconds());
-        let scope = grant.scope_to_report();
-        let (key, digest) = self.keyring.token_digest(&access_token);
+        let (lifetime, scope) = (grant.lifetime(), grant.scope_to_report());
         let (issued_at, from, agent) = (self.clock.now(), Some(context.peer), agent(headers));
+        let (access_token, key, digest) = self.keyring.new_token(|seed| match self.token_format {
+            TokenFormat::Opaque => Ok(AccessToken::from_random(random)),
+            TokenFormat::Jwt => self.jwt(seed, random, &grant, issued_at),
+        })?;
         let deed = self.store.issue_token(NewToken { grant, key, digest, issued_at, from, agent });
         deed.await?;
-        Ok(TokenResponse { access_token, expires_in, scope })
+        Ok(TokenResponse { access_token, expires_in: u64::from(lifetime.seconds()), scope })
     }
 }
 

@@ -111,7 +111,7 @@ impl fmt::Debug for ClientSecret {
     }
 }
 
-/// An access token in clear text: `sk-` and lower-case hexadecimal digits.
+/// An access token in clear text: `sk-` and lower-case hexadecimal digits, or a JWT (RFC 9068).
 pub struct AccessToken(Zeroizing<String>);
 
 impl AccessToken {
@@ -129,30 +129,50 @@ impl AccessToken {
         Self(text)
     }
 
-    /// Reads a token that a caller presented: `sk-` and 32 or 64 lower-case hexadecimal digits.
+    /// What each JWT that is a token of ours begins with: `{"typ":"at+jwt","alg":"EdDSA","kid":` in base64url.
+    pub const JWT_START: &str = "eyJ0eXAiOiJhdCtqd3QiLCJhbGciOiJFZERTQSIsImtpZCI6";
+    /// Characters of the longest JWT that [`AccessToken::parse`] reads.
+    pub const LONGEST_JWT: usize = 4096;
+
+    /// Takes a token that was just signed; `None` where it would not be read again.
+    #[must_use]
+    pub fn signed(jwt: Zeroizing<String>) -> Option<Self> {
+        is_jwt(&jwt).then_some(Self(jwt))
+    }
+
+    /// Reads a token that a caller presented: `sk-` and 32 or 64 lower-case hexadecimal digits, or what looks like a JWT
+    /// of ours. Whether it is one, what is kept of tokens says, and nothing that stands in it.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
+        if is_jwt(text) {
+            return Some(Self(Zeroizing::new(text.to_owned())));
+        }
         let digits = text.strip_prefix("sk-")?;
         let well_formed =
             matches!(digits.len(), 32 | 64) && digits.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
         well_formed.then(|| Self(Zeroizing::new(text.to_owned())))
     }
 
-    /// Characters of the longest token that [`AccessToken::parse`] reads.
+    /// Characters of the longest token that [`AccessToken::parse`] reads, JWTs aside.
     pub const LONGEST: usize = 3 + 64;
 
     /// The token that foreign bytes begin with. A token has no checksum: one is seen only where its digits end, so that
     /// no longer word begins with one.
     #[must_use]
     pub fn at_start_of(bytes: &[u8]) -> Option<Self> {
+        if bytes.starts_with(Self::JWT_START.as_bytes()) {
+            let word = bytes.iter().take(Self::LONGEST_JWT + 1).take_while(|it| is_of_jwt(**it) || **it == b'.');
+            return Self::parse(std::str::from_utf8(&bytes[..word.count()]).ok()?.trim_end_matches('.'));
+        }
         let word = bytes.iter().take(Self::LONGEST + 1).take_while(|it| it.is_ascii_alphanumeric() || **it == b'-');
         Self::parse(std::str::from_utf8(&bytes[..word.count()]).ok()?)
     }
 
-    /// As much of it as may be shown: `sk-` and four of its digits. Nothing of another server's.
+    /// As much of it as may be shown: `sk-` and four of its digits, or how a JWT begins. Nothing of another server's.
     #[must_use]
     pub fn masked(&self) -> String {
-        let known = Self::parse(&self.0).map_or(0, |_| "sk-".len() + SHOWN);
+        let shown = if is_jwt(&self.0) { "eyJ".len() } else { "sk-".len() + SHOWN };
+        let known = Self::parse(&self.0).map_or(0, |_| shown);
         self.0.chars().take(known).chain(['…']).collect()
     }
 
@@ -179,6 +199,18 @@ impl fmt::Debug for AccessToken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("AccessToken")
     }
+}
+
+/// Three parts in base64url behind the header of our tokens (RFC 7515 §7.1).
+fn is_jwt(text: &str) -> bool {
+    text.starts_with(AccessToken::JWT_START)
+        && text.len() <= AccessToken::LONGEST_JWT
+        && text.split('.').count() == 3
+        && text.split('.').all(|part| !part.is_empty() && part.bytes().all(is_of_jwt))
+}
+
+const fn is_of_jwt(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_'
 }
 
 /// Appends a big-endian number as exactly `digits` base62 digits, and wipes it.

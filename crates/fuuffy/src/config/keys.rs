@@ -180,6 +180,12 @@ pub(super) static ENVIRONMENT: Section = Section {
         ),
         key("token_bytes", "16 or 32", "16", "Random bytes in a token."),
         key(
+            "token_format",
+            r#""opaque" or "jwt""#,
+            r#""opaque""#,
+            "What a token looks like: `sk-` and digits, or a JWT (RFC 9068, signed by Ed25519) that an API outside of the gateway can verify by the keys at `/oauth/jwks`. The gateway looks both up, so that what is revoked ends at once; who verifies a JWT by itself takes it until it expires.",
+        ),
+        key(
             "retire_unused_after",
             r#"a whole number with the unit s, m, h or d, from 1s to 30d, as in "24h""#,
             r#""24h""#,

@@ -20,7 +20,7 @@ use std::time::Duration;
 
 use fuuffy_domain::{EnvironmentName, LeakGrades, Lifetime, Plan, PlanName, Route, TrustedIssuer};
 use fuuffy_gateway::{Upstream, UpstreamProtocol};
-use fuuffy_issuer::TokenLimits;
+use fuuffy_issuer::{TokenFormat, TokenLimits};
 use ipnet::IpNet;
 
 pub use acme::{AcmeConfig, ChallengeKind, STAGING};
@@ -103,6 +103,8 @@ pub struct EnvironmentConfig {
     pub token_lifetime: Lifetime,
     /// Random bytes in a token: 16 or 32.
     pub token_bytes: usize,
+    /// What a token looks like.
+    pub token_format: TokenFormat,
     /// How long nobody must have used a secret before it is safe to retire.
     pub retire_unused_after: Lifetime,
     /// Who speaks TLS.

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use fuuffy_domain::{EnvironmentName, Grade, LeakGrades, Lifetime, Limit, Plan, PlanName, Route, RouteTable, ScopeSet};
 use fuuffy_gateway::{Upstream, UpstreamProtocol};
-use fuuffy_issuer::TokenLimits;
+use fuuffy_issuer::{TokenFormat, TokenLimits};
 use http::Uri;
 use ipnet::IpNet;
 use toml::de::DeTable;
@@ -178,6 +178,7 @@ fn environment(name: EnvironmentName, table: &Table<'_>, folder: &Path) -> Optio
     if !matches!(token_bytes, 16 | 32) {
         table.wrong("token_bytes");
     }
+    let token_format = table.parsed("token_format", TokenFormat::parse).unwrap_or_default();
     let quiet = table.parsed("retire_unused_after", |text| Lifetime::parse(text).ok());
     let tls = tls(table, listen, hosts.as_deref(), folder);
     let reminders = table.table("reminders", &keys::REMINDERS).and_then(|table| webhook(&table, folder));
@@ -205,6 +206,7 @@ fn environment(name: EnvironmentName, table: &Table<'_>, folder: &Path) -> Optio
         hosts,
         token_lifetime,
         token_bytes,
+        token_format,
         retire_unused_after: quiet.unwrap_or(Lifetime::DAY),
         reminders,
         email,

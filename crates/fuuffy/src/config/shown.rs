@@ -84,6 +84,7 @@ struct Environment {
     hosts: Vec<String>,
     token_lifetime: String,
     token_bytes: usize,
+    token_format: &'static str,
     retire_unused_after: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     reminders: Option<Reminders>,
@@ -285,6 +286,7 @@ impl From<&EnvironmentConfig> for Environment {
             hosts: config.hosts.clone().unwrap_or_else(|| vec!["*".to_owned()]),
             token_lifetime: config.token_lifetime.to_string(),
             token_bytes: config.token_bytes,
+            token_format: config.token_format.name(),
             retire_unused_after: config.retire_unused_after.to_string(),
             reminders: config.reminders.as_ref().map(|webhook| Reminders {
                 webhook: webhook.url.clone(),

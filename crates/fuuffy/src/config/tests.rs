@@ -73,6 +73,7 @@ fn every_key_refuses_what_it_cannot_be() {
         ("token_lifetime = \"31d\"", "token_lifetime"),
         ("token_lifetime = 3600", "token_lifetime"),
         ("token_bytes = 24", "token_bytes"),
+        ("token_format = \"JWT\"", "token_format"),
         ("tls = \"self-signed\"", "tls"),
         ("tls = \"terminated\"", "tls"),
         ("trusted_proxies = [\"10.0.0.0/8\"]", "trusted_proxies"),

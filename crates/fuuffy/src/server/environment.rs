@@ -133,6 +133,7 @@ impl Environment {
         );
         issuer.token_lifetime = settings.token_lifetime;
         issuer.token_bytes = settings.token_bytes;
+        issuer.token_format = settings.token_format;
         issuer.token_limits = settings.token_limits.clone();
         issuer.leak_grades = settings.leaks;
         issuer.retire_unused_after = settings.retire_unused_after;

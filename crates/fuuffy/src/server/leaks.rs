@@ -102,6 +102,12 @@ fn gather(place: LeakPlace, bytes: &[u8], strays: &mut Strays) {
             strays.push((place, Stray::Token(token)));
         }
     }
+    for at in memchr::memmem::find_iter(bytes, AccessToken::JWT_START) {
+        if strays.len() >= MOST {
+            return;
+        }
+        strays.extend(AccessToken::at_start_of(&bytes[at..]).map(|token| (place, Stray::Token(token))));
+    }
 }
 
 impl Environment {

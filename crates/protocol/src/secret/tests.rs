@@ -98,3 +98,32 @@ proptest! {
         prop_assert!(AccessToken::parse(token.reveal()).is_some());
     }
 }
+
+/// A JWT of ours by its looks: a header that begins as ours do, and two more parts.
+#[test]
+fn a_jwt_is_read_where_it_looks_like_ours_and_is_shown_by_three_letters() {
+    let jwt = format!("{}IngifQ.e30.c2ln", AccessToken::JWT_START);
+    let token = AccessToken::parse(&jwt).unwrap();
+    assert_eq!((token.reveal(), token.masked().as_str()), (jwt.as_str(), "eyJ…"));
+    let within = format!("{jwt}. And so on");
+    assert_eq!(AccessToken::at_start_of(within.as_bytes()).unwrap().reveal(), jwt);
+    let long = |length: usize| format!("{jwt}{}", "A".repeat(length - jwt.len()));
+    assert!(AccessToken::parse(&long(AccessToken::LONGEST_JWT)).is_some());
+    let too_long = long(AccessToken::LONGEST_JWT + 1);
+    assert!(AccessToken::at_start_of(too_long.as_bytes()).is_none());
+    let unlike = [
+        "eyJhbGciOiJub25lIn0.e30.c2ln".to_owned(),
+        jwt.replace(".c2ln", ""),
+        jwt.replace("c2ln", ""),
+        jwt.replace("e30", ""),
+        format!("{jwt}.c2ln"),
+        format!("{jwt}="),
+        format!("{jwt} "),
+        jwt.to_lowercase(),
+        too_long,
+    ];
+    for text in unlike {
+        assert!(AccessToken::parse(&text).is_none(), "{text}");
+        assert!(AccessToken::signed(zeroize::Zeroizing::new(text)).is_none());
+    }
+}

@@ -1,0 +1,164 @@
+//! JSON Web Token (JWT) Profile for OAuth 2.0 Access Tokens.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use jsonwebtoken::jwk::JwkSet;
+use jsonwebtoken::{Algorithm, DecodingKey, Validation, decode, decode_header};
+use serde_json::{Value, json};
+
+use super::post_as;
+use crate::app::{Place, Registered, Server, config_with, get, post_form, token, token_form};
+use crate::http1::request;
+use crate::timed::{START, Timed};
+use crate::upstream::Upstream;
+
+const ISSUER: &str = "https://testing-api-gateway.fuuffy.com";
+const RESOURCE: &str = "https://testing-api-gateway.fuuffy.com/v1";
+
+/// Environments whose tokens are JWTs.
+fn served() -> (Place, Server) {
+    let place = Place::new(&config_with(Upstream::friendly().address, "token_format = \"jwt\"", ""));
+    let server = place.serve();
+    (place, server)
+}
+
+fn timed() -> Timed {
+    Timed::serving(config_with(Upstream::friendly().address, "token_format = \"jwt\"", ""))
+}
+
+fn keys(address: SocketAddr) -> JwkSet {
+    serde_json::from_slice(&request(address, "GET", "/oauth/jwks", &[], "").body).unwrap()
+}
+
+/// What a resource server does that knows us by our published keys alone (RFC 9068 §4).
+fn verified(token: &str, keys: &JwkSet) -> Option<Value> {
+    let header = decode_header(token).ok().filter(|header| header.typ.as_deref() == Some("at+jwt"))?;
+    let key = DecodingKey::from_jwk(keys.find(header.kid.as_deref()?)?).ok()?;
+    let mut validation = Validation::new(Algorithm::EdDSA);
+    validation.set_audience(&[RESOURCE]);
+    validation.set_issuer(&[ISSUER]);
+    validation.set_required_spec_claims(&["iss", "aud", "sub", "exp"]);
+    // Its time is looked at by whoever owns the clock.
+    validation.validate_exp = false;
+    decode::<Value>(token, &key, &validation).ok().map(|decoded| decoded.claims)
+}
+
+/// "JWT access tokens MUST be signed"; "MUST NOT use none"; "the "typ" value used SHOULD be "at+jwt"".
+#[test]
+fn section_2_1_the_header() {
+    let (place, server) = served();
+    let token = token(server.testing, &place.client("testing"));
+    let header = decode_header(&token).unwrap();
+    assert_eq!((header.typ.as_deref(), header.alg), (Some("at+jwt"), Algorithm::EdDSA));
+    assert!(keys(server.testing).find(&header.kid.unwrap()).is_some(), "the key is published");
+}
+
+/// iss, exp, aud, sub, client_id, iat and jti are "REQUIRED"; the subject of a grant without a resource owner
+/// "SHOULD correspond to an identifier the authorization server uses to indicate the client application"; and §2.2.3:
+/// "If an authorization request includes a scope parameter, the corresponding issued JWT access token SHOULD include a
+/// "scope" claim".
+#[test]
+fn section_2_2_the_claims() {
+    let timed = timed();
+    let form = format!("{}&scope=orders:read", token_form(&timed.client));
+    let granted = post_form(timed.testing(), "/oauth/token", &form).json();
+    let token = granted["access_token"].as_str().unwrap().to_owned();
+    let claims = verified(&token, &keys(timed.testing())).expect("a signature that holds");
+    let (now, id) = (START.unix_seconds(), &timed.client.id);
+    let jti = claims["jti"].as_str().unwrap();
+    assert!(jti.len() == 32 && jti.bytes().all(|byte| byte.is_ascii_hexdigit()), "{jti}");
+    let expected = json!({
+        "iss": ISSUER, "sub": id, "aud": RESOURCE, "client_id": id, "iat": now, "exp": now + 3600, "jti": jti,
+        "scope": "orders:read",
+    });
+    assert_eq!(claims, expected);
+    let other = post_form(timed.testing(), "/oauth/token", &form).json();
+    let other = verified(other["access_token"].as_str().unwrap(), &keys(timed.testing())).unwrap();
+    assert_ne!(other["jti"], claims["jti"]);
+}
+
+/// "the authorization server MUST use ... a default resource indicator in the "aud" claim", or the one that was asked for,
+/// which is that or within it.
+#[test]
+fn section_3_the_audience() {
+    let (place, server) = served();
+    let client = place.client("testing");
+    for resource in ["", "&resource=https%3A%2F%2Ftesting-api-gateway.fuuffy.com%2Fv1"] {
+        let granted = post_form(server.testing, "/oauth/token", &(token_form(&client) + resource)).json();
+        let claims = verified(granted["access_token"].as_str().unwrap(), &keys(server.testing)).unwrap();
+        assert_eq!(claims["aud"], RESOURCE, "{resource}");
+    }
+}
+
+/// "The resource server MUST validate the signature": what was changed passes neither there nor here, and a token of one
+/// environment is nothing in the other.
+#[test]
+fn section_4_what_was_changed_is_not_taken() {
+    let (place, server) = served();
+    let token = token(server.testing, &place.client("testing"));
+    assert_eq!(get(server.testing, "/v1/orders", &token).status, 200);
+    assert!(verified(&token, &keys(server.production)).is_none());
+    assert_eq!(get(server.production, "/v1/orders", &token).status, 401);
+    let parts: Vec<&str> = token.split('.').collect();
+    let turned = parts[2].chars().rev().collect::<String>();
+    for forged in [
+        format!("{}.{}.{turned}", parts[0], parts[1]),
+        format!("{}.{}.", parts[0], parts[1]),
+        format!("{}.{}.{}", parts[0], parts[1].to_uppercase(), parts[2]),
+        format!("{token}.{}", parts[2]),
+        format!("eyJ0eXAiOiJhdCtqd3QiLCJhbGciOiJub25lIn0.{}.", parts[1]),
+        format!("{}.{}.{}", parts[0], "a".repeat(8_000), parts[2]),
+    ] {
+        assert!(verified(&forged, &keys(server.testing)).is_none());
+        let reply = get(server.testing, "/v1/orders", &forged);
+        assert_eq!((reply.status, reply.code().as_str()), (401, "invalid_token"), "{forged}");
+    }
+}
+
+/// It ends here as any token does: at its time, and at once where it is revoked; and introspection knows it.
+#[test]
+fn section_5_it_is_revoked_and_expires_as_any_token() {
+    let timed = timed();
+    let (one, other) = (timed.token(), timed.token());
+    let ask =
+        |token: &str| post_as(&timed.client, timed.testing(), "/oauth/introspect", &format!("token={token}")).json();
+    assert_eq!((&ask(&one)["active"], &ask(&one)["aud"]), (&true.into(), &RESOURCE.into()));
+    assert_eq!(post_as(&timed.client, timed.testing(), "/oauth/revoke", &format!("token={one}")).status, 200);
+    assert_eq!((ask(&one), timed.get(&one).status), (json!({"active": false}), 401));
+    assert!(timed.accepts(&other));
+    timed.time.pass(Duration::from_secs(3600));
+    assert!(!timed.accepts(&other));
+}
+
+/// A key that was rotated away verifies what it signed for as long as any of that is good.
+#[test]
+fn section_4_keys_rotate_and_stay_published() {
+    let (place, server) = served();
+    let client = place.client("testing");
+    let before = token(server.testing, &client);
+    place.done(&["keys", "rotate"]);
+    let after = token(server.testing, &client);
+    let published = keys(server.testing);
+    assert_eq!(published.keys.len(), 2);
+    for token in [&before, &after] {
+        assert!(verified(token, &published).is_some());
+        assert_eq!(get(server.testing, "/v1/orders", token).status, 200);
+    }
+    assert_ne!(decode_header(&before).unwrap().kid, decode_header(&after).unwrap().kid);
+    let refused = place.command(&["keys", "retire", "1"]);
+    assert_eq!(refused.status.code(), Some(1), "a token needs it");
+}
+
+/// §5: a token that leaks is known by how it begins, and one that is in a URL is revoked where an operator wants that.
+#[test]
+fn section_5_one_that_leaks_is_recognised() {
+    let text = config_with(Upstream::friendly().address, "token_format = \"jwt\"\nleaks = { url = \"revoke\" }", "");
+    let place = Place::new(&text);
+    let server = place.serve();
+    let client: Registered = place.client("testing");
+    let leaked = token(server.testing, &client);
+    assert_eq!(get(server.testing, "/v1/orders", &leaked).status, 200);
+    request(server.testing, "GET", &format!("/v1/orders?access_token={leaked}"), &[], "");
+    assert_eq!(get(server.testing, "/v1/orders", &leaked).status, 401);
+}
