@@ -18,7 +18,8 @@ use crate::app::{Place, Server, token_form};
 use crate::hooks::Hooks;
 use crate::http1::{Connection, message, request};
 use crate::timed::Timed;
-use crate::upstream::Upstream;
+use crate::tls::{Authority, Terminator};
+use crate::upstream::{Act, Upstream};
 use pebble::{EAB_KEY, Site, callers, free};
 
 const NAMES: [&str; 2] = ["testing.fuuffy.test", "production.fuuffy.test"];
@@ -220,7 +221,9 @@ fn a_certificate_is_renewed_while_connections_go_on_and_one_that_fails_is_shown_
     timed.time.pass(due.since(timed.now()) - Duration::from_secs(60));
     timed.pass_minute();
     assert_eq!(shown(), first, "a minute too early");
-    timed.time.pass(Duration::from_secs(120));
+    // Farther than any chance reaches: by this clock the next one is overdue, too, when it comes.
+    let (starts, ends) = (time(&status(&timed)["starts_at"]), time(&status(&timed)["expires_at"]));
+    timed.time.pass(starts.after(ends.since(starts) * 7 / 10).since(timed.now()));
     until("another certificate", || shown() != first);
     assert_eq!(ask(), 200, "the connection from before is what it was");
     let second = shown();
@@ -344,7 +347,7 @@ fn an_account_that_the_authority_has_forgotten_is_made_anew() {
 fn the_authority_is_spoken_to_over_verified_tls_alone() {
     let site = Site::new();
     let _pebble = site.start();
-    let other = crate::tls::Authority::new();
+    let other = Authority::new();
     other.write_to(&site.file("ca.pem"));
     let place = Place::new(&config(&site, ""));
     let server = place.serve();
@@ -355,4 +358,39 @@ fn the_authority_is_spoken_to_over_verified_tls_alone() {
     assert!(server.stop().success());
     assert!(place.try_serve(&[]).is_err_and(|status| status.code() == Some(1)));
     assert!(place.log().contains("acme.ca_file: "), "{}", place.log());
+}
+
+/// An authority that asks for patience gets it (RFC 8555 §6.6), and one that talks nonsense is not believed.
+#[test]
+fn what_an_authority_answers_instead_is_told_and_its_wait_is_kept() {
+    let answer = |head: &str, body: &str| {
+        Act::AnswerAndClose(format!("HTTP/1.1 {head}\r\ncontent-length: {}\r\n\r\n{body}", body.len()).into_bytes())
+    };
+    let upstream = Upstream::start(move |_, count| match count {
+        0 => answer("503 Service Unavailable\r\nretry-after: 7200", "busy"),
+        // Three hours after the first attempt's two, by the clock of the test.
+        1 => answer("429 Too Many Requests\r\nretry-after: Fri, 15 Jan 2027 18:00:00 GMT", "{}"),
+        2 => answer("302 Found\r\nlocation: https://localhost/elsewhere", ""),
+        3 => answer("200 OK", &"x".repeat(2 << 20)),
+        _ => answer("200 OK", "[]"),
+    });
+    let (site, authority) = (Site::new(), Authority::new());
+    authority.write_to(&site.file("ca.pem"));
+    let terminator = Terminator::start(&authority.certify("localhost"), upstream.address);
+    let ports = [site.address, terminator.address].map(|it| format!("localhost:{}/dir", it.port()));
+    let timed = Timed::serving(config_of_one(&site, "").replace(&ports[0], &ports[1]));
+    for (place, (words, minutes)) in
+        [("503 Service Unavailable", 120), ("429 Too Many Requests", 400), ("", 60), ("too large", 120), ("", 240)]
+            .into_iter()
+            .enumerate()
+    {
+        until("it is told", || status(&timed)["failures"] == place + 1);
+        let status = status(&timed);
+        assert!(status["error"].as_str().unwrap().contains(words), "{status}");
+        let wait = time(&status["next_order_at"]).since(timed.now());
+        let (least, most) = (minutes * 60 - 60, minutes * 60 * 5 / 4 + 60);
+        assert!((least..=most).contains(&wait.as_secs()), "{words}: {wait:?}");
+        assert_eq!(upstream.seen().len(), place + 1, "it is asked once each time");
+        timed.time.pass(wait + Duration::from_secs(1));
+    }
 }

@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime};
 use anyhow::{Context as _, ensure};
 use bytes::{Bytes, BytesMut};
 use fuuffy_domain::TimeSource;
-use http::header::{ACCEPT_LANGUAGE, RETRY_AFTER, USER_AGENT};
+use http::header::{ACCEPT_LANGUAGE, CONTENT_TYPE, RETRY_AFTER, USER_AGENT};
 use http::{HeaderValue, Request, Response};
 use http_body_util::{BodyExt as _, Full};
 use instant_acme::{BodyWrapper, BytesResponse, Error, HttpClient};
@@ -86,10 +86,16 @@ impl Http {
         if !answer.status().is_success() {
             *self.asked_to_wait.lock() = answer.headers().get(RETRY_AFTER).and_then(|field| self.wait(field));
         }
+        // Only a problem (RFC 8555 §6.7) says more than that.
+        let kind = answer.headers().get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+        let is_refused = answer.status().is_client_error() || answer.status().is_server_error();
+        if is_refused && !kind.starts_with("application/problem+json") {
+            return Err(Error::Other(format!("it answered with {}", answer.status()).into()));
+        }
         let mut body = BytesMut::new();
         while let Some(piece) = answer.chunk().await.map_err(failed)? {
             if body.len() + piece.len() > LARGEST {
-                return Err(Error::Str("an answer that is not too large"));
+                return Err(Error::Other("its answer is too large".into()));
             }
             body.extend_from_slice(&piece);
         }

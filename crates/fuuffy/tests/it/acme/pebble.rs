@@ -26,7 +26,7 @@ pub(super) const EAB_KEY: (&str, &str) =
 pub(super) struct Site {
     folder: TempDir,
     authority: Authority,
-    address: SocketAddr,
+    pub(super) address: SocketAddr,
     management: SocketAddr,
     /// Where it looks for names in handshakes, and by plain HTTP.
     pub(super) tls: SocketAddr,
