@@ -128,8 +128,12 @@ impl Certificate {
         self.shown.store(Some(Arc::new(new)));
     }
 
-    /// How many days before its end somebody is to be told of it, if that is now and was not done.
+    /// How many days before its end somebody is to be told of it, if that is now and was not done. Of one that is ordered
+    /// only while ordering fails: it may live for less than that.
     pub(super) fn due_reminder(&self, now: Timestamp) -> Option<(u64, Arc<Shown>)> {
+        if self.ordering().is_some_and(|ordering| ordering.progress().failures == 0) {
+            return None;
+        }
         let shown = self.shown()?;
         let left = shown.ends_at.since(now);
         let days = REMINDERS.into_iter().find(|days| left <= Duration::from_secs(days * 86_400))?;

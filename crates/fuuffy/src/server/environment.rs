@@ -385,8 +385,11 @@ pub(super) async fn remind_of_certificate(certificate: &Certificate, environment
         return;
     };
     let (listener, fingerprint, ends_at) = (&certificate.place, &shown.fingerprint, shown.ends_at);
-    let data =
-        serde_json::json!({"listener": listener, "fingerprint": fingerprint, "expires_at": ends_at, "days": days});
+    let (source, advice) = match certificate.ordering() {
+        Some(_) => ("acme", "see by fuuffy certs status why no other is got"),
+        None => ("files", "put a new one in its place"),
+    };
+    let data = serde_json::json!({"listener": listener, "fingerprint": fingerprint, "expires_at": ends_at, "days": days, "source": source});
     for environment in environments {
         let name = format!("certificate {listener} {fingerprint} {days}");
         if let Err(error) = environment.alerts.tell("certificate.expires", name, &data).await {
@@ -395,7 +398,7 @@ pub(super) async fn remind_of_certificate(certificate: &Certificate, environment
         }
     }
     certificate.reminded(days, fingerprint);
-    tracing::warn!(listener, fingerprint, %ends_at, "The certificate ends soon; put a new one in its place");
+    tracing::warn!(listener, fingerprint, %ends_at, "The certificate ends soon; {advice}");
 }
 
 fn tell_previous_run(name: EnvironmentName, previous: &PreviousRun, path: &std::path::Path) {

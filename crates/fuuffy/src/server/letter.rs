@@ -54,7 +54,10 @@ fn words(alert: &Value) -> Words {
         "certificate.expires" => (
             format!("The certificate of {} ends in {} days", plain(&data["listener"]), plain(&data["days"])),
             format!("From {} on no caller takes it.", plain(&data["expires_at"])),
-            "Put a new one in the place of its files; the server takes it by itself.".to_owned(),
+            match data["source"].as_str() {
+                Some("acme") => "See by fuuffy certs status why no other is got.".to_owned(),
+                _ => "Put a new one in the place of its files; the server takes it by itself.".to_owned(),
+            },
         ),
         "certificate.order_failed" => (
             format!("No certificate was got for {}", plain(&data["listener"])),

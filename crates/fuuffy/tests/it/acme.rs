@@ -238,6 +238,12 @@ fn a_certificate_is_renewed_while_connections_go_on_and_one_that_fails_is_shown_
     assert_eq!((kind, &data["listener"]), ("certificate.order_failed".into(), &"environments.testing.tls".into()));
     assert!(data["expires_at"].is_string() && data["error"].as_str().unwrap().contains("onnect"), "{data}");
     assert_eq!(shown(), second, "the one that is good is shown on");
+    let ends = time(&data["expires_at"]);
+    timed.time.pass(ends.since(timed.now()) - Duration::from_secs(13 * 86_400));
+    timed.pass_minute();
+    let all = hooks.wait_for(2);
+    let last = all.iter().map(|told| told.json()).find(|told| told["type"] == "certificate.expires");
+    assert_eq!(last.expect("it ends soon")["data"]["source"], "acme");
     assert_eq!(ask(), 200);
     assert_eq!(readyz(timed.admin()).0, 200);
     let metrics = metrics(timed.admin());
