@@ -125,7 +125,7 @@ fn folder(language: &str) -> PathBuf {
 }
 
 /// Where `./check-needs` put what a file pins: a folder named after the file's SHA-256.
-fn installed(language: &str, pins: &str) -> PathBuf {
+pub(crate) fn installed(language: &str, pins: &str) -> PathBuf {
     let digest = Sha256::digest(std::fs::read(folder(language).join(pins)).unwrap());
     let digest: String = digest.iter().take(6).map(|byte| format!("{byte:02x}")).collect();
     let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("../{language}-libraries-{digest}"));

@@ -1,6 +1,9 @@
 //! JSON Web Token (JWT) Profile for OAuth 2.0 Access Tokens.
 
+use std::io::Write as _;
 use std::net::SocketAddr;
+use std::path::Path;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use jsonwebtoken::jwk::JwkSet;
@@ -10,6 +13,7 @@ use serde_json::{Value, json};
 use super::post_as;
 use crate::app::{Place, Registered, Server, config_with, get, post_form, token, token_form};
 use crate::http1::request;
+use crate::libraries::installed;
 use crate::timed::{START, Timed};
 use crate::upstream::Upstream;
 
@@ -161,4 +165,36 @@ fn section_5_one_that_leaks_is_recognised() {
     assert_eq!(get(server.testing, "/v1/orders", &leaked).status, 200);
     request(server.testing, "GET", &format!("/v1/orders?access_token={leaked}"), &[], "");
     assert_eq!(get(server.testing, "/v1/orders", &leaked).status, 401);
+}
+
+/// §4, by a resource server that is not ours: Authlib, told that EdDSA is good, takes what is good, and nothing else.
+#[test]
+fn section_4_authlib_takes_what_is_good_and_nothing_else() {
+    let (place, server) = served();
+    let client = place.client("testing");
+    let [good, other] = [server.testing, server.production].map(|address| {
+        let whose = if address == server.testing { client.clone() } else { place.client("production") };
+        token(address, &whose)
+    });
+    let unscoped = token(server.testing, &place.client_with("testing", &[]));
+    let parts: Vec<&str> = good.split('.').collect();
+    let forged = format!("{}.{}.{}", parts[0], unscoped.split('.').nth(1).unwrap(), parts[2]);
+    let asked = json!({
+        "keys": request(server.testing, "GET", "/oauth/jwks", &[], "").json(),
+        "issuer": ISSUER,
+        "resource": RESOURCE,
+        "scope": "orders:read",
+        "tokens": [good, other, unscoped, forged],
+    });
+    let mut child = Command::new("python3")
+        .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/rfc/rfc9068.py"))
+        .env("PYTHONPATH", installed("python", "requirements.txt"))
+        .env("PYTHONDONTWRITEBYTECODE", "1")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    child.stdin.take().unwrap().write_all(asked.to_string().as_bytes()).unwrap();
+    let said: Value = serde_json::from_slice(&child.wait_with_output().unwrap().stdout).unwrap();
+    assert_eq!(said, json!([client.id, "InvalidTokenError", "InsufficientScopeError", "InvalidTokenError"]));
 }
