@@ -54,6 +54,7 @@ struct DerivedKeys {
     tokens: Hmac<Sha256>,
     answers: Hmac<Sha256>,
     signing: Zeroizing<[u8; 32]>,
+    signing_tokens: Zeroizing<[u8; 32]>,
 }
 
 /// What an answer that is kept for an idempotency key is found by, and what it is sealed with. Both follow
@@ -161,7 +162,7 @@ impl Keyring {
         make: impl FnOnce(&Zeroizing<[u8; 32]>) -> Result<AccessToken, E>,
     ) -> Result<(AccessToken, KeyId, TokenDigest), E> {
         let keys = self.keys.load();
-        let token = make(&keys[0].signing)?;
+        let token = make(&keys[0].signing_tokens)?;
         let digest = keys[0].token(&token);
         Ok((token, keys[0].id, digest))
     }
@@ -177,6 +178,12 @@ impl Keyring {
     #[must_use]
     pub fn signing_seeds(&self) -> Vec<Zeroizing<[u8; 32]>> {
         self.keys.load().iter().map(|keys| keys.signing.clone()).collect()
+    }
+
+    /// What the keys that tokens are signed with are made of (P-256: each is a private key as it is), the current one first.
+    #[must_use]
+    pub fn token_signing_seeds(&self) -> Vec<Zeroizing<[u8; 32]>> {
+        self.keys.load().iter().map(|keys| keys.signing_tokens.clone()).collect()
     }
 
     /// The keys of an answer to `who`, who said the idempotency key `said`, under every key, the current one
@@ -234,7 +241,10 @@ fn derived(
         };
         let [secrets, tokens, answers] =
             ["secrets", "tokens", "answers"].map(|purpose| mac(derived(purpose).as_slice()));
-        keys.push(DerivedKeys { id: *id, secrets, tokens, answers, signing: derived("signing") });
+        // Below 2^255, so that it is below the order of P-256, too.
+        let mut signing_tokens = derived("signing tokens");
+        signing_tokens[0] &= 0x7f;
+        keys.push(DerivedKeys { id: *id, secrets, tokens, answers, signing: derived("signing"), signing_tokens });
     }
     Ok(keys)
 }

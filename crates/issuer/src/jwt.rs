@@ -7,7 +7,7 @@ use serde::Serialize;
 use zeroize::{Zeroize as _, Zeroizing};
 
 use crate::Issuer;
-use crate::signed::sign;
+use crate::signed::{sign, token_key_pair};
 
 /// The type of such a token (RFC 9068 §2.1), so that it is taken for no other kind of JWT.
 const TYPE: &str = "at+jwt";
@@ -78,7 +78,7 @@ impl Issuer {
             jti: &jti,
             scope: (!scope.is_empty()).then(|| scope.to_string()),
         };
-        let signed = sign(seed, TYPE, &claims).map(Zeroizing::new).map_err(|error| {
+        let signed = sign(token_key_pair(seed), TYPE, &claims).map(Zeroizing::new).map_err(|error| {
             tracing::error!(%error, "A token could not be signed");
             Refusal::ServiceUnavailable(SIGNING_RETRY)
         })?;

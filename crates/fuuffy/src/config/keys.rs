@@ -183,7 +183,7 @@ pub(super) static ENVIRONMENT: Section = Section {
             "token_format",
             r#""opaque" or "jwt""#,
             r#""opaque""#,
-            "What a token looks like: `sk-` and digits, or a JWT (RFC 9068, signed by Ed25519) that an API outside of the gateway can verify by the keys at `/oauth/jwks`. The gateway looks both up, so that what is revoked ends at once; who verifies a JWT by itself takes it until it expires.",
+            "What a token looks like: `sk-` and digits, or a JWT (RFC 9068, signed by ES256) that an API outside of the gateway can verify by the keys at `/oauth/jwks`. The gateway looks both up, so that what is revoked ends at once; who verifies a JWT by itself takes it until it expires.",
         ),
         key(
             "retire_unused_after",

@@ -6,10 +6,6 @@ import sys
 
 from authlib.oauth2.rfc6750 import InsufficientScopeError, InvalidTokenError
 from authlib.oauth2.rfc9068 import JWTBearerTokenValidator
-from joserfc.jws import JWSRegistry
-
-# By itself it takes HS256, RS256 and ES256 alone.
-JWSRegistry.recommended.append("EdDSA")
 
 asked = json.load(sys.stdin)
 

@@ -133,7 +133,7 @@ fn section_7_keys_are_published_and_rotate() {
     place.done(&["keys", "rotate"]);
     let after = ask(&client, server.testing, MEDIA_TYPE, "nonsense");
     let both = keys(server.testing);
-    assert_eq!(both.keys.len(), 2);
+    assert_eq!(both.keys.len(), 4, "two of answers, and two of tokens");
     assert_eq!(both.keys[0].common.key_id, read(&after, &both, &client).0.kid, "the current one first");
     assert_eq!(both.keys[1].common.key_id, read(&before, &both, &client).0.kid);
     assert_eq!(get(server.testing, "/oauth/jwks/", "x").status, 404);
