@@ -247,10 +247,10 @@ fn cost() -> (f64, f64, usize) {
         kept.push((history, sample));
     }
     let bytes_of = |history: &History| Kept { history: history.clone(), ..Kept::default() }.to_bytes();
-    let kept: Vec<(Box<[u8]>, Sample)> = kept.iter().map(|(history, sample)| (bytes_of(history), *sample)).collect();
+    let kept: Vec<(Vec<u8>, Sample)> = kept.iter().map(|(history, sample)| (bytes_of(history), *sample)).collect();
     let bytes = kept.iter().map(|(bytes, _)| bytes.len()).sum::<usize>() / kept.len();
-    let mut clients: Vec<(Box<[u8]>, Sample)> = (0..TIMED).map(|number| kept[number % kept.len()].clone()).collect();
-    let round = |clients: &mut [(Box<[u8]>, Sample)], minute: u32| {
+    let mut clients: Vec<(Vec<u8>, Sample)> = (0..TIMED).map(|number| kept[number % kept.len()].clone()).collect();
+    let round = |clients: &mut [(Vec<u8>, Sample)], minute: u32| {
         let now = Timestamp::from_unix_millis(START + i64::from(minute) * 60_000);
         let started = Instant::now();
         for (bytes, sample) in clients {

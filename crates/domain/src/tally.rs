@@ -80,11 +80,18 @@ pub struct ClientTally {
 
 #[derive(Debug, Default)]
 struct Counts {
+    /// Nothing of a client that made no request for a second, as most did not.
+    of_late: Option<Box<OfLate>>,
+    is_waiting: bool,
+    sightings: Sightings,
+}
+
+/// What a client did since its counts were taken.
+#[derive(Debug, Default)]
+struct OfLate {
     requests: Vec<(Minute, Arc<str>, Usage)>,
     /// By route, for as long as anybody moves bytes there.
     bytes: Vec<Arc<RouteBytes>>,
-    is_waiting: bool,
-    sightings: Sightings,
 }
 
 /// Bytes that moved on a route since they were taken last.
@@ -151,11 +158,10 @@ impl Tally {
         waiting.iter().flat_map(|client| client.take(Minute::of(now))).collect()
     }
 
-    /// Takes from where and by what clients were seen.
-    #[must_use]
-    pub fn take_seen(&self) -> Vec<Seen> {
+    /// Takes from where and by what clients were seen: of each when it is asked for, since there may be many.
+    pub fn take_seen(&self) -> impl Iterator<Item = Seen> + Send + use<> {
         let waiting = std::mem::take(&mut *self.waiting.seen.lock());
-        waiting.iter().map(|client| client.counts.lock().sightings.take(client.client)).collect()
+        waiting.into_iter().map(|client| client.counts.lock().sightings.take(client.client))
     }
 
     /// Counts a request of which no client is known, by the status of its answer.
@@ -187,7 +193,7 @@ impl ClientTally {
         let Call { at, route, ended, from, by, path } = call;
         let (minute, network) = (Minute::of(at), Network::of(from));
         let mut counts = self.counts.lock();
-        counts.usage(minute, route).note(ended);
+        counts.of_late().usage(minute, route).note(ended);
         if matches!(ended.status, 401 | 403 | 404) {
             counts.sightings.refuse(path);
         }
@@ -201,11 +207,12 @@ impl ClientTally {
     #[must_use]
     pub fn mover(self: &Arc<Self>, route: &str) -> Mover {
         let mut counts = self.counts.lock();
-        let known = counts.bytes.iter().find(|bytes| *bytes.route == *route).map(Arc::clone);
+        let of_late = counts.of_late();
+        let known = of_late.bytes.iter().find(|bytes| *bytes.route == *route).map(Arc::clone);
         let bytes = known.unwrap_or_else(|| {
             let new = RouteBytes { route: route.into(), to_api: AtomicU64::new(0), to_client: AtomicU64::new(0) };
             let new = Arc::new(new);
-            counts.bytes.push(Arc::clone(&new));
+            of_late.bytes.push(Arc::clone(&new));
             new
         });
         Mover { tally: Arc::clone(self), bytes }
@@ -221,16 +228,18 @@ impl ClientTally {
     fn take(&self, minute: Minute) -> Vec<Counted> {
         let mut counts = self.counts.lock();
         counts.is_waiting = false;
-        for bytes in counts.bytes.clone() {
+        let Some(mut of_late) = counts.of_late.take() else { return Vec::new() };
+        for bytes in of_late.bytes.clone() {
             let taken = |place: &AtomicU64| place.swap(0, Ordering::AcqRel);
             let (bytes_in, bytes_out) = (taken(&bytes.to_api), taken(&bytes.to_client));
             if bytes_in + bytes_out > 0 {
-                counts.usage(minute, &bytes.route).add(&Usage { bytes_in, bytes_out, ..Usage::default() });
+                of_late.usage(minute, &bytes.route).add(&Usage { bytes_in, bytes_out, ..Usage::default() });
             }
         }
         // Nobody but this list and the copy above knows of those.
-        counts.bytes.retain(|bytes| Arc::strong_count(bytes) > 1 || bytes.has_any());
-        let requests = std::mem::take(&mut counts.requests);
+        of_late.bytes.retain(|bytes| Arc::strong_count(bytes) > 1 || bytes.has_any());
+        let requests = std::mem::take(&mut of_late.requests);
+        counts.of_late = Some(of_late).filter(|of_late| !of_late.bytes.is_empty());
         drop(counts);
         let counted = |(minute, route, usage)| Counted { client: self.client, minute, route, usage };
         requests.into_iter().map(counted).collect()
@@ -238,6 +247,12 @@ impl ClientTally {
 }
 
 impl Counts {
+    fn of_late(&mut self) -> &mut OfLate {
+        self.of_late.get_or_insert_default()
+    }
+}
+
+impl OfLate {
     fn usage(&mut self, minute: Minute, route: &str) -> &mut Usage {
         let is_meant = |known: &(Minute, Arc<str>, Usage)| known.0 == minute && *known.1 == *route;
         // A minute goes by, and there are few routes: the newest are the last.

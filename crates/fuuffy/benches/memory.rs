@@ -9,13 +9,15 @@ use std::io::Write as _;
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
 use fuuffy::serve::read_config;
-use fuuffy::server::{Environment, Environments, Server, Sources, SystemEntropy};
+use fuuffy::server::{Environment, Environments, Server, Sources, SystemEntropy, SystemTime};
 use fuuffy_domain::{
     Actor, Cause, ClientId, ClientSlot, Clock as _, EnvironmentName, History, Kept, Keyring, PlanName, RequestContext,
-    RequestId, Sample, ScopeSet, SecretId, Timestamp,
+    RequestId, Sample, ScopeSet, SecretId, TimeSource, Timestamp,
 };
 use fuuffy_issuer::OAuthEndpoint;
 use fuuffy_protocol::BodyShape;
@@ -33,6 +35,8 @@ const UPSTREAM: &str = "127.0.0.1:39117";
 const AT_ONCE: usize = 1024;
 /// Histories that differ; the clients have them in turn.
 const HISTORIES: u32 = 64;
+/// Minutes after which memory is looked at again.
+const LATER: u32 = 5;
 
 fn main() -> anyhow::Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
@@ -144,7 +148,7 @@ fn lived(number: u32, now: Timestamp) -> Vec<u8> {
         };
         history.observe(at, &sample, &[]);
     }
-    Kept { history, ..Kept::default() }.to_bytes().into_vec()
+    Kept { history, ..Kept::default() }.to_bytes()
 }
 
 async fn measure(config: &str, tokens: &str) -> anyhow::Result<()> {
@@ -155,7 +159,9 @@ async fn measure(config: &str, tokens: &str) -> anyhow::Result<()> {
             tokio::spawn(answer(stream));
         }
     });
-    let server = Server::start(read_config(Path::new(config))?, Sources::system()).await?;
+    let time = Arc::new(Ahead::default());
+    let sources = Sources { time: Arc::clone(&time) as Arc<dyn TimeSource>, ..Sources::system() };
+    let server = Server::start(read_config(Path::new(config))?, sources).await?;
     let environment = server.environments().testing.clone().context("no testing environment")?;
     let mut stream = TcpStream::connect(server.addresses().testing.context("no address")?).await?;
     // What the first of all brings with it is not what each costs.
@@ -170,15 +176,33 @@ async fn measure(config: &str, tokens: &str) -> anyhow::Result<()> {
     let called = resident()?;
     environment.each_minute().await;
     let watched = resident()?;
-    environment.each_minute().await;
+    // The first minutes of a block, of which more is known with each.
+    for _ in 0..LATER {
+        time.0.fetch_add(60, Ordering::Relaxed);
+        environment.each_minute().await;
+    }
     let again = resident()?;
     let each = |bytes: u64| bytes.saturating_sub(before) / count;
     let told = serde_json::json!({"clients": count, "bytes_each_called": each(called), "bytes_each_watched": each(watched),
-        "bytes_each_a_minute_later": each(again)});
+        "bytes_each_minutes_later": each(again)});
     writeln!(std::io::stdout(), "{told}")?;
     server.shutdown().await;
     serving.abort();
     Ok(())
+}
+
+/// The machine's clock, so many seconds ahead.
+#[derive(Default)]
+struct Ahead(AtomicU64);
+
+impl TimeSource for Ahead {
+    fn wall(&self) -> Timestamp {
+        SystemTime.wall().after(Duration::from_secs(self.0.load(Ordering::Relaxed)))
+    }
+
+    fn elapsed(&self) -> Duration {
+        SystemTime.elapsed() + Duration::from_secs(self.0.load(Ordering::Relaxed))
+    }
 }
 
 /// An API that answers everything by the same.
@@ -204,9 +228,9 @@ async fn call(stream: &mut TcpStream, token: &str) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// What this process holds of the machine's memory.
+/// What this process holds of the machine's memory, its program not counted.
 fn resident() -> anyhow::Result<u64> {
     let text = std::fs::read_to_string("/proc/self/status")?;
-    let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("no resident size")?;
+    let line = text.lines().find_map(|line| line.strip_prefix("RssAnon:")).context("no size in memory")?;
     Ok(line.trim().trim_end_matches(" kB").parse::<u64>()? * 1024)
 }

@@ -19,13 +19,19 @@ pub(crate) struct Meters {
 #[derive(Debug)]
 pub(crate) struct Meter {
     windows: Mutex<LimitState>,
-    /// Windows that refuse nothing, of a plan that has any.
-    observed: Mutex<Option<Box<LimitState>>>,
     under_way: AtomicU32,
-    /// The plan that its own limits make, if it has any.
-    own: Mutex<Option<Arc<PlanFields>>>,
+    rare: Mutex<Option<Box<Rare>>>,
     /// What it uses.
     pub(crate) tally: Arc<ClientTally>,
+}
+
+/// What most clients have nothing of.
+#[derive(Debug, Default)]
+struct Rare {
+    /// Windows that refuse nothing, of a plan that has any.
+    observed: LimitState,
+    /// The plan that its own limits make, if it has any.
+    own: Option<Arc<PlanFields>>,
 }
 
 impl Meters {
@@ -49,13 +55,7 @@ impl Meters {
 
 impl Meter {
     fn new(tally: Arc<ClientTally>) -> Self {
-        Self {
-            windows: Mutex::default(),
-            observed: Mutex::default(),
-            under_way: AtomicU32::new(0),
-            own: Mutex::default(),
-            tally,
-        }
+        Self { windows: Mutex::default(), under_way: AtomicU32::new(0), rare: Mutex::default(), tally }
     }
 
     /// Counts a request as under way, unless as many are as there may be.
@@ -67,7 +67,8 @@ impl Meter {
 
     /// A plan with the client's own limits.
     pub(crate) fn own(&self, limits: &Limits) -> Arc<PlanFields> {
-        let mut own = self.own.lock();
+        let mut rare = self.rare.lock();
+        let own = &mut rare.get_or_insert_default().own;
         if let Some(known) = own.as_ref().filter(|known| known.plan.limits == limits.as_slice()) {
             return Arc::clone(known);
         }
@@ -78,7 +79,7 @@ impl Meter {
 
     /// Whether the windows of a plan that is only observed would have refused a request.
     pub(crate) fn observe(&self, plan: &Plan, cost: u32, now: Timestamp) -> bool {
-        self.observed.lock().get_or_insert_default().take(plan, cost, now).wait.is_some()
+        self.rare.lock().get_or_insert_default().observed.take(plan, cost, now).wait.is_some()
     }
 
     /// Takes what a request costs from all of the plan's windows, or from none.

@@ -14,6 +14,8 @@ use super::pack::{Reader, Writer};
 use super::track::{Phase, Track};
 
 const VERSION: u8 = 3;
+/// What is kept of a client takes a multiple of so many bytes, as allocators give them out.
+const ROOM: usize = 64;
 /// Offsets that are alike: of volume, of the shares, of latency and bytes.
 const BINS_ALIKE: [std::ops::Range<usize>; 3] = [0..168, 168..280, 280..BINS];
 /// What offsets and spreads are near.
@@ -37,11 +39,13 @@ pub struct Kept {
 impl Kept {
     /// All of it as bytes: some 400 of a client that is busy, and never more than 2 KiB.
     #[must_use]
-    pub fn to_bytes(&self) -> Box<[u8]> {
-        written(&self.networks, |writer| {
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let mut bytes = written(&self.networks, |writer| {
             self.history.write_minutes(writer);
             self.history.write_week(writer);
-        })
+        });
+        bytes.shrink_to_fit();
+        bytes
     }
 
     /// Reads what [`Kept::to_bytes`] wrote.
@@ -62,12 +66,12 @@ impl Kept {
     }
 
     /// Looks at what is kept of a client, and keeps what has become of it. Of foreign bytes nothing is known.
-    pub fn with<T>(bytes: &mut Box<[u8]>, look: impl FnOnce(&mut Self) -> T) -> T {
+    pub fn with<T>(bytes: &mut Vec<u8>, look: impl FnOnce(&mut Self) -> T) -> T {
         let (mut kept, week) = Self::and_week(bytes).unwrap_or_default();
         let (bins, spreads) = (kept.history.bins, kept.history.spreads);
         let seen = look(&mut kept);
         let Self { history, networks } = &kept;
-        *bytes = written(networks, |writer| {
+        let changed = written(networks, |writer| {
             history.write_minutes(writer);
             // The week changes once an hour.
             if !week.is_empty() && (history.bins, history.spreads) == (bins, spreads) {
@@ -76,21 +80,30 @@ impl Kept {
                 history.write_week(writer);
             }
         });
+        keep(bytes, &changed);
         seen
     }
 
     /// The same, for the networks alone: the history stays packed.
-    pub fn with_networks<T>(bytes: &mut Box<[u8]>, look: impl FnOnce(&mut Networks) -> T) -> T {
+    pub fn with_networks<T>(bytes: &mut Vec<u8>, look: impl FnOnce(&mut Networks) -> T) -> T {
         let Ok((mut networks, history)) = networks_of(bytes) else {
             return Self::with(bytes, |kept| look(&mut kept.networks));
         };
         let seen = look(&mut networks);
-        *bytes = written(&networks, |writer| writer.0.extend(history.0));
+        let changed = written(&networks, |writer| writer.0.extend(history.0));
+        keep(bytes, &changed);
         seen
     }
 }
 
-fn written(networks: &Networks, history: impl FnOnce(&mut Writer)) -> Box<[u8]> {
+/// In the same place while they fit: what is written each minute must not be allocated each minute.
+fn keep(bytes: &mut Vec<u8>, changed: &[u8]) {
+    bytes.clear();
+    bytes.reserve_exact(changed.len().next_multiple_of(ROOM));
+    bytes.extend_from_slice(changed);
+}
+
+fn written(networks: &Networks, history: impl FnOnce(&mut Writer)) -> Vec<u8> {
     let mut writer = Writer(Vec::with_capacity(1024));
     writer.0.push(VERSION);
     networks.write(&mut writer);
@@ -98,7 +111,7 @@ fn written(networks: &Networks, history: impl FnOnce(&mut Writer)) -> Box<[u8]> 
     // Against damage, not against malice: whoever can write the history can write the sum.
     let sum = crc32fast::hash(&writer.0);
     writer.0.extend(sum.to_le_bytes());
-    writer.0.into_boxed_slice()
+    writer.0
 }
 
 /// The networks, and what is to be read after them.

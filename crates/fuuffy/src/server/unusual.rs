@@ -62,7 +62,7 @@ impl Environment {
         let Some(watching) = &mut *watch else { return };
         watching.histories.silences = self.silences(now).await;
         let seen = self.gateway.tally().take_seen();
-        let mut changes = watching.histories.apart(move |histories| histories.seen(now, &seen)).await;
+        let mut changes = watching.histories.apart(move |histories| histories.seen(now, seen)).await;
         // Of whom nobody knows, it is not known in which of the minutes they came.
         let mut strangers = self.gateway.tally().take_strangers();
         for minutes in watching.histories.due(now).chunks(READ) {

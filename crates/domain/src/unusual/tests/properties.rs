@@ -48,7 +48,7 @@ proptest! {
     ) {
         let history = if is_old { MACHINE.clone() } else { History::new() };
         let mut kept = Kept { history, networks: Networks::default() };
-        let mut bytes = if is_old { kept.to_bytes() } else { Box::default() };
+        let mut bytes = if is_old { kept.to_bytes() } else { Vec::new() };
         for (minute, sample) in samples.iter().enumerate() {
             let now = at(3 * WEEK + u32::try_from(minute).unwrap());
             let network = Network::of(networks[minute % networks.len()].into());
@@ -176,7 +176,7 @@ fn a_busy_client_is_kept_in_few_bytes() {
 }
 
 fn bytes_of(history: &History) -> Vec<u8> {
-    Kept { history: history.clone(), ..Kept::default() }.to_bytes().into_vec()
+    Kept { history: history.clone(), ..Kept::default() }.to_bytes()
 }
 
 fn restored(bytes: &[u8]) -> Result<History, ForeignBytes> {

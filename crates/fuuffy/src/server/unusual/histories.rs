@@ -18,7 +18,7 @@ const ALL: ClientSlot = ClientSlot(u32::MAX);
 #[derive(Default)]
 pub(super) struct Histories {
     /// What is kept of each client, as bytes: most of the time nobody looks at it.
-    of: HashMap<ClientSlot, Box<[u8]>>,
+    of: HashMap<ClientSlot, Vec<u8>>,
     /// Of the few of whom there is anything.
     origins: HashMap<ClientSlot, Origins>,
     environment: Option<History>,
@@ -88,8 +88,8 @@ impl Histories {
 
     /// What is to be kept.
     pub(super) fn known(&self) -> impl Iterator<Item = (ClientSlot, Vec<u8>)> {
-        let clients = self.of.iter().map(|(client, bytes)| (*client, bytes.to_vec()));
-        let of_all = |history: &History| Kept { history: history.clone(), ..Kept::default() }.to_bytes().into_vec();
+        let clients = self.of.iter().map(|(client, bytes)| (*client, bytes.clone()));
+        let of_all = |history: &History| Kept { history: history.clone(), ..Kept::default() }.to_bytes();
         clients.chain(self.environment.iter().map(move |history| (ALL, of_all(history))))
     }
 
@@ -132,13 +132,17 @@ impl Histories {
     }
 
     /// Takes from where and by what clients were seen since the last time.
-    pub(super) fn seen(&mut self, now: Timestamp, seen: &[Seen]) -> Vec<(Whose, Change)> {
+    pub(super) fn seen(&mut self, now: Timestamp, seen: impl Iterator<Item = Seen>) -> Vec<(Whose, Change)> {
         let mut changes = Vec::new();
         for seen in seen {
-            let origins = self.origins.entry(seen.client).or_default();
+            let mut origins = self.origins.remove(&seen.client).unwrap_or_default();
             let bytes = self.of.entry(seen.client).or_default();
-            let told = Kept::with_networks(bytes, |networks| origins.take(now, seen, networks));
+            let told = Kept::with_networks(bytes, |networks| origins.take(now, &seen, networks));
             changes.extend(told.into_iter().map(|change| (Some(seen.client), change)));
+            // Of most there is nothing, and a table has room for all that were ever in it.
+            if !origins.is_empty() {
+                self.origins.insert(seen.client, origins);
+            }
         }
         for (client, origins) in &mut self.origins {
             changes.extend(origins.tick(now).map(|change| (Some(*client), change)));

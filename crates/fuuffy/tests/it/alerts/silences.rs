@@ -30,7 +30,7 @@ fn stopping(hooks: &Hooks) -> Timed {
     runtime.block_on(async {
         let book = UsageBook::open(timed.file("testing.usage.sqlite3"), EnvironmentName::Testing, Vec::new());
         // The first client of an environment.
-        book.know(vec![(ClientSlot(0), Kept { history, ..Kept::default() }.to_bytes().into_vec())]).await;
+        book.know(vec![(ClientSlot(0), Kept { history, ..Kept::default() }.to_bytes())]).await;
         book.close(START).await;
     });
     timed.restart();

@@ -187,15 +187,15 @@ fn networks_are_known_after_a_restart_and_what_another_version_wrote_is_learned_
         }
     };
     for minute in [START.0, end.0] {
-        assert!(histories.seen(Minute(minute).start(), &[seen([198, 51, 100, 7], minute)]).is_empty());
+        assert!(histories.seen(Minute(minute).start(), [seen([198, 51, 100, 7], minute)].into_iter()).is_empty());
     }
     let known: Vec<_> = histories.known().collect();
     assert_eq!(known.len(), 2, "the client's and the environment's");
     let mut again = Histories::restored(known.clone(), end.start());
-    let told = again.seen(end.start(), &[seen([203, 0, 113, 5], end.0)]);
+    let told = again.seen(end.start(), [seen([203, 0, 113, 5], end.0)].into_iter());
     assert_eq!(opened(&told), ["new_network"]);
     let before = known.into_iter().map(|(client, bytes)| (client, [b"unu1", &bytes[..]].concat())).collect();
     let mut again = Histories::restored(before, end.start());
     assert!(again.of.is_empty() && again.environment.is_none());
-    assert!(again.seen(end.start(), &[seen([203, 0, 113, 5], end.0)]).is_empty(), "no network is known");
+    assert!(again.seen(end.start(), [seen([203, 0, 113, 5], end.0)].into_iter()).is_empty(), "no network is known");
 }
