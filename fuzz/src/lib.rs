@@ -2,26 +2,34 @@
 //! for inputs that break them; the tests run them over the corpus and over fresh random input.
 
 use std::path::Path;
+use std::sync::Arc;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use fuuffy::config;
 use fuuffy::server::{Framing, HeadLimits, PlainRequest, Progress, RequestLine};
 use fuuffy_client::BaseUrl;
-use fuuffy_domain::{AuditChain, AuditPublicKey, Checkpoint, EnvironmentName, MatchedPath, Route, RouteTable};
+use fuuffy_domain::{
+    AuditChain, AuditPublicKey, Checkpoint, EnvironmentName, KeyId, Keyring, MatchedPath, NonceUse, ProofRefusal,
+    Proofs, Proving, Route, RouteTable, Timestamp,
+};
 use fuuffy_protocol::{
-    AboutToken, AccessToken, Bearer, BearerFault, ClientSecret, Credentials, Form, Identifiers, Refused, ScopeSet,
-    SecretKind, TokenFlaw, TokenGrant, TokenRequest,
+    AboutToken, AccessToken, Bearer, BearerFault, ClientSecret, Credentials, Form, Identifiers, ProofFault, ProofField,
+    Refused, ScopeSet, SecretKind, TokenFlaw, TokenGrant, TokenRequest,
 };
 use http::{HeaderMap, HeaderValue, Method, Request, header};
+use zeroize::Zeroizing;
 
 /// What must hold for an input; panics where it does not.
 pub type Body = fn(&[u8]);
 
 /// All bodies by the names of their targets and corpora.
-pub const ALL: [(&str, Body); 13] = [
+pub const ALL: [(&str, Body); 14] = [
     ("form", form),
     ("authorization", authorization),
     ("token_request", token_request),
     ("about_token", about_token),
+    ("proof", proof),
     ("scope", scope),
     ("stray", stray),
     ("route", route),
@@ -70,7 +78,7 @@ pub fn authorization(data: &[u8]) {
         }
     }
     match Bearer::parse(&headers) {
-        Ok(Bearer::Unverified(token)) => {
+        Ok(Bearer::Unverified(token) | Bearer::WithProof(token)) => {
             assert_eq!(format!("{token:?}"), "AccessToken");
             assert_eq!(headers.get_all(header::AUTHORIZATION).iter().count(), 1);
             assert!(is_whole(&token));
@@ -117,6 +125,27 @@ fn resource_is_here(wanted: &str) {
         let uri: http::Uri = wanted.parse().expect("a URI");
         assert_eq!((uri.scheme_str(), uri.host(), uri.query()), (Some("https"), Some("a.example"), None));
         assert!(uri.path().starts_with("/v1") && uri.port().is_none() && !wanted.contains('#'));
+    }
+}
+
+/// A proof of possession: the first line is its header, the second its claims, the rest its signature; or it is none of
+/// that. Nobody here could have signed one.
+pub fn proof(data: &[u8]) {
+    let key = [(KeyId(1), Zeroizing::new([1; 32]))];
+    let keyring = Keyring::derive(EnvironmentName::Testing, &key).expect("a key");
+    let start = Timestamp::from_unix_millis(0);
+    let proofs = Proofs::new("https://a.example/v1", Arc::new(keyring), NonceUse::WhereNeeded, start);
+    let mut lines = data.splitn(3, |byte| *byte == b'\n');
+    let mut next = || URL_SAFE_NO_PAD.encode(lines.next().unwrap_or_default());
+    let joined = [next(), next(), next()].join(".");
+    for text in [Ok(joined.as_str()), std::str::from_utf8(data)].into_iter().flatten() {
+        let now = Timestamp::from_unix_millis(1_800_000_000_000);
+        let asked = Proving { method: &Method::GET, path: "/v1/orders", token: None, now };
+        match proofs.prove(ProofField::Unverified(text), asked) {
+            Err(ProofRefusal::Fault(fault)) => assert!(ProofFault::ALL.contains(&fault)),
+            Err(ProofRefusal::UseNonce(nonce)) => assert_eq!(nonce.len(), 32),
+            Ok(used) => panic!("{used:?}"),
+        }
     }
 }
 

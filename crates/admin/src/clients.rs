@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use fuuffy_domain::{
-    Actor, Cause, Client, ClientChange, ClientId, ClientPatch, ClientStatus, EnvironmentName, Lifetime, Limits,
-    PlanName, Revision, ScopeSet, Timestamp,
+    Actor, BindingKind, Cause, Client, ClientChange, ClientId, ClientPatch, ClientStatus, EnvironmentName, Lifetime,
+    Limits, PlanName, Revision, ScopeSet, Timestamp,
 };
 use fuuffy_store::{Changed, Creation, NewClient, NewCredential, Part, PartOf};
 use serde::{Deserialize, Serialize};
@@ -50,6 +50,10 @@ pub(crate) struct Create {
     /// Whether it may rotate its own secrets.
     #[serde(default)]
     pub(crate) may_rotate: bool,
+    /// Whether its tokens are always bound to the key of its DPoP proofs (RFC 9449 §5.2), so that it never gets one that
+    /// works without.
+    #[serde(default)]
+    pub(crate) dpop_bound_access_tokens: bool,
     /// A public key, by which it proves itself instead of a secret: there is none then.
     pub(crate) jwk: Option<PublicJwk>,
     /// A URL at which it publishes its keys as a JWK Set (RFC 7517 §5), by which it proves itself instead of a secret. It
@@ -89,6 +93,8 @@ pub(crate) struct Patch {
     token_lifetime: Option<Option<String>>,
     /// Whether it may rotate its own secrets.
     may_rotate: Option<bool>,
+    /// Whether its tokens are always bound to the key of its DPoP proofs (RFC 9449 §5.2). Asking for that revokes its tokens.
+    dpop_bound_access_tokens: Option<bool>,
 }
 
 /// A member that is there, be it `null`.
@@ -138,6 +144,8 @@ pub(crate) struct Shown {
     #[schema(required = true)]
     token_lifetime: Option<String>,
     may_rotate: bool,
+    /// Whether its tokens are always bound to the key of its DPoP proofs (RFC 9449 §5.2).
+    dpop_bound_access_tokens: bool,
     #[schema(value_type = String, format = DateTime)]
     created_at: Timestamp,
     live_secrets: usize,
@@ -164,6 +172,7 @@ impl Shown {
             limits: client.limits.as_ref().map(ToString::to_string),
             token_lifetime: client.token_lifetime.map(|life| life.to_string()),
             may_rotate: client.may_rotate,
+            dpop_bound_access_tokens: client.must_bind == Some(BindingKind::DpopKey),
             created_at: client.created_at,
             live_secrets: client.live_secrets(environment.clock.now()),
             keys: client.keys.len(),
@@ -225,7 +234,8 @@ pub(crate) async fn create(
         }
         _ => return Err(DeedError::Invalid("expected only one of jwk, jwks_uri and identity".to_owned())),
     };
-    let new = NewClient { id, name, scopes, plan, limits, token_lifetime, may_rotate: wanted.may_rotate, credential };
+    let (may_rotate, must_bind) = (wanted.may_rotate, wanted.dpop_bound_access_tokens.then_some(BindingKind::DpopKey));
+    let new = NewClient { id, name, scopes, plan, limits, token_lifetime, may_rotate, must_bind, credential };
     let keep = once.map(|once| once.keep(environment, Some(Revision(0)), &created)).transpose()?;
     match (environment.store.create_client(cause, new, keep).await?, once) {
         (Creation::Done(client), _) => {
@@ -285,6 +295,7 @@ pub(crate) fn checked_patch(environment: &Environment, patch: &Patch) -> Result<
         limits: limits.transpose()?,
         token_lifetime: token_lifetime.transpose()?,
         may_rotate: patch.may_rotate,
+        dpop_bound: patch.dpop_bound_access_tokens,
     })
 }
 

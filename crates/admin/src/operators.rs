@@ -54,6 +54,7 @@ pub(crate) async fn create(
         limits: None,
         token_lifetime,
         may_rotate: false,
+        dpop_bound_access_tokens: false,
         jwk: None,
         jwks_uri: None,
         identity: None,

@@ -8,9 +8,12 @@ use serde::Serialize;
 use thiserror::Error;
 
 use crate::{
-    AuditEvent, ClientId, ClientKey, ClientKeyId, ClientSlot, Identity, IdentityId, KeyId, Lifetime, Limits,
-    MemberChange, PlanName, ScopeSet, SecretDigest, SecretId, Timestamp,
+    AuditEvent, BindingKind, ClientId, ClientKey, ClientKeyId, ClientSlot, Identity, IdentityId, KeyId, Lifetime,
+    Limits, MemberChange, PlanName, ScopeSet, SecretDigest, SecretId, Timestamp,
 };
+
+/// What the audit log calls that tokens are always bound to a key of proofs (RFC 9449 §5.2).
+const DPOP_BOUND: &str = "dpop_bound_access_tokens";
 
 /// Live secrets that a client may have at once.
 pub const MAX_LIVE_SECRETS: usize = 3;
@@ -40,6 +43,8 @@ pub struct Client {
     pub revision: Revision,
     /// Whether it may rotate its own secrets.
     pub may_rotate: bool,
+    /// What its tokens are always bound to, so that it never gets a bearer token.
+    pub must_bind: Option<BindingKind>,
     /// When it was registered.
     pub created_at: Timestamp,
     /// Its secrets, retired and expired ones included.
@@ -236,6 +241,8 @@ pub struct ClientPatch {
     pub token_lifetime: Option<Option<Lifetime>>,
     /// Whether it may rotate its own secrets.
     pub may_rotate: Option<bool>,
+    /// Whether its tokens are always bound to a key of its proofs. Asking for that revokes those that it has.
+    pub dpop_bound: Option<bool>,
 }
 
 /// Nobody, or the wrong secret: there is deliberately no way to tell which.
@@ -311,8 +318,10 @@ impl Client {
                 if changes.is_empty() {
                     return None;
                 }
-                // Tokens say what they may do; none may do what its client no longer may.
-                let tokens_revoked = !self.scopes.covers(&had);
+                // Tokens say what they may do; none may do what its client no longer may. Nor may one go on that is bound to
+                // nothing, where all of them must be.
+                let must_bind = patch.dpop_bound == Some(true) && changes.iter().any(|it| it.member == DPOP_BOUND);
+                let tokens_revoked = must_bind || !self.scopes.covers(&had);
                 self.generation += u32::from(tokens_revoked);
                 AuditEvent::ClientChanged { client_id, changes, tokens_revoked }
             }
@@ -331,6 +340,12 @@ impl Client {
         let lifetime = |life: &Option<Lifetime>| life.map_or("the environment's".to_owned(), |life| life.to_string());
         replace(&mut changes, "token_lifetime", &mut self.token_lifetime, patch.token_lifetime, lifetime);
         replace(&mut changes, "may_rotate", &mut self.may_rotate, patch.may_rotate, ToString::to_string);
+        let mut is_dpop_bound = self.must_bind == Some(BindingKind::DpopKey);
+        let had = is_dpop_bound;
+        replace(&mut changes, DPOP_BOUND, &mut is_dpop_bound, patch.dpop_bound, ToString::to_string);
+        if is_dpop_bound != had {
+            self.must_bind = is_dpop_bound.then_some(BindingKind::DpopKey);
+        }
         changes
     }
 

@@ -3,7 +3,7 @@
 
 use std::net::IpAddr;
 
-use fuuffy_protocol::{Refusal, TokenFlaw};
+use fuuffy_protocol::{ProofFault, Refusal, TokenFlaw};
 use serde::{Deserialize, Serialize};
 
 use crate::{AssertionFault, ClientId, IdentityFault, KeySetFault, RequestContext, RequestId, SecretId, Timestamp};
@@ -135,6 +135,11 @@ pub enum Reason {
         issuer: String,
         /// Whom it was about.
         subject: String,
+    },
+    /// The proof that a key is held was refused, or there was none.
+    ProofRefused {
+        /// Why.
+        fault: ProofFault,
     },
     /// Too many wrong credentials lately.
     Throttled {
@@ -401,6 +406,7 @@ impl Refused {
             Reason::IdentityUnbound { issuer, subject } => {
                 format!("No identity of the client fits the token of {issuer} for {subject:?}, or there is no such client")
             }
+            Reason::ProofRefused { fault } => fault.words().0.to_owned(),
             Reason::Throttled { claimed, by_client, by_address } => {
                 let client = claimed.as_ref().map_or("a client id that nobody has here".to_owned(), ClientId::to_string);
                 let of = match (by_client, by_address) {
@@ -477,6 +483,7 @@ impl Refused {
             Reason::IdentityUnbound { .. } => {
                 "Compare the token's claims with fuuffy clients identities list, and check client id and environment"
             }
+            Reason::ProofRefused { fault } => fault.words().1,
             Reason::Throttled { .. } => "Wait a minute, and look for a program that goes on with an old secret",
             Reason::MayNotRotate => "An operator allows it: fuuffy clients update --allow-rotation",
             Reason::Drill => "Drills end by themselves; fuuffy drill shows and ends them",

@@ -2,7 +2,9 @@
 
 use thiserror::Error;
 
-use crate::{AuthenticatedClient, Client, ClientStatus, Lifetime, ScopeSet, SecretDigest, SecretId};
+use crate::{
+    AuthenticatedClient, Binding, BindingKind, Client, ClientStatus, Lifetime, ScopeSet, SecretDigest, SecretId,
+};
 
 /// Proof that a client may have a token, with what it will say. Made only by
 /// [`AuthenticatedClient::approve`].
@@ -12,6 +14,7 @@ pub struct ApprovedGrant {
     scope: ScopeSet,
     lifetime: Lifetime,
     narrowed_or_widened: bool,
+    binding: Option<Binding>,
 }
 
 /// Why an authenticated client gets no token.
@@ -26,21 +29,32 @@ pub enum GrantRefusal {
     /// It asked for a scope that it does not have.
     #[error("the client does not have the scope it asked for")]
     Scope,
+    /// Its tokens are bound to a key of this kind always, and it has shown none.
+    #[error("the client's tokens must be bound to a key")]
+    Unbound(BindingKind),
 }
 
 impl AuthenticatedClient {
     /// Approves the scope asked for, or all that the client has where it asked for none. The life of
-    /// the token is the environment's or the client's, whichever is shorter.
+    /// the token is the environment's or the client's, whichever is shorter. It will be bound to `binding`, if there is one.
     ///
     /// # Errors
     /// [`GrantRefusal`]
-    pub fn approve(self, requested: Option<ScopeSet>, longest: Lifetime) -> Result<ApprovedGrant, GrantRefusal> {
+    pub fn approve(
+        self,
+        requested: Option<ScopeSet>,
+        longest: Lifetime,
+        binding: Option<Binding>,
+    ) -> Result<ApprovedGrant, GrantRefusal> {
         let client = self.client();
         if client.status != ClientStatus::Active {
             return Err(GrantRefusal::Suspended);
         }
         if self.quarantined().is_some() {
             return Err(GrantRefusal::Quarantined);
+        }
+        if let Some(kind) = client.must_bind.filter(|kind| binding.map(|binding| binding.kind()) != Some(*kind)) {
+            return Err(GrantRefusal::Unbound(kind));
         }
         let lifetime = client.token_lifetime.map_or(longest, |own| own.min(longest));
         let scope = match &requested {
@@ -49,7 +63,7 @@ impl AuthenticatedClient {
             Some(_) => return Err(GrantRefusal::Scope),
         };
         let narrowed_or_widened = requested.is_some_and(|requested| requested != scope);
-        Ok(ApprovedGrant { client: self, scope, lifetime, narrowed_or_widened })
+        Ok(ApprovedGrant { client: self, scope, lifetime, narrowed_or_widened, binding })
     }
 }
 
@@ -82,6 +96,12 @@ impl ApprovedGrant {
     #[must_use]
     pub fn scope_to_report(&self) -> Option<ScopeSet> {
         self.narrowed_or_widened.then(|| self.scope.clone())
+    }
+
+    /// The key that the token will be bound to, if it is to one.
+    #[must_use]
+    pub const fn binding(&self) -> Option<&Binding> {
+        self.binding.as_ref()
     }
 
     /// How long the token will live.

@@ -6,6 +6,8 @@
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hmac::{Hmac, KeyInit as _, Mac};
 use sha2::Sha256;
 use subtle::ConstantTimeEq;
@@ -14,7 +16,7 @@ use zeroize::Zeroizing;
 
 use fuuffy_protocol::{AccessToken, ClientSecret};
 
-use crate::{Entropy, EnvironmentName, KeyId, NoEntropy, SecretId};
+use crate::{Entropy, EnvironmentName, KeyId, NoEntropy, SecretId, Timestamp};
 
 /// What is kept of a client secret: all 256 bits.
 #[derive(Clone, Copy)]
@@ -55,6 +57,7 @@ struct DerivedKeys {
     answers: Hmac<Sha256>,
     signing: Zeroizing<[u8; 32]>,
     signing_tokens: Zeroizing<[u8; 32]>,
+    nonces: Hmac<Sha256>,
 }
 
 /// What an answer that is kept for an idempotency key is found by, and what it is sealed with. Both follow
@@ -186,6 +189,26 @@ impl Keyring {
         self.keys.load().iter().map(|keys| keys.signing_tokens.clone()).collect()
     }
 
+    /// A nonce for proofs (RFC 9449 §8): the time, and what only the current key makes of it. Nothing of it is kept.
+    #[must_use]
+    pub fn nonce(&self, now: Timestamp) -> String {
+        let time = now.unix_millis().to_be_bytes();
+        let whole = self.keys.load()[0].nonces.clone().chain_update(time).finalize().into_bytes();
+        URL_SAFE_NO_PAD.encode([&time[..], &whole[..16]].concat())
+    }
+
+    /// When a nonce was given, if it is one of ours.
+    #[must_use]
+    pub fn nonce_given_at(&self, nonce: &str) -> Option<Timestamp> {
+        let mut bytes = [0; 24];
+        let length = URL_SAFE_NO_PAD.decode_slice(nonce, &mut bytes).ok()?;
+        let (time, tag) = bytes.get(..length)?.split_first_chunk::<8>()?;
+        let is_ours = |keys: &DerivedKeys| {
+            tag.len() == 16 && keys.nonces.clone().chain_update(time).verify_truncated_left(tag).is_ok()
+        };
+        self.keys.load().iter().any(is_ours).then(|| Timestamp::from_unix_millis(i64::from_be_bytes(*time)))
+    }
+
     /// The keys of an answer to `who`, who said the idempotency key `said`, under every key, the current one
     /// first. Neither the name nor the seal can be made without `said`.
     pub fn answer_keys(&self, who: &str, said: &str) -> impl Iterator<Item = AnswerKey> {
@@ -239,12 +262,13 @@ fn derived(
             let label = format!("fuuffy 1 {environment} {purpose}");
             Zeroizing::new(<[u8; 32]>::from(mac(key.as_slice()).chain_update(label).finalize().into_bytes()))
         };
-        let [secrets, tokens, answers] =
-            ["secrets", "tokens", "answers"].map(|purpose| mac(derived(purpose).as_slice()));
+        let [secrets, tokens, answers, nonces] =
+            ["secrets", "tokens", "answers", "nonces"].map(|purpose| mac(derived(purpose).as_slice()));
         // Below 2^255, so that it is below the order of P-256, too.
         let mut signing_tokens = derived("signing tokens");
         signing_tokens[0] &= 0x7f;
-        keys.push(DerivedKeys { id: *id, secrets, tokens, answers, signing: derived("signing"), signing_tokens });
+        let signing = derived("signing");
+        keys.push(DerivedKeys { id: *id, secrets, tokens, answers, signing, signing_tokens, nonces });
     }
     Ok(keys)
 }

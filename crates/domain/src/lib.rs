@@ -2,15 +2,17 @@
 //! the arithmetic of their limits, routes, the permit that lets one request through, and drills.
 //!
 //! Pure: no async, no I/O, no system clock. Proofs are types with private constructors, made here and
-//! only here: [`AuthenticatedClient`], [`ApprovedGrant`], [`VerifiedToken`], [`Permit`].
+//! only here: [`AuthenticatedClient`], [`ProvenKey`], [`ApprovedGrant`], [`VerifiedToken`], [`HeldToken`], [`Permit`].
 
 mod assertion_fault;
 mod audit;
+mod binding;
 mod chain;
 mod checkpoint;
 mod client;
 mod client_key;
 mod context;
+mod dpop;
 mod drill;
 mod environment;
 mod explanation;
@@ -38,6 +40,7 @@ mod usage;
 
 pub use assertion_fault::AssertionFault;
 pub use audit::{AUDIT_START, Actor, AuditEvent, AuditHash, Cause, MemberChange, audit_hash, audit_record};
+pub use binding::{Binding, BindingKind, ProvenKey, Thumbprint};
 pub use chain::{AuditChain, Beginning, CHECKPOINT_EVERY, Proof};
 pub use checkpoint::{AuditKeys, AuditPublicKey, ChainState, Checkpoint, from_hex, to_hex};
 pub use client::{
@@ -46,6 +49,7 @@ pub use client::{
 };
 pub use client_key::{ClientKey, KeyAlgorithm, MAX_CLIENT_KEYS, SignatureFailure};
 pub use context::RequestContext;
+pub use dpop::{AHEAD, BEHIND, KEPT, MOST_USED, NonceUse, ProofRefusal, Proofs, Proving, UsedProof};
 pub use drill::{Drill, DrillEffect, DrillFault, DrillKind, MetDrill, PendingDrill};
 pub use environment::EnvironmentName;
 pub use explanation::{Audience, Reason, Refused, StoreProblem, UpstreamProblem, shown};
@@ -60,7 +64,7 @@ pub use key_set_fault::KeySetFault;
 pub use keyring::{AnswerKey, Keyring, KeyringFault, SecretDigest, TokenDigest, key_fingerprint};
 pub use leak::{Grade, LeakGrades, LeakPlace};
 pub use limit::{Limit, LimitFault, LimitState, Limits, LimitsFault, Plan, Standing, Verdict};
-pub use permit::{InvalidToken, Permit, PermitRefusal, TokenEntry, VerifiedToken};
+pub use permit::{HeldToken, InvalidToken, NotHeld, Permit, PermitRefusal, Shown, TokenEntry, VerifiedToken};
 pub use random::{Entropy, NoEntropy, SeededEntropy};
 pub use refusals::{REFUSAL_CODES, RefusalCounts};
 pub use retirement::Retirement;

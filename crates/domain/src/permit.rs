@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use thiserror::Error;
 
-use crate::{Client, ClientSlot, ClientStatus, RouteMatch, ScopeSet, Timestamp, TokenDigest, TokenUsed};
+use crate::{
+    Binding, Client, ClientSlot, ClientStatus, ProvenKey, RouteMatch, ScopeSet, Timestamp, TokenDigest, TokenUsed,
+};
 
 /// What the token index knows of a token.
 #[derive(Debug, Clone)]
@@ -21,6 +23,8 @@ pub struct TokenEntry {
     pub issued_at: Timestamp,
     /// The first instant at which it is no longer accepted.
     pub expires_at: Timestamp,
+    /// The key without which it is not accepted, if it is bound to one.
+    pub binding: Option<Binding>,
 }
 
 /// Proof that a token is live and its client active. Made only by [`TokenEntry::verify`].
@@ -30,6 +34,7 @@ pub struct VerifiedToken {
     scope: Arc<ScopeSet>,
     issued_at: Timestamp,
     token: TokenUsed,
+    binding: Option<Binding>,
 }
 
 /// Why a known token is not accepted.
@@ -59,11 +64,39 @@ impl TokenEntry {
             return Err(InvalidToken::Expired);
         }
         let token = TokenUsed::new(&self.digest, self.expires_at);
-        Ok(VerifiedToken { client, scope: self.scope, issued_at: self.issued_at, token })
+        Ok(VerifiedToken { client, scope: self.scope, issued_at: self.issued_at, token, binding: self.binding })
     }
 }
 
-/// Proof that a verified token may use a matched route. Made only by [`VerifiedToken::authorise`].
+/// What a request shows of who sends it, besides the token.
+#[derive(Debug, Clone, Copy)]
+pub enum Shown<'a> {
+    /// Nothing: whoever has the token may use it (RFC 6750 §1.2).
+    Nothing,
+    /// That the sender holds a key (RFC 9449 §7.1).
+    Key(&'a ProvenKey),
+}
+
+/// Proof that a verified token is presented by whoever it was issued to, as far as it is bound to a key. Made only by
+/// [`VerifiedToken::held`].
+#[derive(Debug)]
+pub struct HeldToken(VerifiedToken);
+
+/// Why a live token is not accepted from whoever presents it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum NotHeld {
+    /// It is bound to a key, and nothing shows that the sender holds any.
+    #[error("the token is bound to a key, and no key was proven")]
+    Unproven,
+    /// It is bound to another key.
+    #[error("the token is bound to another key")]
+    OtherKey,
+    /// It is bound to none: what comes with a proof is no bearer token (RFC 9449 §7.1).
+    #[error("the token is bound to no key")]
+    Unbound,
+}
+
+/// Proof that a held token may use a matched route. Made only by [`HeldToken::authorise`].
 #[derive(Debug)]
 pub struct Permit {
     client: Arc<Client>,
@@ -82,16 +115,46 @@ pub struct PermitRefusal {
     pub client: ClientSlot,
 }
 
-impl VerifiedToken {
+impl HeldToken {
     /// Checks the token's scopes against the route's for the request's method.
     ///
     /// # Errors
     /// [`PermitRefusal`]
     pub fn authorise(self, route: RouteMatch) -> Result<Permit, PermitRefusal> {
-        if !self.scope.covers(route.needed_scope()) {
-            return Err(PermitRefusal { needed: route.needed_scope().clone(), client: self.client.slot });
+        if !self.0.scope.covers(route.needed_scope()) {
+            return Err(PermitRefusal { needed: route.needed_scope().clone(), client: self.0.client.slot });
         }
-        Ok(Permit { client: self.client, scope: self.scope, token: self.token, route })
+        let VerifiedToken { client, scope, token, .. } = self.0;
+        Ok(Permit { client, scope, token, route })
+    }
+
+    /// Whose token it is.
+    #[must_use]
+    pub const fn client(&self) -> &Arc<Client> {
+        &self.0.client
+    }
+}
+
+impl VerifiedToken {
+    /// Checks that the token is presented by whoever holds the key that it is bound to, and is bound to none where none
+    /// is shown.
+    ///
+    /// # Errors
+    /// [`NotHeld`]
+    pub fn held(self, shown: Shown<'_>) -> Result<HeldToken, NotHeld> {
+        match (&self.binding, shown) {
+            (None, Shown::Nothing) => Ok(HeldToken(self)),
+            (Some(_), Shown::Nothing) => Err(NotHeld::Unproven),
+            (None, Shown::Key(_)) => Err(NotHeld::Unbound),
+            (Some(binding), Shown::Key(key)) if binding.is_of(key) => Ok(HeldToken(self)),
+            (Some(_), Shown::Key(_)) => Err(NotHeld::OtherKey),
+        }
+    }
+
+    /// The key that it is bound to, if it is to one.
+    #[must_use]
+    pub const fn binding(&self) -> Option<&Binding> {
+        self.binding.as_ref()
     }
 
     /// Whose token it is.

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use fuuffy_protocol::Refusal;
 
 /// The classes: the `code` of each answer, of which each means the same wherever it is met.
-pub const REFUSAL_CODES: [&str; 20] = [
+pub const REFUSAL_CODES: [&str; 22] = [
     "invalid_request",
     "unsupported_grant_type",
     "invalid_scope",
@@ -26,6 +26,8 @@ pub const REFUSAL_CODES: [&str; 20] = [
     "service_unavailable",
     "too_many_secrets",
     "invalid_target",
+    "invalid_dpop_proof",
+    "use_dpop_nonce",
 ];
 
 /// Refusals since they were last taken, and since the start.
@@ -70,7 +72,7 @@ const fn place(refusal: &Refusal) -> usize {
         Refusal::InvalidClient(_) => 3,
         Refusal::UnauthorizedClient | Refusal::SecretQuarantined => 4,
         Refusal::MissingToken => 5,
-        Refusal::InvalidToken(_) => 6,
+        Refusal::InvalidToken(_) | Refusal::InvalidBoundToken(_) => 6,
         Refusal::InsufficientScope(_) => 7,
         Refusal::NotFound => 8,
         Refusal::MethodNotAllowed(_) => 9,
@@ -84,6 +86,8 @@ const fn place(refusal: &Refusal) -> usize {
         Refusal::ServiceUnavailable(_) => 17,
         Refusal::TooManySecrets => 18,
         Refusal::InvalidTarget => 19,
+        Refusal::InvalidProof(..) => 20,
+        Refusal::UseNonce(..) => 21,
     }
 }
 

@@ -81,6 +81,7 @@ async fn prepare(config: &str, count: u32, tokens: &str) -> anyhow::Result<()> {
             limits: None,
             token_lifetime: None,
             may_rotate: false,
+            must_bind: None,
             credential: NewCredential::Secret(secret),
         };
         registering.spawn(environment.store.create_client(cause, new, None));

@@ -169,6 +169,7 @@ impl Store for Forgetful {
             scope: Arc::new(token.grant.scope().clone()),
             issued_at: token.issued_at,
             expires_at: token.issued_at.after(token.grant.lifetime().duration()),
+            binding: token.grant.binding().copied(),
         });
         Box::pin(std::future::ready(Ok(())))
     }
@@ -244,6 +245,7 @@ async fn register(config: &str, count: u32) -> anyhow::Result<()> {
             limits: None,
             token_lifetime: None,
             may_rotate: false,
+            must_bind: None,
             credential: NewCredential::Secret(secret),
         };
         registering.spawn(environment.store.create_client(cause, new, None));
@@ -318,7 +320,15 @@ fn look_up(count: usize) -> anyhow::Result<()> {
         digests.push(digest);
         let expires_at = Timestamp::from_unix_millis(1_800_000_000_000 + i64::try_from(number * 3_600_000 / count)?);
         let (client, scope) = (ClientSlot(0), Arc::clone(&scope));
-        index.insert(&IndexedToken { digest, client, generation: 0, scope, issued_at: expires_at, expires_at });
+        index.insert(&IndexedToken {
+            digest,
+            client,
+            generation: 0,
+            scope,
+            issued_at: expires_at,
+            expires_at,
+            binding: None,
+        });
     }
     let (rounds, mut place, mut found) = (2_000_000, 0_usize, 0_usize);
     let begun = Instant::now();

@@ -75,7 +75,7 @@ impl Gateway {
         if !matches!(parts.method, Method::GET | Method::PUT | Method::DELETE) {
             return Err(Refusal::MethodNotAllowed("GET, PUT, DELETE"));
         }
-        let client = self.caller(context, &parts.headers)?.client().slot;
+        let client = self.caller(context, (&parts.method, parts.uri.path()), &parts.headers)?.token.client().slot;
         let body = body?;
         match parts.method {
             Method::PUT => {

@@ -100,7 +100,7 @@ impl CallerFields {
 }
 
 /// Fields that callers have no say in, neither as header fields nor as trailers.
-static OURS: [HeaderName; 9] = [
+static OURS: [HeaderName; 10] = [
     CLIENT_ID,
     ENVIRONMENT,
     SCOPES,
@@ -110,6 +110,7 @@ static OURS: [HeaderName; 9] = [
     FORWARDED_HOST,
     header::FORWARDED,
     header::AUTHORIZATION,
+    fuuffy_protocol::dpop::PROOF,
 ];
 
 /// Removes fields that some software takes for ours: CGI and its heirs read `_` as `-`.
@@ -215,6 +216,7 @@ impl Assertion<'_> {
     pub(crate) fn write(&self, headers: &mut HeaderMap, host: Option<&HeaderValue>) {
         remove_lookalikes(headers);
         headers.remove(header::AUTHORIZATION);
+        headers.remove(fuuffy_protocol::dpop::PROOF);
         set_or_remove(headers, CLIENT_ID, HeaderValue::from_str(self.permit.client().id.as_str()).ok());
         headers.insert(ENVIRONMENT, HeaderValue::from_static(self.environment.as_str()));
         set_or_remove(headers, SCOPES, HeaderValue::from_str(self.permit.scope().as_str()).ok());

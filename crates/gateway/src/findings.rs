@@ -7,7 +7,7 @@ use fuuffy_domain::{
     Call, ClientId, ClientTally, Ended, MetDrill, Permit, Reason, RequestContext, RouteMatch, Tally, Timestamp,
     TokenUsed, Verdict,
 };
-use fuuffy_protocol::Refusal;
+use fuuffy_protocol::{Refusal, dpop};
 use http::Method;
 use http::header::{HeaderMap, HeaderValue};
 
@@ -23,6 +23,8 @@ pub(crate) struct Findings {
     pub(crate) was_observed: bool,
     /// What is kept of it until it is over, where somebody wants to know.
     pub(crate) trail: Option<Arc<Trail>>,
+    /// A nonce for the client's next proof.
+    pub(crate) next_nonce: Option<String>,
     drill: Option<MetDrill>,
     /// Whose usage it is, once that is known.
     user: Option<User>,
@@ -96,7 +98,7 @@ impl Findings {
         let Some(refusal) = drill.and_then(drills::refusal) else {
             return Ok(());
         };
-        if matches!(refusal, Refusal::InvalidToken(_)) {
+        if refusal.is_of_token() {
             // As without a drill: whose token is refused is told no limits.
             self.standing = None;
         }
@@ -112,6 +114,9 @@ impl Findings {
     pub(crate) fn tell(&mut self, headers: &mut HeaderMap, now: Timestamp) {
         if let Some((verdict, policy)) = self.standing.take() {
             fields::set_limits(headers, &verdict, policy, now);
+        }
+        if let Some(nonce) = self.next_nonce.take().and_then(|nonce| HeaderValue::try_from(nonce).ok()) {
+            headers.insert(dpop::NONCE, nonce);
         }
         if let Some(met) = self.drill {
             met.kind.mark(headers);

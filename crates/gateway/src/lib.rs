@@ -7,6 +7,7 @@ mod drills;
 mod fields;
 mod findings;
 mod forward;
+mod holder;
 mod meter;
 mod overload;
 mod proxy;

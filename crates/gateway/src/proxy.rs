@@ -5,11 +5,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use arc_swap::ArcSwap;
 use fuuffy_domain::{
-    ClientId, Ended, Keyring, MatchedPath, Permit, Plan, Reason, RefusalCounts, RequestContext, RouteMatch, Stage,
-    Tally, VerifiedToken,
+    Ended, Keyring, MatchedPath, Permit, Plan, Proofs, Reason, RefusalCounts, RequestContext, RouteMatch, Stage, Tally,
 };
-use fuuffy_protocol::{Bearer, BodyShape, Refusal, RequestFault};
-use fuuffy_store::{Explanations, Store, verify};
+use fuuffy_protocol::{BodyShape, Refusal, RequestFault};
+use fuuffy_store::{Explanations, Store};
 use http::header::{self, HeaderMap, HeaderValue};
 use http::request::Parts;
 use http::{Method, Request, Response, Uri};
@@ -40,6 +39,7 @@ pub struct Gateway {
     stage: Arc<Stage>,
     pub(crate) store: Arc<dyn Store>,
     pub(crate) keyring: Arc<Keyring>,
+    pub(crate) proofs: Arc<Proofs>,
     snapshot: ArcSwap<Snapshot>,
     meters: Meters,
     traffic: Traffic,
@@ -90,7 +90,7 @@ impl Gateway {
     pub fn new(
         stage: Arc<Stage>,
         store: Arc<dyn Store>,
-        keyring: Arc<Keyring>,
+        proofs: Arc<Proofs>,
         explanations: Arc<Explanations>,
         snapshot: Snapshot,
     ) -> Self {
@@ -98,7 +98,8 @@ impl Gateway {
         Self {
             stage,
             store,
-            keyring,
+            keyring: Arc::clone(proofs.keyring()),
+            proofs,
             snapshot,
             meters: Meters::default(),
             traffic: Traffic::default(),
@@ -227,7 +228,8 @@ impl Gateway {
         (began, request): (Instant, Request<Incoming>),
         findings: &mut Findings,
     ) -> Result<(Admitted<'a>, Turn), Refusal> {
-        let permit = self.permit(context, snapshot, request.method(), request.uri(), request.headers());
+        let asked = (request.method(), request.uri(), request.headers());
+        let permit = self.permit(context, snapshot, asked, findings);
         let permit = permit.inspect_err(|refusal| self.look_into(context, &request, refusal, findings))?;
         let index = permit.route().index;
         let (Some(settings), Some(load)) = (snapshot.routes.get(index), snapshot.loads.get(index)) else {
@@ -271,37 +273,18 @@ impl Gateway {
         Ok((Admitted { settings, assertion, request }, turn))
     }
 
-    /// Route, token, scope: everything that must be proven before a request is forwarded.
+    /// Route, token, who holds it, scope: everything that must be proven before a request is forwarded.
     fn permit(
         &self,
         context: &RequestContext,
         snapshot: &Snapshot,
-        method: &Method,
-        uri: &Uri,
-        headers: &HeaderMap,
+        (method, uri, headers): (&Method, &Uri, &HeaderMap),
+        findings: &mut Findings,
     ) -> Result<Permit, Refusal> {
         let route = find_route(snapshot, method, uri)?;
-        self.caller(context, headers)?
-            .authorise(route)
-            .map_err(|refusal| Refusal::InsufficientScope(refusal.needed.to_string()))
-    }
-
-    /// Whose token a request bears.
-    ///
-    /// # Errors
-    /// As for a request to a route.
-    pub fn client_of(&self, context: &RequestContext, headers: &HeaderMap) -> Result<ClientId, Refusal> {
-        Ok(self.caller(context, headers)?.client().id.clone())
-    }
-
-    /// Whose request it is, by its token.
-    pub(crate) fn caller(&self, context: &RequestContext, headers: &HeaderMap) -> Result<VerifiedToken, Refusal> {
-        match Bearer::parse(headers)? {
-            Bearer::Unverified(token) => {
-                verify(&*self.store, &self.keyring, &token, context.now).map_err(Refusal::InvalidToken)
-            }
-            Bearer::Missing => Err(Refusal::MissingToken),
-        }
+        let caller = self.caller(context, (method, uri.path()), headers)?;
+        findings.next_nonce = caller.next_nonce;
+        caller.token.authorise(route).map_err(|refusal| Refusal::InsufficientScope(refusal.needed.to_string()))
     }
 }
 

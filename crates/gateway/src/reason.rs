@@ -3,7 +3,7 @@
 use fuuffy_domain::{
     ClientId, ClientStatus, Permit, Plan, Reason, Refused, RequestContext, TokenEntry, UpstreamProblem,
 };
-use fuuffy_protocol::{Bearer, Refusal, TokenFault, TokenFlaw};
+use fuuffy_protocol::{Bearer, BoundTokenFault, ProofFault, Refusal, TokenFault, TokenFlaw};
 use fuuffy_store::verify;
 use http::Request;
 use http::header::HeaderMap;
@@ -27,8 +27,8 @@ impl Gateway {
         findings: &mut Findings,
     ) {
         let (client, reason) = self.reason(context, request.headers(), refusal);
-        // A token that expired or was revoked may be anybody's by now.
-        let uses = !matches!(refusal, Refusal::InvalidToken(_));
+        // A token that expired or was revoked may be anybody's by now, and so may one whose key was not proven.
+        let uses = !refusal.is_of_token() && !matches!(refusal, Refusal::InvalidProof(..) | Refusal::UseNonce(..));
         if let Some(client) = client.as_ref().filter(|_| uses).and_then(|id| self.store.directory().find(id)) {
             findings.used_by(&self.tally().of(client.slot), None);
         }
@@ -68,14 +68,25 @@ impl Gateway {
     }
 
     fn reason(&self, context: &RequestContext, headers: &HeaderMap, refusal: &Refusal) -> (Option<ClientId>, Reason) {
+        let unproven = |fault| (self.owner_of(context, headers), Reason::ProofRefused { fault });
         match refusal {
+            Refusal::InvalidBoundToken(BoundTokenFault::Token(fault)) => {
+                self.reason(context, headers, &Refusal::InvalidToken(*fault))
+            }
+            Refusal::InvalidBoundToken(BoundTokenFault::Unproven) => unproven(ProofFault::Missing),
+            Refusal::InvalidBoundToken(BoundTokenFault::OtherKey) => unproven(ProofFault::OtherKey),
+            Refusal::InvalidBoundToken(BoundTokenFault::Unbound) => unproven(ProofFault::Unbound),
+            Refusal::InvalidProof(_, fault) => unproven(*fault),
+            Refusal::UseNonce(..) => unproven(ProofFault::Nonce),
             Refusal::InvalidToken(TokenFault::Malformed) => (None, Reason::TokenMalformed(TokenFlaw::find(headers))),
             Refusal::InvalidToken(TokenFault::Unknown | TokenFault::Expired) => self.reason_of_token(headers),
             Refusal::InsufficientScope(needed) => {
-                let Ok(Bearer::Unverified(token)) = Bearer::parse(headers) else {
-                    return (None, Reason::Told);
-                };
-                let Ok(verified) = verify(&*self.store, &self.keyring, &token, context.now) else {
+                let bearer = Bearer::parse(headers).ok();
+                let verified = bearer
+                    .as_ref()
+                    .and_then(Bearer::token)
+                    .map(|token| verify(&*self.store, &self.keyring, token, context.now));
+                let Some(Ok(verified)) = verified else {
                     return (None, Reason::Told);
                 };
                 let has = verified.scope().to_string();
@@ -86,16 +97,17 @@ impl Gateway {
                 (None, Reason::Throttled { claimed: None, by_client: false, by_address: true })
             }
             // Refused before its token was looked at, as where there is no such route.
-            _ => (self.client_of(context, headers).ok(), Reason::Told),
+            _ => (self.owner_of(context, headers), Reason::Told),
         }
     }
 
     /// Whoever holds a token that was once granted is told of it, and nobody is told of any other.
     fn reason_of_token(&self, headers: &HeaderMap) -> (Option<ClientId>, Reason) {
-        let Ok(Bearer::Unverified(token)) = Bearer::parse(headers) else {
+        let bearer = Bearer::parse(headers).ok();
+        let Some(token) = bearer.as_ref().and_then(Bearer::token) else {
             return (None, Reason::Told);
         };
-        let entry = self.keyring.token_digests(&token).find_map(|digest| self.store.tokens().find(&digest));
+        let entry = self.keyring.token_digests(token).find_map(|digest| self.store.tokens().find(&digest));
         let known = entry.and_then(|entry| Some((self.store.directory().get(entry.client)?, entry)));
         let Some((client, entry)) = known else {
             return (None, Reason::TokenUnknown);

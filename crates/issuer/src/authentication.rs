@@ -108,7 +108,7 @@ impl Issuer {
     /// What was wrong, or that there was too much of it.
     pub fn limit<T>(&self, context: &RequestContext, proven: Result<T, Refusal>) -> Result<T, Refusal> {
         proven.map_err(|refusal| {
-            if !matches!(refusal, Refusal::InvalidToken(_)) {
+            if !refusal.is_of_token() {
                 return refusal;
             }
             let standing = self.throttle.standing_of_address(context);

@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use fuuffy_domain::{Call, ClientId, ClientSlot, DrillKind, Ended, Reason, RequestContext, Timestamp};
-use fuuffy_protocol::{BodyShape, Refusal, RequestFault, TokenRequest};
+use fuuffy_protocol::{BodyShape, Refusal, RequestFault, TokenRequest, dpop};
 use http::header::{HeaderMap, HeaderName, HeaderValue};
 use http::request::Parts;
 use http::{Method, Response};
@@ -51,6 +51,8 @@ pub(crate) struct Found {
     pub(crate) leak: Option<Leak>,
     /// Whether too many tokens were asked for.
     pub(crate) was_limited: bool,
+    /// A nonce for the client's next proof.
+    pub(crate) next_nonce: Option<String>,
     /// Why it is refused, besides what the answer says.
     pub(crate) reason: Option<(Option<ClientId>, Reason)>,
 }
@@ -105,7 +107,7 @@ impl Issuer {
         }
         match endpoint {
             OAuthEndpoint::Token(shape) => {
-                let granted = self.token(context, &parts.headers, &body, found).await?;
+                let granted = self.token(context, parts, &body, found).await?;
                 Ok(granted.to_response(shape))
             }
             OAuthEndpoint::Revocation => self.revoke(context, &parts.headers, &body, found).await,
@@ -129,6 +131,9 @@ impl Found {
     fn tell(&self, headers: &mut HeaderMap) {
         if let Some(drill) = self.drill {
             drill.mark(headers);
+        }
+        if let Some(nonce) = self.next_nonce.as_ref().and_then(|nonce| HeaderValue::try_from(nonce).ok()) {
+            headers.insert(dpop::NONCE, nonce);
         }
         let date = self.secret_expires.and_then(|expiry| u64::try_from(expiry.unix_millis()).ok());
         let date = date.map(|millis| httpdate::fmt_http_date(SystemTime::UNIX_EPOCH + Duration::from_millis(millis)));

@@ -1,7 +1,7 @@
 //! A client asks whether a token is good (RFC 7662), as an API does that verifies tokens by itself.
 
 use bytes::Bytes;
-use fuuffy_domain::{Client, RequestContext, VerifiedToken};
+use fuuffy_domain::{Binding, Client, RequestContext, VerifiedToken};
 use fuuffy_protocol::{AboutToken, ActiveToken, Introspection, Refusal};
 use fuuffy_store::verify;
 use http::Response;
@@ -44,6 +44,7 @@ impl Issuer {
             expires_at: token.expires_at().unix_seconds(),
             issuer: self.identifiers.issuer().to_owned(),
             audience: self.identifiers.resource().to_owned(),
+            confirmation: token.binding().map(Binding::confirmation),
         }
     }
 }

@@ -1,8 +1,8 @@
 //! Tokens that are JWTs (RFC 9068), for those who verify them by themselves. To us they are as opaque as others: their
 //! digest is kept and looked up, so that they end when they are revoked, and nothing in them is believed.
 
-use fuuffy_domain::{ApprovedGrant, Timestamp, to_hex};
-use fuuffy_protocol::{AccessToken, Refusal};
+use fuuffy_domain::{ApprovedGrant, Binding, Timestamp, to_hex};
+use fuuffy_protocol::{AccessToken, Confirmation, Refusal};
 use serde::Serialize;
 use zeroize::{Zeroize as _, Zeroizing};
 
@@ -53,6 +53,9 @@ struct Claims<'a> {
     jti: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     scope: Option<String>,
+    /// The key that it is bound to, if it is to one (RFC 7800 §3.1), for whoever verifies it without asking.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cnf: Option<Confirmation>,
 }
 
 impl Issuer {
@@ -77,6 +80,7 @@ impl Issuer {
             exp: issued_at.after(grant.lifetime().duration()).unix_seconds(),
             jti: &jti,
             scope: (!scope.is_empty()).then(|| scope.to_string()),
+            cnf: grant.binding().map(Binding::confirmation),
         };
         let signed = sign(token_key_pair(seed), TYPE, &claims).map(Zeroizing::new).map_err(|error| {
             tracing::error!(%error, "A token could not be signed");

@@ -4,12 +4,16 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use fuuffy_domain::{
-    ApprovedGrant, ClientId, Clock, Entropy, GrantRefusal, Keyring, LeakGrades, Lifetime, Reason, RefusalCounts,
-    RequestContext, Stage, Tally, Timestamp,
+    ApprovedGrant, Binding, Client, ClientId, Clock, Entropy, GrantRefusal, Keyring, LeakGrades, Lifetime, Proofs,
+    Proving, Reason, RefusalCounts, RequestContext, Stage, Tally, Timestamp,
 };
-use fuuffy_protocol::{AccessToken, ClientAuthentication, Identifiers, Refusal, TokenRequest, TokenResponse};
+use fuuffy_protocol::{
+    AccessToken, ClientAuthentication, Identifiers, ProofFault, ProofField, ProofPlace, Refusal, TokenRequest,
+    TokenResponse, TokenType,
+};
 use fuuffy_store::{Explanations, NewToken, Store, StoreError};
 use http::header::{self, HeaderMap};
+use http::request::Parts;
 use zeroize::Zeroizing;
 
 use crate::by_identity::Platform;
@@ -37,6 +41,8 @@ pub struct Issuer {
     pub store: Arc<dyn Store>,
     /// The keys of the digests.
     pub keyring: Arc<Keyring>,
+    /// What checks that a key is held which a token is to be bound to.
+    pub proofs: Arc<Proofs>,
     /// Where the bits of tokens come from.
     pub entropy: Arc<dyn Entropy>,
     /// The server's clock, read again when a token's life begins.
@@ -87,7 +93,7 @@ impl Issuer {
     pub fn new(
         stage: Arc<Stage>,
         store: Arc<dyn Store>,
-        keyring: Arc<Keyring>,
+        proofs: Arc<Proofs>,
         entropy: Arc<dyn Entropy>,
         clock: Arc<dyn Clock>,
         explanations: Arc<Explanations>,
@@ -96,7 +102,8 @@ impl Issuer {
         Self {
             stage,
             store,
-            keyring,
+            keyring: Arc::clone(proofs.keyring()),
+            proofs,
             entropy,
             clock,
             explanations,
@@ -136,23 +143,26 @@ impl Issuer {
     pub(crate) async fn token(
         &self,
         context: &RequestContext,
-        headers: &HeaderMap,
+        parts: &Parts,
         body: &[u8],
         found: &mut Found,
     ) -> Result<TokenResponse, Refusal> {
+        let headers = &parts.headers;
         let request = TokenRequest::parse(headers, body)?;
         let client = self.prove(context, headers, &request.authentication, found).await?;
         if let ClientAuthentication::Secret(claimed) = &request.authentication {
             self.refuse_browser(context, headers, (&client, claimed), found).await?;
         }
         let (known, presented) = (Arc::clone(client.client()), client.secret().cloned());
-        let grant = client.approve(request.scope, self.token_lifetime).map_err(|refused| {
+        let binding = self.proven_key(context, parts, &known, found)?;
+        let grant = client.approve(request.scope, self.token_lifetime, binding).map_err(|refused| {
             let reason = match refused {
                 GrantRefusal::Suspended => Reason::ClientSuspended { generation: known.generation },
                 GrantRefusal::Quarantined => {
                     presented.map_or(Reason::Told, |secret_id| Reason::SecretQuarantined { secret_id })
                 }
                 GrantRefusal::Scope => Reason::ScopeNotAllowed { may: known.scopes.to_string() },
+                GrantRefusal::Unbound(_) => Reason::ProofRefused { fault: ProofFault::Missing },
             };
             found.reason = Some((Some(known.id.clone()), reason));
             refusal_of_grant(refused)
@@ -178,6 +188,29 @@ impl Issuer {
             found.reason = Some((Some(known.id.clone()), reason.unwrap_or(Reason::Told)));
             refusal
         })
+    }
+
+    /// The key that the request proves, which the token is to be bound to (RFC 9449 §5). Only once the client is known, so
+    /// that nobody else's proofs are remembered.
+    fn proven_key(
+        &self,
+        context: &RequestContext,
+        parts: &Parts,
+        known: &Client,
+        found: &mut Found,
+    ) -> Result<Option<Binding>, Refusal> {
+        let field = ProofField::parse(&parts.headers);
+        if field == ProofField::Missing {
+            return Ok(None);
+        }
+        let asked = Proving { method: &parts.method, path: parts.uri.path(), token: None, now: context.now };
+        let used = self.proofs.prove(field, asked).map_err(|refused| {
+            let fault = refused.fault();
+            found.reason = Some((Some(known.id.clone()), Reason::ProofRefused { fault }));
+            refused.at(ProofPlace::TokenEndpoint)
+        })?;
+        found.next_nonce = used.next_nonce;
+        Ok(Some(used.key.binding()))
     }
 
     /// Lets a client look one refusal up, if it has not looked up too many within the minute.
@@ -206,9 +239,10 @@ impl Issuer {
             TokenFormat::Opaque => Ok(AccessToken::from_random(random)),
             TokenFormat::Jwt => self.jwt(seed, random, &grant, issued_at),
         })?;
+        let token_type = grant.binding().map_or(TokenType::Bearer, Binding::token_type);
         let deed = self.store.issue_token(NewToken { grant, key, digest, issued_at, from, agent });
         deed.await?;
-        Ok(TokenResponse { access_token, expires_in: u64::from(lifetime.seconds()), scope })
+        Ok(TokenResponse { access_token, token_type, expires_in: u64::from(lifetime.seconds()), scope })
     }
 }
 
@@ -234,5 +268,6 @@ fn refusal_of_grant(refusal: GrantRefusal) -> Refusal {
         GrantRefusal::Suspended => Refusal::UnauthorizedClient,
         GrantRefusal::Quarantined => Refusal::SecretQuarantined,
         GrantRefusal::Scope => Refusal::InvalidScope,
+        GrantRefusal::Unbound(_) => Refusal::InvalidProof(ProofPlace::TokenEndpoint, ProofFault::Missing),
     }
 }

@@ -1,9 +1,9 @@
-//! The `Authorization: Bearer` header field (RFC 6750 §2.1), and nothing but the header: a token in
-//! the query string or in a form is not a token here.
+//! The `Authorization` header field of a request that bears a token, by the scheme `Bearer` (RFC 6750 §2.1) or `DPoP` (RFC
+//! 9449 §7.1), and nothing but the header: a token in the query string or in a form is not a token here.
 
 use http::{HeaderMap, header};
 
-use crate::{AccessToken, Refusal, RequestFault, TokenFault};
+use crate::{AccessToken, Refusal, RequestFault, TokenFault, TokenType};
 
 /// What a request's header fields say about its token.
 #[derive(Debug)]
@@ -12,6 +12,8 @@ pub enum Bearer {
     Missing,
     /// A well-formed token, not verified by anyone yet.
     Unverified(AccessToken),
+    /// The same, by the scheme DPoP: a proof goes with it.
+    WithProof(AccessToken),
 }
 
 /// Why the header fields were refused.
@@ -19,7 +21,7 @@ pub enum Bearer {
 pub enum BearerFault {
     /// More than one `Authorization` field: nobody can say which one was meant.
     Repeated,
-    /// The scheme is Bearer, and what follows is not one of our tokens.
+    /// The scheme is Bearer or DPoP, and what follows is not one of our tokens.
     Malformed,
 }
 
@@ -39,10 +41,23 @@ impl Bearer {
         }
         let text = field.to_str().map_err(|_| BearerFault::Malformed)?;
         let (scheme, rest) = text.split_once(' ').unwrap_or((text, ""));
-        if !scheme.eq_ignore_ascii_case("bearer") {
+        let Some(token_type) = TokenType::parse(scheme) else {
             return Ok(Self::Missing);
+        };
+        let token = AccessToken::parse(rest.trim_start_matches(' ')).ok_or(BearerFault::Malformed)?;
+        Ok(match token_type {
+            TokenType::Bearer => Self::Unverified(token),
+            TokenType::Dpop => Self::WithProof(token),
+        })
+    }
+
+    /// The token, by whichever scheme.
+    #[must_use]
+    pub const fn token(&self) -> Option<&AccessToken> {
+        match self {
+            Self::Missing => None,
+            Self::Unverified(token) | Self::WithProof(token) => Some(token),
         }
-        AccessToken::parse(rest.trim_start_matches(' ')).map(Self::Unverified).ok_or(BearerFault::Malformed)
     }
 }
 

@@ -5,7 +5,7 @@ use http::{HeaderMap, HeaderValue, Response, header};
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use crate::ScopeSet;
+use crate::{Confirmation, ScopeSet, TokenType};
 
 /// What is told of a token.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,6 +32,8 @@ pub struct ActiveToken {
     pub issuer: String,
     /// What it is meant for: the resource identifier (RFC 9728 §1.2).
     pub audience: String,
+    /// The key that it is bound to, if it is to one (RFC 9449 §6.2, RFC 8705 §3.2).
+    pub confirmation: Option<Confirmation>,
 }
 
 #[derive(Serialize)]
@@ -46,6 +48,8 @@ struct Members<'a> {
     sub: &'a str,
     aud: &'a str,
     iss: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cnf: Option<&'a Confirmation>,
 }
 
 /// The media type of an answer that is signed (RFC 9701 §4).
@@ -108,12 +112,13 @@ impl ActiveToken {
             // No scope at all cannot be written down as one (RFC 6749 §3.3).
             scope: Some(&self.scope).filter(|scope| !scope.is_empty()),
             client_id: &self.client_id,
-            token_type: "Bearer",
+            token_type: self.confirmation.as_ref().map_or(TokenType::Bearer, Confirmation::token_type).as_str(),
             exp: self.expires_at,
             iat: self.issued_at,
             sub: &self.client_id,
             aud: &self.audience,
             iss: &self.issuer,
+            cnf: self.confirmation.as_ref(),
         }
     }
 }

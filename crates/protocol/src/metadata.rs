@@ -5,7 +5,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, header};
 use serde::Serialize;
 
-use crate::{AuthMethod, Identifiers};
+use crate::{AuthMethod, Identifiers, dpop};
 
 /// Where the token service's is. The issuer has no path, so there is no other place (RFC 8414 §3.1).
 const AUTHORIZATION_SERVER: &str = "/.well-known/oauth-authorization-server";
@@ -40,6 +40,8 @@ struct AuthorizationServer<'a> {
     introspection_endpoint_auth_signing_alg_values_supported: [&'static str; 2],
     /// RFC 9701 §7.
     introspection_signing_alg_values_supported: [&'static str; 1],
+    /// RFC 9449 §5.1.
+    dpop_signing_alg_values_supported: [&'static str; 2],
     jwks_uri: String,
     grant_types_supported: [&'static str; 1],
     /// There is no authorization endpoint and so no response type. The member is required all the same (§2), though one
@@ -58,6 +60,7 @@ struct ProtectedResource<'a> {
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     scopes_supported: &'a [&'a str],
     bearer_methods_supported: [&'static str; 1],
+    dpop_signing_alg_values_supported: [&'static str; 2],
 }
 
 impl Metadata {
@@ -81,6 +84,7 @@ impl Metadata {
             introspection_endpoint_auth_methods_supported: methods,
             introspection_endpoint_auth_signing_alg_values_supported: ASSERTION_ALGORITHMS,
             introspection_signing_alg_values_supported: ["EdDSA"],
+            dpop_signing_alg_values_supported: dpop::ALGORITHMS,
             jwks_uri: format!("{issuer}{}", Self::PUBLIC_KEYS),
             grant_types_supported: ["client_credentials"],
             response_types_supported: [],
@@ -92,6 +96,7 @@ impl Metadata {
             authorization_servers: [issuer],
             scopes_supported: scopes,
             bearer_methods_supported: ["header"],
+            dpop_signing_alg_values_supported: dpop::ALGORITHMS,
         };
         let resource_path = identifiers.resource_path().to_owned();
         let of_challenge = format!(r#", resource_metadata="{issuer}{PROTECTED_RESOURCE}{resource_path}""#);
@@ -121,10 +126,11 @@ impl Metadata {
         (rest.is_empty() || rest == self.resource_path).then_some(&self.protected_resource)
     }
 
-    /// Adds to the `Bearer` challenge of an answer, if it has one, where the API's metadata is (RFC 9728 §5.1).
+    /// Adds to the challenge for a token of an answer, if it has one, where the API's metadata is (RFC 9728 §5.1).
     pub fn name_in_challenge(&self, headers: &mut HeaderMap) {
         let challenge = headers.get(header::WWW_AUTHENTICATE).and_then(|value| value.to_str().ok());
-        let Some(challenge) = challenge.filter(|challenge| challenge.starts_with("Bearer ")) else {
+        let of_token = |challenge: &&str| challenge.starts_with("Bearer ") || challenge.starts_with("DPoP ");
+        let Some(challenge) = challenge.filter(of_token) else {
             return;
         };
         if let Ok(longer) = HeaderValue::try_from(format!("{challenge}{}", self.of_challenge)) {

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Response, StatusCode, header};
 use serde_json::json;
 
-use crate::{AuthMethod, CredentialsFault, FormFault};
+use crate::{AuthMethod, CredentialsFault, FormFault, ProofFault, dpop};
 
 /// Which of the two error bodies a path speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,6 +39,12 @@ pub enum Refusal {
     MissingToken,
     /// 401 `invalid_token`
     InvalidToken(TokenFault),
+    /// 401 `invalid_token`, of a token that is bound to a key or came with a proof (RFC 9449 §7.1)
+    InvalidBoundToken(BoundTokenFault),
+    /// `invalid_dpop_proof` (RFC 9449 §5, §7.1); what is wrong, which the answer does not say.
+    InvalidProof(ProofPlace, ProofFault),
+    /// `use_dpop_nonce`; the nonce to use (RFC 9449 §8, §9)
+    UseNonce(ProofPlace, String),
     /// 403 `insufficient_scope`; the scopes that the route asks for.
     InsufficientScope(String),
     /// 404 `not_found`
@@ -127,6 +133,28 @@ pub enum TokenFault {
     Expired,
 }
 
+/// What is wrong with a token that is bound to a key, or that came with a proof of one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BoundTokenFault {
+    /// The token itself, whoever presents it.
+    Token(TokenFault),
+    /// It is bound to a key, and came as a bearer token.
+    Unproven,
+    /// It is bound to another key.
+    OtherKey,
+    /// It is bound to none, and came with a proof.
+    Unbound,
+}
+
+/// Where a proof is sent to, which decides how it is refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ProofPlace {
+    /// The token endpoint: 400 (RFC 9449 §5).
+    TokenEndpoint,
+    /// The API: 401, with a challenge (RFC 9449 §7.1).
+    Api,
+}
+
 struct Words {
     status: StatusCode,
     code: &'static str,
@@ -182,8 +210,19 @@ impl Refusal {
         if let Some((name, value)) = self.field() {
             headers.insert(name, value);
         }
+        if let Self::UseNonce(_, nonce) = self
+            && let Ok(nonce) = HeaderValue::try_from(nonce)
+        {
+            headers.insert(dpop::NONCE, nonce);
+        }
         response.extensions_mut().insert(RefusalCode(code));
         response
+    }
+
+    /// Whether it is the token that is refused.
+    #[must_use]
+    pub const fn is_of_token(&self) -> bool {
+        matches!(self, Self::InvalidToken(_) | Self::InvalidBoundToken(_))
     }
 
     fn field(&self) -> Option<(HeaderName, HeaderValue)> {
@@ -204,6 +243,14 @@ impl Refusal {
             Self::InsufficientScope(scope) => challenge(format!(
                 r#"Bearer realm="fuuffy", error="{code}", error_description="{message}", scope="{scope}""#
             )),
+            Self::InvalidBoundToken(_)
+            | Self::InvalidProof(ProofPlace::Api, _)
+            | Self::UseNonce(ProofPlace::Api, _) => {
+                let algorithms = dpop::ALGORITHMS.join(" ");
+                challenge(format!(
+                    r#"DPoP realm="fuuffy", error="{code}", error_description="{message}", algs="{algorithms}""#
+                ))
+            }
             Self::MethodNotAllowed(allow) => Some((header::ALLOW, HeaderValue::from_static(allow))),
             Self::RateLimitExceeded(seconds)
             | Self::TooManyTokens(seconds)
@@ -215,6 +262,8 @@ impl Refusal {
             | Self::InvalidTarget
             | Self::UnauthorizedClient
             | Self::SecretQuarantined
+            | Self::InvalidProof(ProofPlace::TokenEndpoint, _)
+            | Self::UseNonce(ProofPlace::TokenEndpoint, _)
             | Self::NotFound
             | Self::PayloadTooLarge
             | Self::UriTooLong
@@ -289,6 +338,31 @@ impl Refusal {
                 "invalid_token",
                 "The access token is invalid",
                 "Please request a new access token",
+            ),
+            Self::InvalidBoundToken(BoundTokenFault::Token(fault)) => Self::InvalidToken(*fault).words(),
+            Self::InvalidBoundToken(BoundTokenFault::Unproven) => words(
+                S::UNAUTHORIZED,
+                "invalid_token",
+                "The access token is bound to a key, and no proof of that came with it",
+                "Send Authorization: DPoP with the token, and a proof for this request in the field DPoP",
+            ),
+            Self::InvalidBoundToken(BoundTokenFault::OtherKey | BoundTokenFault::Unbound) => words(
+                S::UNAUTHORIZED,
+                "invalid_token",
+                "The access token is not bound to the key of the proof",
+                "Prove the key that the token was requested with; a token that is bound to none goes without a proof, as Bearer",
+            ),
+            Self::InvalidProof(place, _) => words(
+                place.status(),
+                "invalid_dpop_proof",
+                "The DPoP proof is missing or invalid",
+                "Send one field DPoP with a proof that is signed for this request and no other; the request's id tells the client what is wrong",
+            ),
+            Self::UseNonce(place, _) => words(
+                place.status(),
+                "use_dpop_nonce",
+                "The DPoP proof must have a nonce of this server",
+                "Send the request again with a proof that has the value of the field DPoP-Nonce as its nonce",
             ),
             Self::InsufficientScope(_) => words(
                 S::FORBIDDEN,
@@ -368,6 +442,15 @@ impl Refusal {
                 "The service cannot take the request now",
                 "Try again after the seconds that Retry-After names",
             ),
+        }
+    }
+}
+
+impl ProofPlace {
+    const fn status(self) -> StatusCode {
+        match self {
+            Self::TokenEndpoint => StatusCode::BAD_REQUEST,
+            Self::Api => StatusCode::UNAUTHORIZED,
         }
     }
 }

@@ -6,13 +6,15 @@ use serde_json::Number;
 use thiserror::Error;
 use zeroize::Zeroizing;
 
-use crate::AccessToken;
+use crate::{AccessToken, TokenType};
 
 /// A granted token, as far as the answer tells.
 #[derive(Debug)]
 pub struct TokenGrant {
     /// The token.
     pub access_token: AccessToken,
+    /// How it is used; `Bearer` where the answer does not say.
+    pub token_type: TokenType,
     /// Its life in whole seconds; `None` where the answer has none, or none above zero.
     pub expires_in: Option<u64>,
     /// The granted scope, where the answer names it (RFC 6749 §5.1).
@@ -35,7 +37,7 @@ pub enum TokenGrantFault {
     #[error("its access_token has characters that a bearer token cannot have")]
     BadToken,
     /// A token that is used in another way (RFC 6749 §7.1).
-    #[error("its token_type is not Bearer")]
+    #[error("its token_type is neither Bearer nor DPoP")]
     TokenType,
 }
 
@@ -92,11 +94,10 @@ impl TokenGrant {
         let top = Members { access_token, token_type, expires_in, scope };
         let Members { access_token, token_type, expires_in, scope } = data.unwrap_or(top);
         let access_token = access_token.ok_or(TokenGrantFault::NoToken)?;
-        if token_type.is_some_and(|token_type| !token_type.eq_ignore_ascii_case("bearer")) {
-            return Err(TokenGrantFault::TokenType);
-        }
+        let token_type = token_type.map_or(Some(TokenType::Bearer), |named| TokenType::parse(&named));
+        let token_type = token_type.ok_or(TokenGrantFault::TokenType)?;
         let access_token = AccessToken::granted(access_token).ok_or(TokenGrantFault::BadToken)?;
-        Ok(Self { access_token, expires_in, scope })
+        Ok(Self { access_token, token_type, expires_in, scope })
     }
 }
 

@@ -4,13 +4,15 @@ use bytes::Bytes;
 use http::{HeaderValue, Response, header};
 use serde::Serialize;
 
-use crate::{AccessToken, BodyShape, ScopeSet};
+use crate::{AccessToken, BodyShape, ScopeSet, TokenType};
 
 /// A token on its way to the caller. It exists once, here; everything else keeps a keyed digest.
 #[derive(Debug)]
 pub struct TokenResponse {
     /// The token.
     pub access_token: AccessToken,
+    /// How it is used.
+    pub token_type: TokenType,
     /// Its life in whole seconds.
     pub expires_in: u64,
     /// The granted scope, where it differs from the one asked for (RFC 6749 §5.1).
@@ -37,7 +39,7 @@ impl TokenResponse {
     pub fn to_response(&self, shape: BodyShape) -> Response<Bytes> {
         let members = Members {
             access_token: self.access_token.reveal(),
-            token_type: "Bearer",
+            token_type: self.token_type.as_str(),
             expires_in: self.expires_in,
             scope: self.scope.as_ref(),
         };

@@ -6,9 +6,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fuuffy_domain::{
-    ApprovedGrant, AuditEvent, AuditHash, AuthenticatedClient, Cause, Checkpoint, ClaimRules, Client, ClientChange,
-    ClientId, ClientKeyId, ClientSlot, IdentityId, KeyAlgorithm, KeyId, LastUse, Lifetime, Limits, PlanName, Revision,
-    ScopeSet, SecretDigest, SecretId, Timestamp, TokenDigest,
+    ApprovedGrant, AuditEvent, AuditHash, AuthenticatedClient, BindingKind, Cause, Checkpoint, ClaimRules, Client,
+    ClientChange, ClientId, ClientKeyId, ClientSlot, IdentityId, KeyAlgorithm, KeyId, LastUse, Lifetime, Limits,
+    PlanName, Revision, ScopeSet, SecretDigest, SecretId, Timestamp, TokenDigest,
 };
 use thiserror::Error;
 
@@ -141,6 +141,8 @@ pub struct NewClient {
     pub token_lifetime: Option<Lifetime>,
     /// Whether it may rotate its own secrets.
     pub may_rotate: bool,
+    /// What its tokens are always bound to.
+    pub must_bind: Option<BindingKind>,
     /// What it proves itself by.
     pub credential: NewCredential,
 }

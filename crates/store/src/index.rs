@@ -3,13 +3,14 @@
 //! Tokens lie in buckets by the slice of time in which they expire, in 256 shards. A bucket is dropped
 //! whole when its slice ended an hour ago, so expiry never scans. A look-up asks the few buckets of one
 //! shard, newest first. Entries are dense, and the table beside them holds positions alone, which keeps
-//! a token under 64 bytes. Knows no database.
+//! a token under 64 bytes. What a token is bound to lies beside them, too, so that one that is bound to nothing pays
+//! nothing for it. Knows no database.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use fuuffy_domain::{ClientSlot, Lifetime, ScopeSet, Timestamp, TokenDigest, TokenEntry};
+use fuuffy_domain::{Binding, ClientSlot, Lifetime, ScopeSet, Timestamp, TokenDigest, TokenEntry};
 use hashbrown::HashTable;
 use parking_lot::RwLock;
 
@@ -32,6 +33,8 @@ pub struct IndexedToken {
     pub issued_at: Timestamp,
     /// The first instant at which it is no longer accepted.
     pub expires_at: Timestamp,
+    /// The key that it is bound to, if it is to one.
+    pub binding: Option<Binding>,
 }
 
 /// All tokens that are live, or expired less than an hour ago.
@@ -54,6 +57,8 @@ struct Bucket {
     slice: i64,
     entries: Vec<Entry>,
     places: HashTable<u32>,
+    /// What the tokens at these places are bound to, in their order.
+    bindings: Vec<(u32, Binding)>,
 }
 
 struct Entry {
@@ -64,8 +69,12 @@ struct Entry {
     lifetime: u32,
     client: u32,
     generation: u32,
+    /// The number of its scopes, and whether it is [`BOUND`].
     scope: u32,
 }
+
+/// Set in an entry's scope where it is bound to a key. There are never so many scopes.
+const BOUND: u32 = 1 << 31;
 
 impl TokenIndex {
     /// An empty index for tokens that live at most `longest`.
@@ -78,7 +87,7 @@ impl TokenIndex {
 
     /// Puts a token in.
     pub fn insert(&self, token: &IndexedToken) {
-        let scope = self.intern(&token.scope);
+        let scope = self.intern(&token.scope) | if token.binding.is_some() { BOUND } else { 0 };
         let millis = token.expires_at.unix_millis();
         let slice = millis.div_euclid(self.slice);
         let entry = Entry {
@@ -94,19 +103,22 @@ impl TokenIndex {
             Some(place) if buckets[place].slice == slice => place,
             place => {
                 let place = place.unwrap_or(buckets.len());
-                buckets.insert(place, Bucket { slice, entries: Vec::new(), places: HashTable::new() });
+                buckets.insert(place, Bucket::new(slice));
                 place
             }
         };
-        buckets[place].push(entry);
+        buckets[place].push(entry, token.binding);
     }
 
     /// The token with this digest, live or lately expired.
     #[must_use]
     pub fn find(&self, digest: &TokenDigest) -> Option<TokenEntry> {
         let buckets = self.shard(digest).read();
-        let (slice, entry) = buckets.iter().find_map(|bucket| Some((bucket.slice, bucket.find(digest)?)))?;
-        let scope = Arc::clone(self.scopes.read().sets.get(entry.scope as usize)?);
+        let (bucket, place) = buckets.iter().find_map(|bucket| Some((bucket, bucket.place(digest)?)))?;
+        let (slice, entry) = (bucket.slice, bucket.entries.get(place as usize)?);
+        let scope = Arc::clone(self.scopes.read().sets.get((entry.scope & !BOUND) as usize)?);
+        // Fails closed: a token that is bound to something unknown is not known itself.
+        let binding = if entry.scope & BOUND == 0 { None } else { Some(bucket.binding(place)?) };
         let expires_at = slice * self.slice + i64::from(entry.expires_at);
         Some(TokenEntry {
             digest: entry.digest,
@@ -115,6 +127,7 @@ impl TokenIndex {
             scope,
             issued_at: Timestamp::from_unix_millis(expires_at - i64::from(entry.lifetime) * 1000),
             expires_at: Timestamp::from_unix_millis(expires_at),
+            binding,
         })
     }
 
@@ -153,8 +166,11 @@ impl TokenIndex {
     /// Bytes that the tokens take, allocated room included.
     #[must_use]
     pub fn memory_bytes(&self) -> usize {
-        let of_bucket =
-            |bucket: &Bucket| bucket.entries.capacity() * size_of::<Entry>() + bucket.places.allocation_size();
+        let of_bucket = |bucket: &Bucket| {
+            bucket.entries.capacity() * size_of::<Entry>()
+                + bucket.places.allocation_size()
+                + bucket.bindings.capacity() * size_of::<(u32, Binding)>()
+        };
         let of_shard = |shard: &RwLock<Vec<Bucket>>| shard.read().iter().map(of_bucket).sum::<usize>();
         self.shards.iter().map(of_shard).sum()
     }
@@ -179,7 +195,11 @@ impl TokenIndex {
 }
 
 impl Bucket {
-    fn push(&mut self, entry: Entry) {
+    const fn new(slice: i64) -> Self {
+        Self { slice, entries: Vec::new(), places: HashTable::new(), bindings: Vec::new() }
+    }
+
+    fn push(&mut self, entry: Entry, binding: Option<Binding>) {
         if self.entries.len() == self.entries.capacity() {
             // Growing by an eighth instead of doubling keeps the unused room small.
             self.entries.reserve_exact(self.entries.len() / 8 + 16);
@@ -187,19 +207,29 @@ impl Bucket {
         let Ok(place) = u32::try_from(self.entries.len()) else {
             return;
         };
+        if let Some(binding) = binding {
+            if self.bindings.len() == self.bindings.capacity() {
+                self.bindings.reserve_exact(self.bindings.len() / 8 + 4);
+            }
+            self.bindings.push((place, binding));
+        }
         let hash = hash_of(&entry.digest);
         self.entries.push(entry);
         let entries = &self.entries;
         self.places.insert_unique(hash, place, |place| hash_of(&entries[*place as usize].digest));
     }
 
-    fn find(&self, digest: &TokenDigest) -> Option<&Entry> {
-        let place = self.places.find(hash_of(digest), |place| self.entries[*place as usize].digest == *digest)?;
-        self.entries.get(*place as usize)
+    fn place(&self, digest: &TokenDigest) -> Option<u32> {
+        self.places.find(hash_of(digest), |place| self.entries[*place as usize].digest == *digest).copied()
+    }
+
+    fn binding(&self, place: u32) -> Option<Binding> {
+        let at = self.bindings.binary_search_by_key(&place, |(place, _)| *place).ok()?;
+        Some(self.bindings[at].1)
     }
 
     fn find_mut(&mut self, digest: &TokenDigest) -> Option<&mut Entry> {
-        let place = *self.places.find(hash_of(digest), |place| self.entries[*place as usize].digest == *digest)?;
+        let place = self.place(digest)?;
         self.entries.get_mut(place as usize)
     }
 }

@@ -7,8 +7,8 @@ use axum::extract::{MatchedPath, Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
-use fuuffy_domain::{Actor, Cause, RequestId};
-use fuuffy_protocol::{Bearer, Refusal};
+use fuuffy_domain::{Actor, Cause, RequestId, Shown};
+use fuuffy_protocol::{Bearer, BoundTokenFault, Refusal};
 use fuuffy_store::verify;
 
 use super::asked::{Caller, Known, Stranger, seen};
@@ -86,15 +86,21 @@ fn caller(here: &Environment, request: &Request) -> Result<Known, Failure> {
     };
     let token = match Bearer::parse(request.headers()) {
         Ok(Bearer::Unverified(token)) => token,
-        Ok(Bearer::Missing) => return refused(Refusal::MissingToken),
+        Ok(Bearer::Missing | Bearer::WithProof(_)) => return refused(Refusal::MissingToken),
         Err(fault) => return refused(fault.into()),
     };
-    match verify(&*here.store, &here.keyring, &token, here.clock.now()) {
-        Ok(verified) => {
-            let actor = Actor::Operator { client_id: verified.client().id.clone() };
-            Ok(Known { actor, from: Some(from), may: May::Scopes(Arc::clone(verified.scope())) })
+    let verified = match verify(&*here.store, &here.keyring, &token, here.clock.now()) {
+        Ok(verified) => verified,
+        Err(fault) => return refused(Refusal::InvalidToken(fault)),
+    };
+    // A proof is for the API behind the gateway; here nobody checks one, and a token that needs one does nothing.
+    let scope = Arc::clone(verified.scope());
+    match verified.held(Shown::Nothing) {
+        Ok(held) => {
+            let actor = Actor::Operator { client_id: held.client().id.clone() };
+            Ok(Known { actor, from: Some(from), may: May::Scopes(scope) })
         }
-        Err(fault) => refused(Refusal::InvalidToken(fault)),
+        Err(_) => refused(Refusal::InvalidBoundToken(BoundTokenFault::Unproven)),
     }
 }
 

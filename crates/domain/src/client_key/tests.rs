@@ -32,6 +32,7 @@ fn client(keys: Vec<ClientKey>) -> Arc<Client> {
         generation: 0,
         revision: Revision(0),
         may_rotate: false,
+        must_bind: None,
         created_at: NOW,
         secrets: Vec::new(),
         keys,

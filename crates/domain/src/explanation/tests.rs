@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::net::Ipv4Addr;
 
-use fuuffy_protocol::{AuthMethod, RequestFault, TokenFault};
+use fuuffy_protocol::{AuthMethod, BoundTokenFault, ProofFault, ProofPlace, RequestFault, TokenFault};
 
 use super::*;
 
@@ -64,6 +64,7 @@ fn every_reason_has_words_of_its_own() {
         failed(StoreProblem::Overloaded),
     ];
     let assertions = AssertionFault::ALL.map(|fault| Reason::AssertionRefused { fault });
+    let proofs = ProofFault::ALL.map(|fault| Reason::ProofRefused { fault });
     let issuer = || "https://platform.example".to_owned();
     let identities = IdentityFault::ALL.map(|fault| Reason::IdentityRefused { fault });
     let unusable = KeySetFault::ALL.map(|fault| Reason::KeysUnusable { fault });
@@ -71,7 +72,7 @@ fn every_reason_has_words_of_its_own() {
     let unbound = Reason::IdentityUnbound { issuer: issuer(), subject: "system:serviceaccount:shop:a".to_owned() };
     let of_identities = identities.into_iter().chain(unusable).chain(of_issuer).chain([unbound]);
     let mut told = HashSet::new();
-    for reason in all.into_iter().chain(assertions).chain(of_identities) {
+    for reason in all.into_iter().chain(assertions).chain(of_identities).chain(proofs) {
         let kept = serde_json::from_str(&serde_json::to_string(&reason).unwrap()).unwrap();
         assert_eq!(reason, kept, "as it is kept");
         let refused = refused("/v1/orders", reason);
@@ -144,6 +145,12 @@ fn place(refusal: &Refusal) -> usize {
         Refusal::InvalidTarget => 42,
         Refusal::SecretQuarantined => 43,
         Refusal::InvalidClient(Some(AuthMethod::PrivateKeyJwt)) => 45,
+        Refusal::InvalidBoundToken(BoundTokenFault::Token(_)) => 46,
+        Refusal::InvalidBoundToken(BoundTokenFault::Unproven) => 47,
+        Refusal::InvalidBoundToken(BoundTokenFault::OtherKey) => 48,
+        Refusal::InvalidProof(..) => 49,
+        Refusal::UseNonce(..) => 50,
+        Refusal::InvalidBoundToken(BoundTokenFault::Unbound) => 51,
     }
 }
 
@@ -199,6 +206,12 @@ fn every_refusal_is_explained_in_words() {
         Refusal::SecretQuarantined,
         Refusal::InvalidRequest(F::Report),
         Refusal::InvalidClient(Some(AuthMethod::PrivateKeyJwt)),
+        Refusal::InvalidBoundToken(BoundTokenFault::Token(TokenFault::Unknown)),
+        Refusal::InvalidBoundToken(BoundTokenFault::Unproven),
+        Refusal::InvalidBoundToken(BoundTokenFault::OtherKey),
+        Refusal::InvalidProof(ProofPlace::Api, ProofFault::Missing),
+        Refusal::UseNonce(ProofPlace::Api, "n".to_owned()),
+        Refusal::InvalidBoundToken(BoundTokenFault::Unbound),
     ];
     let all: Vec<Refusal> = faults.into_iter().map(Refusal::InvalidRequest).chain(others).collect();
     let context = RequestContext { id: RequestId::generate(NOW, [0; 10]), peer: Ipv4Addr::LOCALHOST.into(), now: NOW };

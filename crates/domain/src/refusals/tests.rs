@@ -1,6 +1,6 @@
 //! Every class has a place of its own, under the code of its answer.
 
-use fuuffy_protocol::{Refusal, RequestFault, TokenFault};
+use fuuffy_protocol::{ProofFault, ProofPlace, Refusal, RequestFault, TokenFault};
 
 use super::{REFUSAL_CODES, RefusalCounts};
 
@@ -27,6 +27,8 @@ fn every_refusal_counts_under_the_code_of_its_answer() {
         Refusal::ServiceUnavailable(1),
         Refusal::TooManySecrets,
         Refusal::InvalidTarget,
+        Refusal::InvalidProof(ProofPlace::Api, ProofFault::Missing),
+        Refusal::UseNonce(ProofPlace::TokenEndpoint, String::new()),
     ];
     assert_eq!(all.len(), REFUSAL_CODES.len());
     for refusal in all {

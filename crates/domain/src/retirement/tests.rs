@@ -41,6 +41,7 @@ fn judged(secrets: Vec<Secret>, now: Timestamp) -> Retirement {
         generation: 0,
         revision: Revision(0),
         may_rotate: false,
+        must_bind: None,
         created_at: MADE,
         secrets,
         keys: Vec::new(),

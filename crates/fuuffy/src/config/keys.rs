@@ -186,6 +186,12 @@ pub(super) static ENVIRONMENT: Section = Section {
             "What a token looks like: `sk-` and digits, or a JWT (RFC 9068, signed by ES256) that an API outside of the gateway can verify by the keys at `/oauth/jwks`. The gateway looks both up, so that what is revoked ends at once; who verifies a JWT by itself takes it until it expires.",
         ),
         key(
+            "dpop_nonces",
+            r#""when needed" or "always""#,
+            r#""when needed""#,
+            "When a DPoP proof (RFC 9449) must have a nonce that this server gave within two minutes: always, or where nothing else tells that the proof was not used before, as within ten seconds of a start.",
+        ),
+        key(
             "retire_unused_after",
             r#"a whole number with the unit s, m, h or d, from 1s to 30d, as in "24h""#,
             r#""24h""#,
@@ -547,6 +553,12 @@ pub(super) static REGISTERED: Section = Section {
             "A life for its tokens.",
         ),
         key("may_rotate", "true or false", "false", "Whether it may rotate its own secrets."),
+        key(
+            "dpop_bound_access_tokens",
+            "true or false",
+            "false",
+            "Whether all its tokens are bound to the key of its DPoP proofs (RFC 9449), so that none works without.",
+        ),
         key("status", r#""active" or "suspended""#, r#""active""#, "Whether it may get tokens."),
     ],
 };

@@ -18,7 +18,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use fuuffy_domain::{EnvironmentName, LeakGrades, Lifetime, Plan, PlanName, Route, TrustedIssuer};
+use fuuffy_domain::{EnvironmentName, LeakGrades, Lifetime, NonceUse, Plan, PlanName, Route, TrustedIssuer};
 use fuuffy_gateway::{Upstream, UpstreamProtocol};
 use fuuffy_issuer::{TokenFormat, TokenLimits};
 use ipnet::IpNet;
@@ -105,6 +105,8 @@ pub struct EnvironmentConfig {
     pub token_bytes: usize,
     /// What a token looks like.
     pub token_format: TokenFormat,
+    /// When a proof that a key is held must have a nonce of the server's.
+    pub dpop_nonces: NonceUse,
     /// How long nobody must have used a secret before it is safe to retire.
     pub retire_unused_after: Lifetime,
     /// Who speaks TLS.

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 
-use fuuffy_domain::{EnvironmentName, Grade, LeakGrades, Lifetime, Limit, Plan, PlanName, Route, RouteTable, ScopeSet};
+use fuuffy_domain::{
+    EnvironmentName, Grade, LeakGrades, Lifetime, Limit, NonceUse, Plan, PlanName, Route, RouteTable, ScopeSet,
+};
 use fuuffy_gateway::{Upstream, UpstreamProtocol};
 use fuuffy_issuer::{TokenFormat, TokenLimits};
 use http::Uri;
@@ -179,6 +181,11 @@ fn environment(name: EnvironmentName, table: &Table<'_>, folder: &Path) -> Optio
         table.wrong("token_bytes");
     }
     let token_format = table.parsed("token_format", TokenFormat::parse).unwrap_or_default();
+    let dpop_nonces = table.parsed("dpop_nonces", |text| match text {
+        "when needed" => Some(NonceUse::WhereNeeded),
+        "always" => Some(NonceUse::Always),
+        _ => None,
+    });
     let quiet = table.parsed("retire_unused_after", |text| Lifetime::parse(text).ok());
     let tls = tls(table, listen, hosts.as_deref(), folder);
     let reminders = table.table("reminders", &keys::REMINDERS).and_then(|table| webhook(&table, folder));
@@ -207,6 +214,7 @@ fn environment(name: EnvironmentName, table: &Table<'_>, folder: &Path) -> Optio
         token_lifetime,
         token_bytes,
         token_format,
+        dpop_nonces: dpop_nonces.unwrap_or(NonceUse::WhereNeeded),
         retire_unused_after: quiet.unwrap_or(Lifetime::DAY),
         reminders,
         email,

@@ -32,6 +32,8 @@ pub struct Registered {
     pub token_lifetime: Option<Lifetime>,
     /// Whether it may rotate its own secrets.
     pub may_rotate: bool,
+    /// Whether its tokens are always bound to the key of its proofs.
+    pub dpop_bound: bool,
     /// Whether it may get tokens.
     pub status: Standing,
 }
@@ -115,6 +117,7 @@ fn registered(table: &Table<'_>, config: &Config, environment: &EnvironmentConfi
     let fits = |life: &Lifetime| *life <= environment.token_lifetime;
     let token_lifetime = table.parsed("token_lifetime", |text| Lifetime::parse(text).ok().filter(fits));
     let may_rotate = table.boolean("may_rotate").unwrap_or_default();
+    let dpop_bound = table.boolean("dpop_bound_access_tokens").unwrap_or_default();
     let status = table.parsed("status", |text| match text {
         "active" => Some(Standing::Active),
         "suspended" => Some(Standing::Suspended),
@@ -128,6 +131,7 @@ fn registered(table: &Table<'_>, config: &Config, environment: &EnvironmentConfi
         limits,
         token_lifetime,
         may_rotate,
+        dpop_bound,
         status: status.unwrap_or(Standing::Active),
     })
 }
@@ -160,6 +164,9 @@ pub fn write_register(environment: EnvironmentName, clients: &[Registered]) -> S
             line("token_lifetime", quoted(&life.to_string()));
         }
         line("may_rotate", client.may_rotate.to_string());
+        if client.dpop_bound {
+            line("dpop_bound_access_tokens", client.dpop_bound.to_string());
+        }
         let status = if client.status == Standing::Active { "active" } else { "suspended" };
         line("status", quoted(status));
     }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use fuuffy_domain::{Grade, Limit};
+use fuuffy_domain::{Grade, Limit, NonceUse};
 use fuuffy_gateway::UpstreamProtocol;
 use serde::Serialize;
 
@@ -85,6 +85,7 @@ struct Environment {
     token_lifetime: String,
     token_bytes: usize,
     token_format: &'static str,
+    dpop_nonces: &'static str,
     retire_unused_after: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     reminders: Option<Reminders>,
@@ -287,6 +288,10 @@ impl From<&EnvironmentConfig> for Environment {
             token_lifetime: config.token_lifetime.to_string(),
             token_bytes: config.token_bytes,
             token_format: config.token_format.name(),
+            dpop_nonces: match config.dpop_nonces {
+                NonceUse::WhereNeeded => "when needed",
+                NonceUse::Always => "always",
+            },
             retire_unused_after: config.retire_unused_after.to_string(),
             reminders: config.reminders.as_ref().map(|webhook| Reminders {
                 webhook: webhook.url.clone(),

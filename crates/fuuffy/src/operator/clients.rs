@@ -52,6 +52,9 @@ enum ClientsCommand {
         /// Let it rotate its own secrets.
         #[arg(long)]
         allow_rotation: bool,
+        /// Bind all its tokens to the key of its DPoP proofs, so that none works without.
+        #[arg(long)]
+        dpop: bool,
         /// A file with its public key as a JWK, or - for standard input: it proves itself by that, without a secret.
         #[arg(long, value_name = "FILE", conflicts_with_all = ["jwks_uri", "issuer"])]
         jwk: Option<String>,
@@ -85,6 +88,9 @@ enum ClientsCommand {
         /// Whether it may rotate its own secrets.
         #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
         allow_rotation: Option<bool>,
+        /// Whether all its tokens are bound to the key of its DPoP proofs. Asking for that revokes its tokens.
+        #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
+        dpop: Option<bool>,
     },
     /// List all clients.
     List {
@@ -128,13 +134,14 @@ pub(super) const CLIENT_COLUMNS: &[&str] = &["client_id", "name", "status", "sco
 pub async fn clients(args: ClientsArgs, out: &mut dyn Write, err: &mut dyn Write) -> anyhow::Result<u8> {
     use ClientsCommand as C;
     let (place, call) = match args.command {
-        C::Create { place, name, scope, plan, token_lifetime, allow_rotation, jwk, jwks_uri, identity, why } => {
+        C::Create { place, name, scope, plan, token_lifetime, allow_rotation, dpop, jwk, jwks_uri, identity, why } => {
             let mut body = json!({
                 "name": name,
                 "scope": scope.map(|scope| scope.to_string()),
                 "plan": plan,
                 "token_lifetime": token_lifetime.map(|life| life.to_string()),
                 "may_rotate": allow_rotation,
+                "dpop_bound_access_tokens": dpop,
             });
             if let Some(file) = jwk {
                 body["jwk"] = public_key(&file)?;
@@ -147,7 +154,7 @@ pub async fn clients(args: ClientsArgs, out: &mut dyn Write, err: &mut dyn Write
             }
             (place, Call::create("clients".to_owned(), body, why))
         }
-        C::Update { one, name, scope, plan, limits, token_lifetime, allow_rotation } => {
+        C::Update { one, name, scope, plan, limits, token_lifetime, allow_rotation, dpop } => {
             let life = token_lifetime.map(|life| match life {
                 Life::Default => json!(null),
                 Life::Of(life) => json!(life.to_string()),
@@ -163,6 +170,7 @@ pub async fn clients(args: ClientsArgs, out: &mut dyn Write, err: &mut dyn Write
                 ("limits", limits),
                 ("token_lifetime", life),
                 ("may_rotate", allow_rotation.map(|may| json!(may))),
+                ("dpop_bound_access_tokens", dpop.map(|bound| json!(bound))),
             ];
             let given = members.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?)));
             let (place, call) = deed(one, "");

@@ -12,7 +12,7 @@ use arc_swap::ArcSwap;
 use fuuffy_admin::{Configured, Refusals, Reminder};
 use fuuffy_domain::{
     Actor, AuditEvent, AuditKeys, Cause, Clock as _, Entropy, EnvironmentName, Keyring, PathKey, Plan, PlanName,
-    RequestId, Stage, SteadyClock, Tally, TimeSource, Timestamp,
+    Proofs, RequestId, Stage, SteadyClock, Tally, TimeSource, Timestamp,
 };
 use fuuffy_gateway::{Gateway, RouteSettings, Snapshot};
 use fuuffy_issuer::{Issuer, PublishedKeys};
@@ -122,10 +122,12 @@ impl Environment {
         let mut path_key = [0; 16];
         entropy.fill(&mut path_key)?;
         let tally = Arc::new(Tally::new(PathKey(path_key)));
+        let proofs = Proofs::new(&settings.base_url, Arc::clone(&keyring), settings.dpop_nonces, opened);
+        let proofs = Arc::new(proofs);
         let mut issuer = Issuer::new(
             Arc::clone(&stage),
             Arc::clone(&as_store),
-            Arc::clone(&keyring),
+            Arc::clone(&proofs),
             Arc::clone(&entropy),
             Arc::<EnvironmentClock>::clone(&clock),
             Arc::clone(&explanations),
@@ -144,8 +146,8 @@ impl Environment {
         let alerts = Alerts::open(outbox, settings, &sources.names, Arc::clone(&clock), Arc::clone(&entropy))?;
         let snapshot = snapshot(settings, &config.plans)?;
         let seen = Arc::clone(&explanations);
-        let gateway = Gateway::new(Arc::clone(&stage), as_store, Arc::clone(&keyring), seen, snapshot)
-            .counting_in(Arc::clone(&tally));
+        let gateway =
+            Gateway::new(Arc::clone(&stage), as_store, proofs, seen, snapshot).counting_in(Arc::clone(&tally));
         let reports = settings.report_keys.as_deref().map(Reports::open).transpose();
         let reports = reports.with_context(|| format!("environments.{name}.leaks.report_keys"))?;
         let usage = Arc::new(UsageBook::open(path.with_extension("usage.sqlite3"), name, vec![tally]));

@@ -70,18 +70,15 @@ fn note(
     }
 }
 
-async fn find(
-    environment: &Environment,
-    context: &RequestContext,
-    Parts { method, uri, headers, .. }: &Parts,
-) -> Result<Value, Refusing> {
+async fn find(environment: &Environment, context: &RequestContext, parts: &Parts) -> Result<Value, Refusing> {
+    let Parts { method, uri, headers, .. } = parts;
     if *method != Method::GET {
         return Err(Refusal::MethodNotAllowed("GET").into());
     }
     let client = if bears_secret(headers) {
         environment.issuer.client_of(context, headers)?
     } else {
-        environment.issuer.limit(context, environment.gateway.client_of(context, headers))?
+        environment.issuer.limit(context, environment.gateway.client_of(context, parts))?
     };
     // Before the disk is read, and whatever it would have said.
     let taken = environment.issuer.take_look_up(&client, context.now);

@@ -74,7 +74,7 @@ pub(super) async fn answer(
     let endpoint = endpoint(environment, request.uri().path());
     if let Some(trail) = &trail
         && !matches!(endpoint, Endpoint::Api | Endpoint::OAuth(_))
-        && let Ok(client) = environment.gateway.client_of(&context, request.headers())
+        && let Some(client) = environment.gateway.owner_of(&context, request.headers())
     {
         trail.used_by(&client);
     }
@@ -83,7 +83,7 @@ pub(super) async fn answer(
             environment.gateway.refusals().note(&refusal);
             environment.gateway.tally().note_stranger(refusal.status().as_u16());
             let asked = (request.method().as_str(), request.uri().path());
-            let client = environment.gateway.client_of(&context, request.headers()).ok();
+            let client = environment.gateway.owner_of(&context, request.headers());
             let refused = Refused::new(&context, asked, &refusal, Reason::Told);
             if let (Some(trail), Some(client)) = (&trail, &client) {
                 trail.used_by(client);

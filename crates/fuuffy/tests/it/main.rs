@@ -47,6 +47,7 @@ mod migrate;
 mod overload;
 mod own_secrets;
 mod platform;
+mod prover;
 mod published_keys;
 mod revocation;
 mod rfc;

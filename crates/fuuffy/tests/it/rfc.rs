@@ -9,6 +9,7 @@ mod rfc7662;
 mod rfc8414;
 mod rfc8707;
 mod rfc9068;
+mod rfc9449;
 mod rfc9700;
 mod rfc9701;
 mod rfc9728;

@@ -127,6 +127,11 @@ impl Timed {
         self.ask_operator(Method::POST, path, body, why)
     }
 
+    /// Changes what an operator made.
+    pub(crate) fn patch(&self, path: &str, body: &str) -> serde_json::Value {
+        self.ask_operator(Method::PATCH, path, body, "")
+    }
+
     /// Takes away what an operator made.
     pub(crate) fn delete(&self, path: &str) -> serde_json::Value {
         self.ask_operator(Method::DELETE, path, "", "")

@@ -19,18 +19,24 @@ fn the_scheme_has_no_case_and_any_number_of_spaces() {
         };
         assert_eq!(token.reveal(), TOKEN);
     }
+    for field in [format!("DPoP {TOKEN}"), format!("dpop   {TOKEN}")] {
+        let Ok(Bearer::WithProof(token)) = Bearer::parse(&headers(&[&field])) else {
+            panic!("refused a good field");
+        };
+        assert_eq!(token.reveal(), TOKEN);
+    }
 }
 
 #[test]
 fn other_schemes_carry_no_token() {
-    for field in ["Basic YTpi", "Bearerx", "DPoP x", ""] {
+    for field in ["Basic YTpi", "Bearerx", "DPoPx", "MAC x", ""] {
         assert!(matches!(Bearer::parse(&headers(&[field])), Ok(Bearer::Missing)), "{field:?}");
     }
 }
 
 #[test]
 fn malformed_and_repeated_fields_are_refused() {
-    for field in ["Bearer", "Bearer ", "Bearer Bearer sk-1", "Bearer sk-1,sk-2"] {
+    for field in ["Bearer", "Bearer ", "DPoP", "DPoP x", "Bearer Bearer sk-1", "Bearer sk-1,sk-2"] {
         assert_eq!(Bearer::parse(&headers(&[field])).err(), Some(BearerFault::Malformed), "{field:?}");
     }
     let twice = headers(&[&format!("Bearer {TOKEN}"), "Basic YTpi"]);

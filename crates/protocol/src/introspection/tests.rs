@@ -39,6 +39,7 @@ fn a_token_without_scopes_has_no_scope_member() {
         expires_at: 2,
         issuer: "https://a.example".to_owned(),
         audience: "https://a.example/v1".to_owned(),
+        confirmation: None,
     };
     let text = |token: ActiveToken| {
         let body = Introspection::Active(token).to_response().into_body();
@@ -46,5 +47,12 @@ fn a_token_without_scopes_has_no_scope_member() {
     };
     let rest = r#""client_id":"app","token_type":"Bearer","exp":2,"iat":1,"sub":"app","aud":"https://a.example/v1","iss":"https://a.example"}"#;
     assert_eq!(text(token.clone()), format!(r#"{{"active":true,"scope":"a b",{rest}"#));
-    assert_eq!(text(ActiveToken { scope: ScopeSet::default(), ..token }), format!(r#"{{"active":true,{rest}"#));
+    let without = ActiveToken { scope: ScopeSet::default(), ..token.clone() };
+    assert_eq!(text(without), format!(r#"{{"active":true,{rest}"#));
+    let bound = |confirmation| text(ActiveToken { confirmation: Some(confirmation), ..token.clone() });
+    let dpop = bound(Confirmation::DpopKey("abc".to_owned()));
+    assert!(dpop.contains(r#""token_type":"DPoP""#) && dpop.ends_with(r#","cnf":{"jkt":"abc"}}"#), "{dpop}");
+    let certificate = bound(Confirmation::Certificate("abc".to_owned()));
+    assert!(certificate.contains(r#""token_type":"Bearer""#), "{certificate}");
+    assert!(certificate.ends_with(r#","cnf":{"x5t#S256":"abc"}}"#), "{certificate}");
 }

@@ -56,7 +56,7 @@ fn what_grants_nothing_says_why() {
         (r#"{"access_token":"a=b"}"#, F::BadToken),
         (&long, F::BadToken),
         (r#"{"data":{"access_token":"abc","token_type":"mac"}}"#, F::TokenType),
-        (r#"{"data":{"access_token":"abc","token_type":"DPoP"}}"#, F::TokenType),
+        (r#"{"data":{"access_token":"abc","token_type":"N_A"}}"#, F::TokenType),
     ] {
         assert_eq!(TokenGrant::parse(body.as_bytes()).unwrap_err(), fault, "{body}");
     }

@@ -71,6 +71,7 @@ impl Maker {
             limits: None,
             token_lifetime: None,
             may_rotate: false,
+            must_bind: None,
             credential: NewCredential::Secret(secret),
         };
         (created(store, new, None).await, clear)
@@ -86,6 +87,7 @@ impl Maker {
             limits: None,
             token_lifetime: None,
             may_rotate: false,
+            must_bind: None,
             credential,
         };
         created(store, new, None).await
@@ -94,7 +96,7 @@ impl Maker {
     fn grant(&self, client: &Arc<Client>, secret: &ClientSecret) -> ApprovedGrant {
         let digests = self.keyring.secret_digests(secret);
         let known = Client::authenticate(Some(client), &digests, NOW).expect("the right secret");
-        known.approve(None, Lifetime::HOUR).expect("an active client")
+        known.approve(None, Lifetime::HOUR, None).expect("an active client")
     }
 
     fn token(&self, grant: ApprovedGrant) -> NewToken {

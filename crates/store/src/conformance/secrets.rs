@@ -146,7 +146,7 @@ pub(super) async fn a_quarantined_secret_gets_no_token_and_goes_once_it_is_repla
     let kept = store.directory().find_by_secret(&digests).expect("the client");
     assert_eq!((kept.secrets[0].quarantined_at, kept.secrets[0].exposed_at), (Some(NOW), Some(NOW)));
     let known = Client::authenticate(Some(&kept), &digests, NOW).expect("it proves who it is");
-    assert!(matches!(known.approve(None, Lifetime::HOUR), Err(GrantRefusal::Quarantined)));
+    assert!(matches!(known.approve(None, Lifetime::HOUR, None), Err(GrantRefusal::Quarantined)));
     let new = NewSecret { is_pending: true, ..maker.secret().1 };
     let confirmed = new.id.clone();
     added(&*store, &client.id, new).await;

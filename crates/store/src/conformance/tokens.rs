@@ -177,6 +177,7 @@ pub async fn issue_subsets(store: &dyn Store, count: usize) -> (usize, usize) {
         limits: None,
         token_lifetime: None,
         may_rotate: false,
+        must_bind: None,
         credential: NewCredential::Secret(secret),
     };
     let client = created(store, new, None).await;
@@ -186,7 +187,7 @@ pub async fn issue_subsets(store: &dyn Store, count: usize) -> (usize, usize) {
         let deeds: Vec<_> = (from..count.min(from + 1000))
             .map(|bits| {
                 let known = Client::authenticate(Some(&client), &digests, NOW).expect("the right secret");
-                let grant = known.approve(Some(scopes(bits)), Lifetime::HOUR).expect("an active client");
+                let grant = known.approve(Some(scopes(bits)), Lifetime::HOUR, None).expect("an active client");
                 store.issue_token(maker.token(grant))
             })
             .collect();

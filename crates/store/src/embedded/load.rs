@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fuuffy_domain::{
-    AUDIT_START, Checkpoint, ClaimRules, Client, ClientId, ClientKey, ClientKeyId, ClientSlot, ClientStatus,
-    EnvironmentName, Identity, IdentityId, KeyAlgorithm, KeyId, LastUse, Lifetime, Limits, PlanName, Retiring,
-    Revision, ScopeSet, Secret, SecretDigest, SecretId, Timestamp, TokenDigest,
+    AUDIT_START, Binding, BindingKind, Checkpoint, ClaimRules, Client, ClientId, ClientKey, ClientKeyId, ClientSlot,
+    ClientStatus, EnvironmentName, Identity, IdentityId, KeyAlgorithm, KeyId, LastUse, Lifetime, Limits, PlanName,
+    Retiring, Revision, ScopeSet, Secret, SecretDigest, SecretId, Timestamp, TokenDigest,
 };
 use rusqlite::{Connection, OptionalExtension as _, Row};
 
@@ -84,7 +84,7 @@ fn load_clients(connection: &Connection, memory: &Memory) -> rusqlite::Result<Op
     let mut newest = None;
     let mut statement = connection.prepare(
         "SELECT slot, client_id, name, scopes, plan, token_lifetime, status, generation, created_at,
-                revision, may_rotate, limits, jwks_uri
+                revision, may_rotate, limits, jwks_uri, must_bind
          FROM clients ORDER BY slot",
     )?;
     let mut rows = statement.query([])?;
@@ -182,6 +182,11 @@ fn client(row: &Row<'_>) -> rusqlite::Result<Client> {
             .transpose()
             .map_err(|error| unusable(11, error))?,
         jwks_uri: row.get::<_, Option<String>>(12)?.map(Arc::from),
+        // What is not understood is no licence for bearer tokens.
+        must_bind: row
+            .get::<_, Option<String>>(13)?
+            .map(|text| BindingKind::parse(&text).ok_or(rusqlite::Error::InvalidQuery))
+            .transpose()?,
         secrets: Vec::new(),
         keys: Vec::new(),
         identities: Vec::new(),
@@ -223,8 +228,9 @@ fn load_tokens(
     loaded: &mut Loaded,
 ) -> rusqlite::Result<()> {
     let nothing = Arc::new(ScopeSet::default());
-    let mut statement = connection
-        .prepare("SELECT seq, digest, client, generation, scope, issued_at, expires_at FROM tokens ORDER BY seq")?;
+    let mut statement = connection.prepare(
+        "SELECT seq, digest, client, generation, scope, issued_at, expires_at, binding FROM tokens ORDER BY seq",
+    )?;
     let mut rows = statement.query([])?;
     while let Some(row) = rows.next()? {
         let (seq, issued_at, expires_at): (i64, i64, i64) = (row.get(0)?, row.get(5)?, row.get(6)?);
@@ -240,6 +246,9 @@ fn load_tokens(
             continue;
         }
         let scope: i64 = row.get(4)?;
+        let binding = row.get_ref(7)?.as_blob_or_null()?;
+        let binding =
+            binding.map(|bytes| Binding::from_bytes(bytes).ok_or(rusqlite::Error::InvalidQuery)).transpose()?;
         memory.tokens.insert(&IndexedToken {
             digest: row.get(1)?,
             client,
@@ -247,6 +256,7 @@ fn load_tokens(
             scope: Arc::clone(scopes.get(&scope).unwrap_or(&nothing)),
             issued_at: Timestamp::from_unix_millis(issued_at),
             expires_at: Timestamp::from_unix_millis(expires_at),
+            binding,
         });
     }
     Ok(())

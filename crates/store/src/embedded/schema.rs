@@ -141,6 +141,10 @@ const MIGRATIONS: &[&str] = &[
         PRIMARY KEY (client, identity_id)
     ) STRICT, WITHOUT ROWID;
 ",
+    "
+    ALTER TABLE tokens ADD COLUMN binding BLOB CHECK (binding IS NULL OR length(binding) = 33);
+    ALTER TABLE clients ADD COLUMN must_bind TEXT CHECK (must_bind IN ('dpop', 'certificate'));
+",
 ];
 
 /// Opens the file and brings it to the newest version.

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use fuuffy_domain::{Entropy, SeededEntropy};
+use fuuffy_domain::{Entropy, SeededEntropy, Thumbprint};
 use proptest::prelude::*;
 
 use super::*;
@@ -18,7 +18,13 @@ fn token(digest: TokenDigest, expires_at: i64) -> IndexedToken {
         scope: Arc::new(ScopeSet::parse("a b").unwrap()),
         issued_at: Timestamp::from_unix_millis(expires_at - LIFE),
         expires_at: Timestamp::from_unix_millis(expires_at),
+        binding: None,
     }
+}
+
+/// Every third is bound to a key that follows from its digest.
+fn binding_of(digest: &TokenDigest) -> Option<Binding> {
+    digest[1].is_multiple_of(3).then(|| Binding::DpopKey(Thumbprint([digest[1]; 32])))
 }
 
 #[test]
@@ -61,7 +67,8 @@ proptest! {
                 Step::Insert(key, life) => {
                     if let std::collections::hash_map::Entry::Vacant(place) = model.entry(digest(key)) {
                         place.insert(now + life);
-                        index.insert(&token(digest(key), now + life));
+                        let binding = binding_of(&digest(key));
+                        index.insert(&IndexedToken { binding, ..token(digest(key), now + life) });
                     }
                 }
                 Step::Pass(millis) => {
@@ -71,6 +78,7 @@ proptest! {
                 Step::Find(key) => {
                     let found = index.find(&digest(key)).map(|entry| {
                         assert_eq!(entry.expires_at.unix_millis() - entry.issued_at.unix_millis(), LIFE);
+                        assert_eq!(entry.binding, binding_of(&digest(key)));
                         entry.expires_at.unix_millis()
                     });
                     match model.get(&digest(key)) {

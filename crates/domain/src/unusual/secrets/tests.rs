@@ -46,6 +46,7 @@ fn client(secrets: Vec<Secret>) -> Client {
         generation: 0,
         revision: Revision(0),
         may_rotate: false,
+        must_bind: None,
         created_at: after(Duration::ZERO),
         secrets,
         keys: Vec::new(),

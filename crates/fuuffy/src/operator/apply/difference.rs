@@ -96,6 +96,7 @@ pub(super) fn members(client: &Registered) -> Map<String, Value> {
         ("limits", json!(client.limits)),
         ("token_lifetime", json!(client.token_lifetime.map(|life| life.to_string()))),
         ("may_rotate", json!(client.may_rotate)),
+        ("dpop_bound_access_tokens", json!(client.dpop_bound)),
         ("status", json!(client.status)),
     ];
     members.map(|(name, value)| (name.to_owned(), value)).into_iter().collect()

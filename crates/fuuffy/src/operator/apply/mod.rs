@@ -73,6 +73,7 @@ struct Shown {
     limits: Option<Limits>,
     token_lifetime: Option<Lifetime>,
     may_rotate: bool,
+    dpop_bound_access_tokens: bool,
 }
 
 /// Writes the clients of an environment down.
@@ -224,6 +225,7 @@ fn registered(shown: Value) -> anyhow::Result<Registered> {
         limits: shown.limits,
         token_lifetime: shown.token_lifetime,
         may_rotate: shown.may_rotate,
+        dpop_bound: shown.dpop_bound_access_tokens,
         status: if shown.status == "suspended" { Standing::Suspended } else { Standing::Active },
     })
 }

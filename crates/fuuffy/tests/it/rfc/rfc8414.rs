@@ -31,6 +31,7 @@ fn section_2_the_members() {
         "introspection_endpoint_auth_methods_supported": methods,
         "introspection_endpoint_auth_signing_alg_values_supported": algorithms,
         "introspection_signing_alg_values_supported": ["EdDSA"],
+        "dpop_signing_alg_values_supported": algorithms,
         "jwks_uri": "https://testing-api-gateway.fuuffy.com/oauth/jwks",
         "grant_types_supported": ["client_credentials"],
         "response_types_supported": [],

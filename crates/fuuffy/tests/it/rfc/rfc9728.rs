@@ -19,6 +19,7 @@ fn section_2_the_members() {
         "authorization_servers": ["https://testing-api-gateway.fuuffy.com"],
         "scopes_supported": ["orders:read", "orders:write"],
         "bearer_methods_supported": ["header"],
+        "dpop_signing_alg_values_supported": ["ES256", "EdDSA"],
     });
     assert_eq!(request(server.testing, "GET", &format!("{PATH}/v1"), &[], "").json(), expected);
     let place = Place::new(&config(Upstream::friendly().address).replace("scopes = {", "#"));

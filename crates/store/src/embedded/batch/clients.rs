@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use fuuffy_domain::{AuditEvent, Cause, Client, ClientChange, ClientId, ClientSlot, ClientStatus, Lifetime, Revision};
+use fuuffy_domain::{
+    AuditEvent, BindingKind, Cause, Client, ClientChange, ClientId, ClientSlot, ClientStatus, Lifetime, Revision,
+};
 use rusqlite::params;
 
 use super::{Batch, Fault};
@@ -31,6 +33,7 @@ impl Batch<'_> {
             generation: 0,
             revision: Revision(0),
             may_rotate: new.may_rotate,
+            must_bind: new.must_bind,
             created_at,
             secrets: Vec::new(),
             keys: Vec::new(),
@@ -41,8 +44,8 @@ impl Batch<'_> {
             .prepare_cached(
                 "INSERT INTO clients
                      (slot, client_id, name, scopes, plan, token_lifetime, status, generation, created_at, may_rotate,
-                      limits, jwks_uri)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, 'active', 0, ?7, ?8, ?9, ?10)",
+                      limits, jwks_uri, must_bind)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, 'active', 0, ?7, ?8, ?9, ?10, ?11)",
             )?
             .execute(params![
                 slot.0,
@@ -55,6 +58,7 @@ impl Batch<'_> {
                 client.may_rotate,
                 client.limits.as_ref().map(ToString::to_string),
                 client.jwks_uri,
+                client.must_bind.map(BindingKind::as_str),
             ])?;
         self.new_clients += 1;
         let event = AuditEvent::ClientCreated {
@@ -110,7 +114,7 @@ impl Batch<'_> {
         self.connection
             .prepare_cached(
                 "UPDATE clients SET name = ?2, scopes = ?3, plan = ?4, token_lifetime = ?5, status = ?6, generation = ?7,
-                     revision = ?8, may_rotate = ?9, limits = ?10 WHERE slot = ?1",
+                     revision = ?8, may_rotate = ?9, limits = ?10, must_bind = ?11 WHERE slot = ?1",
             )?
             .execute(params![
                 client.slot.0,
@@ -123,6 +127,7 @@ impl Batch<'_> {
                 client.revision.0,
                 client.may_rotate,
                 client.limits.as_ref().map(ToString::to_string),
+                client.must_bind.map(BindingKind::as_str),
             ])?;
         Ok(())
     }

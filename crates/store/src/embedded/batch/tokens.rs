@@ -69,10 +69,11 @@ impl Batch<'_> {
         }
         let scope_id = self.intern(&scope)?;
         let expires_at = token.issued_at.after(token.grant.lifetime().duration());
+        let binding = token.grant.binding().copied();
         self.connection
             .prepare_cached(
-                "INSERT INTO tokens (seq, digest, client, generation, scope, key, issued_at, expires_at)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+                "INSERT INTO tokens (seq, digest, client, generation, scope, key, issued_at, expires_at, binding)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
             )?
             .execute(params![
                 *self.standing.next_seq,
@@ -83,6 +84,7 @@ impl Batch<'_> {
                 token.key.0,
                 token.issued_at.unix_millis(),
                 expires_at.unix_millis(),
+                binding.map(|binding| binding.to_bytes()),
             ])?;
         *self.standing.next_seq += 1;
         self.tokens.push(IndexedToken {
@@ -92,6 +94,7 @@ impl Batch<'_> {
             scope,
             issued_at: token.issued_at,
             expires_at,
+            binding,
         });
         self.issued_at.push(token.issued_at);
         let last = LastUse { at: token.issued_at, from: token.from, agent: token.agent.clone() };

@@ -46,6 +46,7 @@ fn new_client(ring: &Keyring, name: &str) -> (ClientSecret, NewClient) {
         limits: None,
         token_lifetime: None,
         may_rotate: false,
+        must_bind: None,
         credential: NewCredential::Secret(secret),
     };
     (clear, client)
@@ -54,7 +55,7 @@ fn new_client(ring: &Keyring, name: &str) -> (ClientSecret, NewClient) {
 /// A token as the issuer asks for one, by a client as it was read at some moment.
 fn token(ring: &Keyring, client: &Arc<Client>, clear: &ClientSecret) -> NewToken {
     let known = Client::authenticate(Some(client), &ring.secret_digests(clear), NOW).unwrap();
-    let grant = known.approve(None, Lifetime::HOUR).unwrap();
+    let grant = known.approve(None, Lifetime::HOUR, None).unwrap();
     NewToken { grant, key: ring.current(), digest: [1; 16], issued_at: NOW, from: None, agent: None }
 }
 
