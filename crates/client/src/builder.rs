@@ -39,6 +39,8 @@ pub struct ClientBuilder {
     credentials: Option<Arc<dyn CredentialSource>>,
     scope: Option<String>,
     issuer: Option<String>,
+    #[cfg(feature = "private-key")]
+    dpop_key: Option<crate::PrivateKey>,
     http: Option<Arc<dyn HttpClient>>,
     clock: Option<Arc<dyn Clock>>,
     observer: Option<Arc<dyn Observer>>,
@@ -61,6 +63,8 @@ impl ClientBuilder {
             credentials: None,
             scope: None,
             issuer: None,
+            #[cfg(feature = "private-key")]
+            dpop_key: None,
             http: None,
             clock: None,
             observer: None,
@@ -79,7 +83,7 @@ impl ClientBuilder {
         let environment = variables.environment()?;
         let base_url = variables.base_url(environment)?;
         let credentials = variables.credentials()?;
-        let builder = Self::new().environment(environment).base_url(base_url.to_string());
+        let builder = variables.bind(Self::new())?.environment(environment).base_url(base_url.to_string());
         Ok(Self { credentials: Some(credentials), issuer: variables.issuer(), ..builder })
     }
 
@@ -127,6 +131,14 @@ impl ClientBuilder {
     #[must_use]
     pub fn issuer(self, issuer: impl Into<String>) -> Self {
         Self { issuer: Some(issuer.into()), ..self }
+    }
+
+    /// Binds the client's tokens to this key, so that none is of use without (RFC 9449): each request bears a proof by it.
+    /// Whoever shares a token cache shares the key. The server is known by [`Self::issuer`] in the proofs.
+    #[cfg(feature = "private-key")]
+    #[must_use]
+    pub fn dpop_key(self, key: crate::PrivateKey) -> Self {
+        Self { dpop_key: Some(key), ..self }
     }
 
     /// What sends HTTP requests; reqwest unless said.
@@ -223,7 +235,17 @@ impl ClientBuilder {
         };
         let clock = self.clock.unwrap_or_else(|| Arc::new(SystemClock::default()));
         let observer = self.observer.unwrap_or_else(|| Arc::new(|_: &Event| {}));
-        let exchange = Exchange::new(Arc::clone(&http), self.token_timeout, Arc::clone(&clock), Arc::clone(&observer));
+        let issuer = self.issuer.unwrap_or_else(|| Identifiers::of(&base_url.to_string()).issuer().to_owned());
+        let mut exchange =
+            Exchange::new(Arc::clone(&http), self.token_timeout, Arc::clone(&clock), Arc::clone(&observer));
+        #[cfg(feature = "private-key")]
+        if let Some(key) = self.dpop_key {
+            exchange.prover = Some(Arc::new(crate::prover::Prover::new(key, issuer.clone())));
+        }
+        #[cfg(not(feature = "private-key"))]
+        {
+            exchange.prover = None;
+        }
         let exchange = Arc::new(exchange);
         let own = Arc::new(OwnEndpoint::at(&base_url, Arc::clone(&exchange), Arc::clone(&credentials))?);
         let endpoint = Arc::new(TokenEndpoint {
@@ -231,7 +253,7 @@ impl ClientBuilder {
             url: base_url.join(self.token_path.as_deref().unwrap_or("/auth/token"))?,
             credentials,
             scope: self.scope.filter(|scope| !scope.is_empty()),
-            issuer: self.issuer.unwrap_or_else(|| Identifiers::of(&base_url.to_string()).issuer().to_owned()),
+            issuer,
         });
         let rotator = Arc::new(Rotator::new(Arc::clone(&endpoint), Arc::clone(&own)));
         let routine = match self.rotate_every {

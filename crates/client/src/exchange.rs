@@ -16,6 +16,7 @@ use crate::clock::Clock;
 use crate::decide::Head;
 use crate::http_client::HttpClient;
 use crate::observe::{Event, Observer};
+use crate::prover::Prover;
 use crate::{Body, Error, TransportError};
 
 /// The largest answer that is read, in bytes.
@@ -30,6 +31,8 @@ pub(crate) struct Exchange {
     timeout: Duration,
     clock: Arc<dyn Clock>,
     observer: Arc<dyn Observer>,
+    /// What proves the key that tokens are bound to, if they are.
+    pub(crate) prover: Option<Arc<Prover>>,
     /// How far the server's calendar was ahead when that was last told, in seconds.
     told_skew: AtomicI64,
 }
@@ -48,7 +51,7 @@ impl Exchange {
         clock: Arc<dyn Clock>,
         observer: Arc<dyn Observer>,
     ) -> Self {
-        Self { http, timeout, clock, observer, told_skew: AtomicI64::new(0) }
+        Self { http, timeout, clock, observer, prover: None, told_skew: AtomicI64::new(0) }
     }
 
     pub(crate) fn clock(&self) -> &Arc<dyn Clock> {
@@ -81,6 +84,9 @@ impl Exchange {
         let broken = |error| Error::transport(what, &url.to_string(), error);
         let (parts, body) = self.http.send(request).await.map_err(broken)?.into_parts();
         let mut granted = Granted { url: url.clone(), parts, body: Zeroizing::default() };
+        if let Some(prover) = &self.prover {
+            prover.learn(&granted.parts.headers);
+        }
         let wall = self.clock.wall();
         if let Some(seconds) = granted.head().skew(wall) {
             self.tell_skew(seconds);

@@ -61,7 +61,8 @@
 //!
 //! - `reqwest`, by default: the HTTP client that is used unless [`ClientBuilder::http_client`] is given one.
 //! - `keyring`: a secret in the desktop's keyring.
-//! - `private-key`: a private key of the client's own, so that there is no secret.
+//! - `private-key`: a private key of the client's own, so that there is no secret; or one that its tokens are bound to, so
+//!   that none is of use without (DPoP, RFC 9449).
 //! - `vault`: a secret that HashiCorp Vault or OpenBao keeps.
 //! - `test-util`: a server on a real socket that answers as a test says, and a clock that a test moves.
 
@@ -83,6 +84,8 @@ mod own_endpoint;
 mod pages;
 #[cfg(feature = "private-key")]
 mod private_key;
+#[cfg_attr(not(feature = "private-key"), path = "no_prover.rs")]
+mod prover;
 mod request;
 #[cfg(feature = "reqwest")]
 mod reqwest_client;

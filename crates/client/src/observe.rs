@@ -70,6 +70,8 @@ pub enum Reason {
     Unavailable,
     /// There was no connection.
     NoConnection,
+    /// 401 with `use_dpop_nonce`: the server wanted its nonce in the proof.
+    Nonce,
 }
 
 /// Hears of events, to count them. Called in passing: it must not block.

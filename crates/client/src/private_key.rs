@@ -4,11 +4,15 @@
 use std::fmt;
 use std::time::{Duration, SystemTime};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use fuuffy_protocol::dpop;
 use jsonwebtoken::jwk::{Jwk, ThumbprintHash};
 use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
 use rustls::pki_types::PrivatePkcs8KeyDer;
 use rustls::pki_types::pem::PemObject as _;
 use serde::Serialize;
+use sha2::{Digest as _, Sha256};
 use zeroize::Zeroizing;
 
 use crate::Error;
@@ -34,6 +38,26 @@ struct Claims<'a> {
     iat: u64,
     exp: u64,
     jti: String,
+}
+
+/// What a proof is for.
+pub(crate) struct Asked<'a> {
+    pub(crate) method: &'a str,
+    pub(crate) target: &'a str,
+    pub(crate) token: Option<&'a str>,
+    pub(crate) nonce: Option<&'a str>,
+}
+
+#[derive(Serialize)]
+struct ProofClaims<'a> {
+    jti: String,
+    htm: &'a str,
+    htu: &'a str,
+    iat: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ath: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    nonce: Option<&'a str>,
 }
 
 impl PrivateKey {
@@ -70,6 +94,23 @@ impl PrivateKey {
     #[must_use]
     pub fn public_jwk(&self) -> String {
         serde_json::to_string(&self.public).unwrap_or_default()
+    }
+
+    /// A proof that this key is held, for one request (RFC 9449 §4.2). `token` is the one that the request bears.
+    pub(crate) fn dpop_proof(&self, asked: &Asked<'_>, now: SystemTime) -> Result<String, Error> {
+        let now = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        let claims = ProofClaims {
+            jti: format!("{:032x}", fastrand::u128(..)),
+            htm: asked.method,
+            htu: asked.target,
+            iat: now.as_secs(),
+            ath: asked.token.map(|token| URL_SAFE_NO_PAD.encode(Sha256::digest(token))),
+            nonce: asked.nonce,
+        };
+        let (typ, jwk) = (Some(dpop::TYPE.to_owned()), Some(self.public.clone()));
+        let header = Header { typ, jwk, ..Header::new(self.algorithm) };
+        encode(&header, &claims, &self.key)
+            .map_err(|_| Error::credentials("the private key of the proofs does not sign; make another"))
     }
 
     /// A statement for one token request to `issuer`.

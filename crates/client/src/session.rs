@@ -50,6 +50,7 @@ struct Call {
     retries: u32,
     waited: Duration,
     was_refreshed: bool,
+    was_given_nonce: bool,
     connect: Escalation,
 }
 
@@ -126,9 +127,12 @@ impl Session {
             if let Some(turn) = turn {
                 turn.used();
             }
-            let mut request = Request::from_parts(parts.clone(), now_sent);
-            request.headers_mut().insert(header::AUTHORIZATION, token.authorization.clone());
-            let because = match send(request).await {
+            let mut head = parts.clone();
+            match self.tokens.prover() {
+                None => drop(head.headers.insert(header::AUTHORIZATION, token.authorization.clone())),
+                Some(prover) => prover.authorize(&mut head, token.access_token.reveal(), self.clock.wall())?,
+            }
+            let because = match send(Request::from_parts(head, now_sent)).await {
                 Ok(mut response) => {
                     let mut next = self.judge(&response, parts, sent_at, body.is_some(), &mut call);
                     if matches!(next, Next::ReadBody) && Box::pin(self.is_about_token(&mut response)).await {
@@ -185,6 +189,7 @@ impl Session {
         call: &mut Call,
     ) -> Next {
         let head = Head { status: response.status(), headers: response.headers() };
+        let has_nonce = self.tokens.prover().is_some_and(|prover| prover.learn(head.headers));
         if let Some(pace) = &self.pace
             && let Some(window) = head.window(self.clock.wall())
         {
@@ -198,6 +203,11 @@ impl Session {
                 Next::Done
             }
             Verdict::TokenRefused => Next::TokenRefused,
+            // Once: a server that goes on asking would do so for ever.
+            Verdict::UseNonce if has_nonce && has_body && !std::mem::replace(&mut call.was_given_nonce, true) => {
+                Next::Again(Reason::Nonce)
+            }
+            Verdict::UseNonce => Next::Done,
             Verdict::ReadBody => Next::ReadBody,
             Verdict::Hold(hold, retry_after) => {
                 let (path, now) = (self.below_base(parts), self.clock.now());
@@ -275,7 +285,7 @@ impl Session {
 impl Call {
     const fn new() -> Self {
         let connect = Escalation::new(Duration::from_millis(100), Duration::from_secs(5));
-        Self { retries: 0, waited: Duration::ZERO, was_refreshed: false, connect }
+        Self { retries: 0, waited: Duration::ZERO, was_refreshed: false, was_given_nonce: false, connect }
     }
 }
 

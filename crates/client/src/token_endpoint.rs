@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
-use fuuffy_protocol::TokenGrant;
+use fuuffy_protocol::{TokenGrant, TokenType};
 use http::{Method, Request, StatusCode, Uri, header};
 use percent_encoding::utf8_percent_encode;
 use zeroize::Zeroizing;
@@ -40,8 +40,17 @@ impl TokenEndpoint {
         if again.is_same(&credentials) { Err(refused) } else { self.request(&again).await }
     }
 
-    /// Asks for a token by these credentials.
+    /// Asks for a token by these credentials; once more where the server wants its nonce in the proof (RFC 9449 §8).
     pub(crate) async fn request(&self, credentials: &Credentials) -> Result<Grant, Error> {
+        match self.attempt(credentials).await {
+            Err(error) if error.code() == Some("use_dpop_nonce") && self.exchange.prover.is_some() => {
+                self.attempt(credentials).await
+            }
+            outcome => outcome,
+        }
+    }
+
+    async fn attempt(&self, credentials: &Credentials) -> Result<Grant, Error> {
         let request = Request::builder()
             .method(Method::POST)
             .uri(self.url.clone())
@@ -49,13 +58,32 @@ impl TokenEndpoint {
             .header(header::ACCEPT, "application/json")
             .body(self.form(credentials)?)
             .map_err(|_| Error::configuration("the token endpoint's URL makes no request"))?;
+        let request = self.proven(request)?;
         let answer = self.exchange.send(WHAT, request, StatusCode::OK).await?;
         if let Some(at) = answer.head().secret_expires() {
             self.tell_expiry(at);
         }
         let granted = TokenGrant::parse(&answer.body).map_err(|fault| answer.wrong(&fault.to_string()))?;
+        match (granted.token_type, &self.exchange.prover) {
+            (TokenType::Bearer, None) | (TokenType::Dpop, Some(_)) => {}
+            // Whoever wants bound tokens wants no other (RFC 9449 §5).
+            (TokenType::Bearer, Some(_)) => return Err(answer.wrong("it is not bound to the key that was proven")),
+            (TokenType::Dpop, None) => {
+                return Err(answer.wrong("it is bound to a key; set the key of its proofs, as by FUUFFY_DPOP_KEY_FILE"));
+            }
+        }
         let life = granted.expires_in.map(Duration::from_secs);
         Ok(Grant { access_token: granted.access_token, life, refresh_after: None, scope: granted.scope })
+    }
+
+    /// The request with a proof, where tokens are to be bound.
+    fn proven(&self, request: Request<Body>) -> Result<Request<Body>, Error> {
+        let Some(prover) = &self.exchange.prover else {
+            return Ok(request);
+        };
+        let (mut parts, body) = request.into_parts();
+        prover.prove(&mut parts, None, self.exchange.clock().wall())?;
+        Ok(Request::from_parts(parts, body))
     }
 
     /// Reports with each token that the secret expires soon.

@@ -7,7 +7,7 @@ use std::fmt;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use fuuffy_protocol::AccessToken;
+use fuuffy_protocol::{AccessToken, TokenType};
 use parking_lot::{Mutex, MutexGuard};
 use tokio::runtime::Handle;
 use tokio::sync::watch;
@@ -18,12 +18,13 @@ use crate::builder::chance;
 use crate::clock::{BoxFuture, Clock};
 use crate::decide::{Ask, Grant, HeldToken, Next, RETRIES, TokenState};
 use crate::observe::{Event, Observer};
+use crate::prover::Prover;
 use crate::rotation::Routine;
 use crate::token_endpoint::TokenEndpoint;
 
 /// A token that lives, as it was handed out.
 #[derive(Debug, Clone)]
-pub struct Token(pub(crate) Arc<HeldToken>, Duration);
+pub struct Token(pub(crate) Arc<HeldToken>, Duration, TokenType);
 
 impl Token {
     /// The token itself. Callers say by this word that they mean to show it.
@@ -36,6 +37,12 @@ impl Token {
     #[must_use]
     pub const fn expires_in(&self) -> Duration {
         self.1
+    }
+
+    /// How it is used: `Bearer`, or `DPoP` where each request with it needs a proof by the client's key (RFC 9449).
+    #[must_use]
+    pub const fn token_type(&self) -> TokenType {
+        self.2
     }
 
     /// The granted scope, where the server told it: it differs then from the one asked for.
@@ -119,7 +126,13 @@ impl TokenSource {
     pub async fn token(&self) -> Result<Token, Error> {
         let held = self.held().await?;
         let left = held.expires_at.saturating_sub(self.shared.clock.now());
-        Ok(Token(held, left))
+        let token_type = self.prover().map_or(TokenType::Bearer, |_| TokenType::Dpop);
+        Ok(Token(held, left, token_type))
+    }
+
+    /// What proves the key that the tokens are bound to, if they are.
+    pub(crate) fn prover(&self) -> Option<&Prover> {
+        self.shared.endpoint.exchange.prover.as_deref()
     }
 
     pub(crate) async fn held(&self) -> Result<Arc<HeldToken>, Error> {

@@ -189,7 +189,7 @@ async fn run(command: Command, out: &mut dyn Write, err: &mut dyn Write) -> anyh
         }
         Command::Token(args) => {
             telemetry::start_at(OF_INTEGRATORS);
-            integrator::token(args, out).await
+            integrator::token(args, out, err).await
         }
         Command::Request(args) => {
             telemetry::start_at(OF_INTEGRATORS);

@@ -1,6 +1,6 @@
 //! A private key in a file that its owner alone can read. There is no secret then, neither here nor at the server.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::file::{OTHERS, read_private};
 use super::{ClientProof, CredentialSource, Credentials};
@@ -26,11 +26,15 @@ impl CredentialSource for KeyFileCredentials {
     fn read(&self) -> BoxFuture<'_, Result<Credentials, Error>> {
         Box::pin(async move {
             let path = self.path.clone();
-            let text = tokio::task::spawn_blocking(move || read_private(&path, OTHERS)).await;
-            let text = text.map_err(|_| Error::credentials("the file with the key could not be read"))??;
-            let key = PrivateKey::from_pem(&text);
-            let key = key.map_err(|error| Error::credentials(format!("{}: {error}", self.path.display())))?;
+            let key = tokio::task::spawn_blocking(move || read_key(&path)).await;
+            let key = key.map_err(|_| Error::credentials("the file with the key could not be read"))??;
             Ok(Credentials { client_id: self.client_id.clone(), proof: ClientProof::Key(Box::new(key)) })
         })
     }
+}
+
+/// Reads a key from a file that nobody but its owner can read.
+pub(super) fn read_key(path: &Path) -> Result<PrivateKey, Error> {
+    let key = PrivateKey::from_pem(&read_private(path, OTHERS)?);
+    key.map_err(|error| Error::credentials(format!("{}: {error}", path.display())))
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use zeroize::Zeroizing;
 
 use super::{CredentialSource, ExecCredentials, FileCredentials, FixedCredentials};
-use crate::{BaseUrl, Environment, Error};
+use crate::{BaseUrl, ClientBuilder, Environment, Error};
 
 /// The name under which systemd keeps the secret (`LoadCredential=fuuffy_client_secret:…`).
 const SYSTEMD_NAME: &str = "fuuffy_client_secret";
@@ -30,7 +30,8 @@ type Find<'a> = dyn Fn(&str) -> Option<String> + 'a;
 /// `FUUFFY_CREDENTIALS_COMMAND`, `FUUFFY_KEYRING` (1, or the service; feature
 /// `keyring`) and `FUUFFY_VAULT_PATH` (as in `secret/fuuffy`; feature `vault`), or systemd's credential
 /// `fuuffy_client_secret`; `FUUFFY_ENVIRONMENT` (testing unless set) and `FUUFFY_BASE_URL`; `FUUFFY_ISSUER`, whom
-/// assertions are for where that is not the base URL's origin.
+/// assertions and proofs are for where that is not the base URL's origin; `FUUFFY_DPOP_KEY_FILE`, a private key that tokens
+/// are bound to (feature `private-key`).
 /// `FUUFFY_CREDENTIALS_STORE_COMMAND` replaces what `FUUFFY_CREDENTIALS_COMMAND` prints.
 ///
 /// Vault is found and logged in to by `VAULT_ADDR`, `VAULT_NAMESPACE` and one of `VAULT_TOKEN`,
@@ -151,6 +152,26 @@ impl<'a> Variables<'a> {
     #[cfg(not(feature = "private-key"))]
     fn key_file(&self, _: &str) -> Result<Arc<dyn CredentialSource>, Error> {
         Err(not_built("FUUFFY_CLIENT_KEY_FILE", "private-key"))
+    }
+
+    /// `FUUFFY_DPOP_KEY_FILE`: the private key that the tokens are to be bound to, if there is to be one.
+    ///
+    /// # Errors
+    /// The file cannot be read, others can read it, or it has no such key.
+    #[cfg(feature = "private-key")]
+    pub(crate) fn bind(&self, builder: ClientBuilder) -> Result<ClientBuilder, Error> {
+        match self.get("FUUFFY_DPOP_KEY_FILE") {
+            Some(path) => Ok(builder.dpop_key(super::key_file::read_key(path.as_ref())?)),
+            None => Ok(builder),
+        }
+    }
+
+    #[cfg(not(feature = "private-key"))]
+    pub(crate) fn bind(&self, builder: ClientBuilder) -> Result<ClientBuilder, Error> {
+        match self.get("FUUFFY_DPOP_KEY_FILE") {
+            Some(_) => Err(not_built("FUUFFY_DPOP_KEY_FILE", "private-key")),
+            None => Ok(builder),
+        }
     }
 
     /// `FUUFFY_KEYRING`: 1, or the service that the secret is kept under.

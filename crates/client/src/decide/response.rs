@@ -3,7 +3,7 @@
 use std::num::IntErrorKind;
 use std::time::{Duration, SystemTime};
 
-use fuuffy_protocol::Refused;
+use fuuffy_protocol::{Refused, TokenType};
 use http::header::{self, HeaderMap, HeaderName};
 use http::{Method, StatusCode};
 use http_auth::ChallengeRef;
@@ -33,6 +33,8 @@ pub(crate) enum Verdict {
     Pass,
     /// 401 with `invalid_token`: the token is to be dropped.
     TokenRefused,
+    /// 401 with `use_dpop_nonce`: the proof must have the server's nonce (RFC 9449 §9).
+    UseNonce,
     /// 401 whose head does not say why: its body must.
     ReadBody,
     /// The gate is to be closed, for so long if the server says.
@@ -52,6 +54,7 @@ impl Head<'_> {
         match self.status {
             StatusCode::UNAUTHORIZED => match self.challenge_error() {
                 Some(Some(error)) if error == "invalid_token" => Verdict::TokenRefused,
+                Some(Some(error)) if error == "use_dpop_nonce" => Verdict::UseNonce,
                 Some(Some(_)) => Verdict::Pass,
                 Some(None) | None => Verdict::ReadBody,
             },
@@ -61,14 +64,14 @@ impl Head<'_> {
         }
     }
 
-    /// The `error` of a Bearer challenge (RFC 6750 §3): `None` without a challenge, `Some(None)` where it
+    /// The `error` of a challenge for a token (RFC 6750 §3, RFC 9449 §7.1): `None` without a challenge, `Some(None)` where it
     /// has no error.
     fn challenge_error(&self) -> Option<Option<String>> {
         let mut found = None;
         for field in self.headers.get_all(header::WWW_AUTHENTICATE) {
             let challenges = field.to_str().ok().and_then(|text| http_auth::parse_challenges(text).ok());
             for ChallengeRef { scheme, params } in challenges.into_iter().flatten() {
-                if scheme.eq_ignore_ascii_case("bearer") {
+                if TokenType::parse(scheme).is_some() {
                     let error = params.iter().find(|(name, _)| name.eq_ignore_ascii_case("error"));
                     found = Some(error.map(|(_, value)| value.to_unescaped()));
                 }

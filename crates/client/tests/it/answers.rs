@@ -21,7 +21,11 @@ async fn each_bad_answer_says_what_and_where() {
         (Answer::json(200, ""), "the JSON is cut short"),
         (Answer::json(200, "{}"), "it has no access_token"),
         (Answer::json(200, r#"{"data":{}}"#), "it has no access_token"),
-        (Answer::json(200, r#"{"access_token":"abc","token_type":"mac"}"#), "its token_type is not Bearer"),
+        (
+            Answer::json(200, r#"{"access_token":"abc","token_type":"mac"}"#),
+            "its token_type is neither Bearer nor DPoP",
+        ),
+        (Answer::json(200, r#"{"access_token":"abc","token_type":"DPoP"}"#), "it is bound to a key"),
         (Answer::json(200, "x".repeat(10 * 1024 * 1024)), "its body is longer than 64 KiB"),
         (Answer::json(201, r#"{"access_token":"abc"}"#), "201 Created"),
     ];

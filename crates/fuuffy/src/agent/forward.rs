@@ -10,6 +10,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use fuuffy_client::{Body, BodyError};
 use fuuffy_gateway::{remove_hop_by_hop, takes_trailers};
+use fuuffy_protocol::dpop;
 use http::header::{self, HeaderMap, HeaderValue};
 use http::{Request, Response, StatusCode, Version};
 use http_body::{Body as HttpBody, Frame, SizeHint};
@@ -91,6 +92,7 @@ fn clean_request(headers: &mut HeaderMap) {
     let takes_trailers = takes_trailers(headers);
     remove_hop_by_hop(headers);
     headers.remove(header::AUTHORIZATION);
+    headers.remove(dpop::PROOF);
     headers.remove(header::HOST);
     headers.remove(KEY);
     if takes_trailers {
@@ -105,6 +107,8 @@ fn clean_response(mut response: Response<Body>) -> Response<Body> {
     let headers = response.headers_mut();
     remove_hop_by_hop(headers);
     headers.remove(AGENT);
+    // A nonce is for the agent's proofs.
+    headers.remove(dpop::NONCE);
     let opens: Vec<_> = headers.keys().filter(|name| name.as_str().starts_with("access-control-")).cloned().collect();
     for name in opens {
         headers.remove(name);

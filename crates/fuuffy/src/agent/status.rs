@@ -90,6 +90,7 @@ impl Status {
                     Reason::RateLimited => "rate_limited",
                     Reason::Unavailable => "unavailable",
                     Reason::NoConnection => "no_connection",
+                    Reason::Nonce => "nonce",
                     _ => "other",
                 };
                 self.retries.get_or_create(&[("reason", reason)]).inc();

@@ -27,6 +27,7 @@ pub(super) struct Profile {
     client_secret_file: Option<String>,
     client_key_file: Option<String>,
     issuer: Option<String>,
+    dpop_key_file: Option<String>,
     credentials_command: Option<String>,
     credentials_store_command: Option<String>,
     keyring: Option<String>,
@@ -63,7 +64,7 @@ impl Profile {
                 let line = text.as_bytes()[..at].iter().filter(|byte| **byte == b'\n').count() + 1;
                 return Err(Error::configuration(format!(
                     "{}, line {line}: {}; [testing] and [production] have base_url, client_id, client_secret_file, \
-                     client_key_file, issuer, credentials_command, credentials_store_command, keyring and vault_path, and never the secret itself",
+                     client_key_file, issuer, dpop_key_file, credentials_command, credentials_store_command, keyring and vault_path, and never the secret itself",
                     path.display(),
                     error.message()
                 )));
@@ -84,6 +85,7 @@ impl Profile {
             "FUUFFY_CLIENT_SECRET_FILE" if no_secret_is_set() => self.client_secret_file.clone(),
             "FUUFFY_CLIENT_KEY_FILE" if no_secret_is_set() => self.client_key_file.clone(),
             "FUUFFY_ISSUER" => self.issuer.clone(),
+            "FUUFFY_DPOP_KEY_FILE" => self.dpop_key_file.clone(),
             "FUUFFY_CREDENTIALS_COMMAND" if no_secret_is_set() => self.credentials_command.clone(),
             "FUUFFY_CREDENTIALS_STORE_COMMAND" if no_secret_is_set() => self.credentials_store_command.clone(),
             "FUUFFY_KEYRING" if no_secret_is_set() => self.keyring.clone(),

@@ -2,6 +2,7 @@
 
 use std::io::Write;
 
+use fuuffy_protocol::TokenType;
 use serde_json::json;
 
 use super::{Common, tell};
@@ -20,20 +21,25 @@ pub struct TokenArgs {
 ///
 /// # Errors
 /// There is no token, or writing failed.
-pub async fn token(args: TokenArgs, out: &mut dyn Write) -> anyhow::Result<u8> {
+pub async fn token(args: TokenArgs, out: &mut dyn Write, err: &mut dyn Write) -> anyhow::Result<u8> {
     let settings = args.common.settings()?;
     let cache = settings.cache()?.map(|cache| if args.refresh { cache.anew() } else { cache });
     let client = settings.builder(cache)?.observer(tell::on_standard_error).build()?;
     let token = client.tokens().token().await?;
     if args.common.json {
         let life = token.expires_in().as_secs();
-        let mut shown = json!({"access_token": token.reveal(), "token_type": "Bearer", "expires_in": life});
+        let mut shown =
+            json!({"access_token": token.reveal(), "token_type": token.token_type().as_str(), "expires_in": life});
         if let Some(scope) = token.scope() {
             shown["scope"] = scope.into();
         }
         writeln!(out, "{shown}")?;
     } else {
         writeln!(out, "{}", token.reveal())?;
+        if token.token_type() == TokenType::Dpop {
+            let words = "the token is bound to a key: each request needs a DPoP proof by it, as fuuffy request and fuuffy agent make";
+            writeln!(err, "fuuffy: {words}")?;
+        }
     }
     Ok(0)
 }

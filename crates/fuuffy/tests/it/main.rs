@@ -12,6 +12,7 @@ mod app;
 mod apply;
 mod audit;
 mod backup;
+mod bound_client;
 mod client_key_command;
 mod client_keys;
 mod clock;

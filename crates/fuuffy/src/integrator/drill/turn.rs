@@ -15,13 +15,14 @@ use crate::integrator::Settings;
 /// Times that a call is made which may succeed when it is made again.
 const TRIES: u32 = 3;
 /// What says who a program is, where it calls, and where its secret is kept, as flags and profile have it.
-const WHO: [&str; 9] = [
+const WHO: [&str; 10] = [
     "FUUFFY_ENVIRONMENT",
     "FUUFFY_BASE_URL",
     "FUUFFY_CLIENT_ID",
     "FUUFFY_CLIENT_SECRET_FILE",
     "FUUFFY_CLIENT_KEY_FILE",
     "FUUFFY_ISSUER",
+    "FUUFFY_DPOP_KEY_FILE",
     "FUUFFY_CREDENTIALS_COMMAND",
     "FUUFFY_KEYRING",
     "FUUFFY_VAULT_PATH",
