@@ -107,7 +107,8 @@ pub use credentials::KeyFileCredentials;
 #[cfg(feature = "keyring")]
 pub use credentials::KeyringCredentials;
 pub use credentials::{
-    ClientProof, CredentialSource, Credentials, ExecCredentials, FileCredentials, Replacement, Variables,
+    ClientProof, CredentialSource, Credentials, ExecCredentials, FileCredentials, GithubActionsCredentials,
+    IdentityFileCredentials, PlatformToken, Replacement, Variables,
 };
 #[cfg(feature = "vault")]
 pub use credentials::{VaultCredentials, VaultLogin};

@@ -120,13 +120,18 @@ impl TokenEndpoint {
 
     /// The parameters that prove who asks.
     fn proof(&self, credentials: &Credentials) -> Result<Vec<(&'static str, Zeroizing<String>)>, Error> {
+        let kind = || Zeroizing::new(fuuffy_protocol::ClientAuthentication::ASSERTION_TYPE.to_owned());
         match &credentials.proof {
             ClientProof::Secret(secret) => Ok(vec![("client_secret", Zeroizing::new(secret.reveal().to_owned()))]),
             #[cfg(feature = "private-key")]
             ClientProof::Key(key) => {
                 let assertion = key.assertion(&credentials.client_id, &self.issuer, self.exchange.clock().wall())?;
-                let kind = fuuffy_protocol::ClientAuthentication::ASSERTION_TYPE.to_owned();
-                Ok(vec![("client_assertion_type", Zeroizing::new(kind)), ("client_assertion", assertion)])
+                Ok(vec![("client_assertion_type", kind()), ("client_assertion", assertion)])
+            }
+            // The platform asserts it, in the place of the client itself.
+            ClientProof::Identity(token) => {
+                let token = Zeroizing::new(token.reveal().to_owned());
+                Ok(vec![("client_assertion_type", kind()), ("client_assertion", token)])
             }
         }
     }

@@ -3,6 +3,8 @@
 
 mod exec;
 mod file;
+mod github_actions;
+mod identity_file;
 #[cfg(feature = "private-key")]
 mod key_file;
 #[cfg(feature = "keyring")]
@@ -11,6 +13,7 @@ mod variables;
 #[cfg(feature = "vault")]
 mod vault;
 
+use std::fmt;
 use std::sync::Arc;
 
 use fuuffy_protocol::ClientSecret;
@@ -20,6 +23,8 @@ use crate::{BoxFuture, Error};
 
 pub use exec::ExecCredentials;
 pub use file::FileCredentials;
+pub use github_actions::GithubActionsCredentials;
+pub use identity_file::IdentityFileCredentials;
 #[cfg(feature = "private-key")]
 pub use key_file::KeyFileCredentials;
 #[cfg(feature = "keyring")]
@@ -46,6 +51,37 @@ pub enum ClientProof {
     /// A private key that nobody else has.
     #[cfg(feature = "private-key")]
     Key(Box<crate::PrivateKey>),
+    /// What the platform that the program runs on says of it.
+    Identity(PlatformToken),
+}
+
+/// A platform's own token (Kubernetes, GitHub Actions, any OpenID provider) that says which workload this is. Until it ends
+/// it works like a secret, and so does not print.
+pub struct PlatformToken(Zeroizing<String>);
+
+impl PlatformToken {
+    /// Reads a token in its compact form, as a platform gives it.
+    ///
+    /// # Errors
+    /// It is none. Nothing of it is said.
+    pub fn parse(text: &str) -> Result<Self, Error> {
+        let parts = text.split('.').filter(|part| !part.is_empty()).count();
+        let is_plain = text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.'));
+        if parts != 3 || text.matches('.').count() != 2 || !is_plain {
+            return Err(Error::credentials("expected a platform's token: a JWT of three parts"));
+        }
+        Ok(Self(Zeroizing::new(text.to_owned())))
+    }
+
+    pub(crate) fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for PlatformToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("PlatformToken")
+    }
 }
 
 impl Credentials {
@@ -58,24 +94,26 @@ impl Credentials {
     /// The secret, for what is asked for by a secret alone.
     ///
     /// # Errors
-    /// The client has a key, and no secret.
+    /// The client has a key or an identity, and no secret.
     pub fn secret(&self) -> Result<&ClientSecret, Error> {
         match &self.proof {
             ClientProof::Secret(secret) => Ok(secret),
             #[cfg(feature = "private-key")]
             ClientProof::Key(_) => Err(no_secret()),
+            ClientProof::Identity(_) => Err(no_secret()),
         }
     }
 
     /// The secret, to keep.
     ///
     /// # Errors
-    /// The client has a key, and no secret.
+    /// The client has a key or an identity, and no secret.
     pub fn into_secret(self) -> Result<ClientSecret, Error> {
         match self.proof {
             ClientProof::Secret(secret) => Ok(secret),
             #[cfg(feature = "private-key")]
             ClientProof::Key(_) => Err(no_secret()),
+            ClientProof::Identity(_) => Err(no_secret()),
         }
     }
 
@@ -86,7 +124,9 @@ impl Credentials {
             #[cfg(feature = "private-key")]
             (ClientProof::Key(one), ClientProof::Key(other)) => one.id() == other.id(),
             #[cfg(feature = "private-key")]
-            (ClientProof::Secret(_), ClientProof::Key(_)) | (ClientProof::Key(_), ClientProof::Secret(_)) => false,
+            (ClientProof::Key(_), _) => false,
+            (ClientProof::Identity(one), ClientProof::Identity(other)) => one.reveal() == other.reveal(),
+            (ClientProof::Secret(_) | ClientProof::Identity(_), _) => false,
         };
         self.client_id == other.client_id && is_same_proof
     }
@@ -154,10 +194,10 @@ impl<S: CredentialSource + ?Sized> CredentialSource for Arc<S> {
     }
 }
 
-#[cfg(feature = "private-key")]
 fn no_secret() -> Error {
     Error::configuration(
-        "this is asked for by a secret, and the client has a private key instead; ask whoever runs the gateway",
+        "this is asked for by a secret, and the client has a private key or a platform's token instead; ask whoever runs \
+         the gateway",
     )
 }
 

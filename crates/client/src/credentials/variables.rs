@@ -4,34 +4,45 @@ use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use fuuffy_protocol::Identifiers;
 use zeroize::Zeroizing;
 
-use super::{CredentialSource, ExecCredentials, FileCredentials, FixedCredentials};
+use super::{
+    CredentialSource, ExecCredentials, FileCredentials, FixedCredentials, GithubActionsCredentials,
+    IdentityFileCredentials,
+};
 use crate::{BaseUrl, ClientBuilder, Environment, Error};
 
 /// The name under which systemd keeps the secret (`LoadCredential=fuuffy_client_secret:…`).
 const SYSTEMD_NAME: &str = "fuuffy_client_secret";
 
 /// The variables that name a source, of which one may be set.
-const SOURCES: [&str; 6] = [
+const SOURCES: [&str; 7] = [
     "FUUFFY_CLIENT_SECRET",
     "FUUFFY_CLIENT_SECRET_FILE",
     "FUUFFY_CLIENT_KEY_FILE",
+    "FUUFFY_IDENTITY_TOKEN_FILE",
     "FUUFFY_CREDENTIALS_COMMAND",
     "FUUFFY_KEYRING",
     "FUUFFY_VAULT_PATH",
 ];
+
+/// Where a job of GitHub Actions asks for a token that says which job it is, and by what.
+const ACTIONS_URL: &str = "ACTIONS_ID_TOKEN_REQUEST_URL";
+const ACTIONS_TOKEN: &str = "ACTIONS_ID_TOKEN_REQUEST_TOKEN";
 
 /// Finds a variable by its name.
 type Find<'a> = dyn Fn(&str) -> Option<String> + 'a;
 
 /// The integrator's variables, wherever they are found: `FUUFFY_CLIENT_ID`, and one of `FUUFFY_CLIENT_SECRET`,
 /// `FUUFFY_CLIENT_SECRET_FILE`, `FUUFFY_CLIENT_KEY_FILE` (a private key instead of a secret; feature `private-key`),
+/// `FUUFFY_IDENTITY_TOKEN_FILE` (the token of the platform that the program runs on, as of a pod in Kubernetes),
 /// `FUUFFY_CREDENTIALS_COMMAND`, `FUUFFY_KEYRING` (1, or the service; feature
 /// `keyring`) and `FUUFFY_VAULT_PATH` (as in `secret/fuuffy`; feature `vault`), or systemd's credential
-/// `fuuffy_client_secret`; `FUUFFY_ENVIRONMENT` (testing unless set) and `FUUFFY_BASE_URL`; `FUUFFY_ISSUER`, whom
-/// assertions and proofs are for where that is not the base URL's origin; `FUUFFY_DPOP_KEY_FILE`, a private key that tokens
-/// are bound to (feature `private-key`).
+/// `fuuffy_client_secret`, or else what GitHub Actions gives a job that may ask for its identity; `FUUFFY_ENVIRONMENT`
+/// (testing unless set) and `FUUFFY_BASE_URL`; `FUUFFY_ISSUER`, whom assertions and proofs are for where that is not the
+/// base URL's origin; `FUUFFY_IDENTITY_AUDIENCE`, whom GitHub's token is to be for where that is something else;
+/// `FUUFFY_DPOP_KEY_FILE`, a private key that tokens are bound to (feature `private-key`).
 /// `FUUFFY_CREDENTIALS_STORE_COMMAND` replaces what `FUUFFY_CREDENTIALS_COMMAND` prints.
 ///
 /// Vault is found and logged in to by `VAULT_ADDR`, `VAULT_NAMESPACE` and one of `VAULT_TOKEN`,
@@ -104,7 +115,7 @@ impl<'a> Variables<'a> {
         }
         let mut named = SOURCES.into_iter().filter_map(|name| Some((name, Zeroizing::new(self.get(name)?))));
         let Some((name, value)) = named.next() else {
-            return self.of_systemd();
+            return self.of_surroundings();
         };
         if named.next().is_some() {
             let [others @ .., last] = SOURCES;
@@ -117,6 +128,9 @@ impl<'a> Variables<'a> {
             }
             "FUUFFY_CLIENT_SECRET_FILE" => Ok(Arc::new(FileCredentials::new(self.client_id()?, value.as_str()))),
             "FUUFFY_CLIENT_KEY_FILE" => self.key_file(&value),
+            "FUUFFY_IDENTITY_TOKEN_FILE" => {
+                Ok(Arc::new(IdentityFileCredentials::new(self.client_id()?, value.as_str())))
+            }
             "FUUFFY_CREDENTIALS_COMMAND" => {
                 let source = ExecCredentials::new(words(name, &value)?, self.get("FUUFFY_CLIENT_ID"))?;
                 Ok(Arc::new(match self.get(keeps) {
@@ -129,18 +143,32 @@ impl<'a> Variables<'a> {
         }
     }
 
-    /// The credential that systemd passes to a service.
-    fn of_systemd(&self) -> Result<Arc<dyn CredentialSource>, Error> {
+    /// The credential that systemd passes to a service, or what GitHub passes to a job.
+    fn of_surroundings(&self) -> Result<Arc<dyn CredentialSource>, Error> {
         let client_id = self.client_id()?;
         let path = self.get("CREDENTIALS_DIRECTORY").map(|folder| PathBuf::from(folder).join(SYSTEMD_NAME));
         match path.filter(|path| path.exists()) {
             Some(path) => Ok(Arc::new(FileCredentials::of_systemd(client_id, path))),
+            None if self.get(ACTIONS_URL).is_some() => self.of_actions(client_id),
             None => Err(Error::configuration(
                 "there is no secret; set FUUFFY_CLIENT_SECRET_FILE to a file that only you can read, or \
-                 FUUFFY_CLIENT_SECRET, FUUFFY_CLIENT_KEY_FILE, FUUFFY_CREDENTIALS_COMMAND, FUUFFY_KEYRING or \
-                 FUUFFY_VAULT_PATH",
+                 FUUFFY_CLIENT_SECRET, FUUFFY_CLIENT_KEY_FILE, FUUFFY_IDENTITY_TOKEN_FILE, FUUFFY_CREDENTIALS_COMMAND, \
+                 FUUFFY_KEYRING or FUUFFY_VAULT_PATH",
             )),
         }
+    }
+
+    /// What GitHub Actions gives a job with `permissions: id-token: write`.
+    fn of_actions(&self, client_id: String) -> Result<Arc<dyn CredentialSource>, Error> {
+        let url = self.get(ACTIONS_URL).unwrap_or_default();
+        let token = self.get(ACTIONS_TOKEN).map(Zeroizing::new).ok_or_else(|| {
+            Error::configuration(format!("{ACTIONS_URL} is set without {ACTIONS_TOKEN}; GitHub Actions sets both"))
+        })?;
+        let audience = match self.get("FUUFFY_IDENTITY_AUDIENCE").or_else(|| self.issuer()) {
+            Some(audience) => audience,
+            None => Identifiers::of(&self.base_url(self.environment()?)?.to_string()).issuer().to_owned(),
+        };
+        Ok(Arc::new(GithubActionsCredentials::new(client_id, (&url, &token), &audience)?))
     }
 
     /// `FUUFFY_CLIENT_KEY_FILE`: a private key of the client's own.

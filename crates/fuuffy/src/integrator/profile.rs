@@ -9,10 +9,11 @@ use serde::Deserialize;
 use crate::settings;
 
 /// The variables that say where the secret is. One that is set replaces whatever the profile says of it.
-const SECRETS: [&str; 6] = [
+const SECRETS: [&str; 7] = [
     "FUUFFY_CLIENT_SECRET",
     "FUUFFY_CLIENT_SECRET_FILE",
     "FUUFFY_CLIENT_KEY_FILE",
+    "FUUFFY_IDENTITY_TOKEN_FILE",
     "FUUFFY_CREDENTIALS_COMMAND",
     "FUUFFY_KEYRING",
     "FUUFFY_VAULT_PATH",
@@ -26,6 +27,8 @@ pub(super) struct Profile {
     client_id: Option<String>,
     client_secret_file: Option<String>,
     client_key_file: Option<String>,
+    identity_token_file: Option<String>,
+    identity_audience: Option<String>,
     issuer: Option<String>,
     dpop_key_file: Option<String>,
     credentials_command: Option<String>,
@@ -64,7 +67,7 @@ impl Profile {
                 let line = text.as_bytes()[..at].iter().filter(|byte| **byte == b'\n').count() + 1;
                 return Err(Error::configuration(format!(
                     "{}, line {line}: {}; [testing] and [production] have base_url, client_id, client_secret_file, \
-                     client_key_file, issuer, dpop_key_file, credentials_command, credentials_store_command, keyring and vault_path, and never the secret itself",
+                     client_key_file, identity_token_file, identity_audience, issuer, dpop_key_file, credentials_command, credentials_store_command, keyring and vault_path, and never the secret itself",
                     path.display(),
                     error.message()
                 )));
@@ -84,6 +87,8 @@ impl Profile {
             "FUUFFY_CLIENT_ID" => self.client_id.clone(),
             "FUUFFY_CLIENT_SECRET_FILE" if no_secret_is_set() => self.client_secret_file.clone(),
             "FUUFFY_CLIENT_KEY_FILE" if no_secret_is_set() => self.client_key_file.clone(),
+            "FUUFFY_IDENTITY_TOKEN_FILE" if no_secret_is_set() => self.identity_token_file.clone(),
+            "FUUFFY_IDENTITY_AUDIENCE" => self.identity_audience.clone(),
             "FUUFFY_ISSUER" => self.issuer.clone(),
             "FUUFFY_DPOP_KEY_FILE" => self.dpop_key_file.clone(),
             "FUUFFY_CREDENTIALS_COMMAND" if no_secret_is_set() => self.credentials_command.clone(),

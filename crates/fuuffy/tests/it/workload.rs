@@ -4,6 +4,7 @@
 mod bad_tokens;
 mod commands;
 mod configuration;
+mod integrator;
 
 use std::time::Duration;
 

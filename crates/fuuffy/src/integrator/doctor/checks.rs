@@ -4,8 +4,8 @@ use std::net::SocketAddr;
 use std::time::{Duration, SystemTime};
 
 use fuuffy_client::{
-    BaseUrl, Body, Client, ClientSecret, Environment, Error, ErrorKind, HttpClient as _, Refused, ReqwestClient,
-    TlsFault,
+    BaseUrl, Body, Client, ClientProof, ClientSecret, Environment, Error, ErrorKind, HttpClient as _, Refused,
+    ReqwestClient, TlsFault,
 };
 use fuuffy_protocol::SecretKind;
 use http::uri::Scheme;
@@ -38,7 +38,9 @@ pub(super) async fn variables(settings: &Settings<'_>) -> Result<Finding, Findin
     })?;
     let (environment, id) = (settings.environment, &credentials.client_id);
     let Ok(secret) = credentials.secret() else {
-        return Ok(Finding::ok("variables", format!("environment {environment}, client {id}, and a private key")));
+        let what =
+            if matches!(credentials.proof, ClientProof::Identity(_)) { "a platform's token" } else { "a private key" };
+        return Ok(Finding::ok("variables", format!("environment {environment}, client {id}, and {what}")));
     };
     let found = format!("environment {environment}, client {id}, and a secret");
     let Some(kind) = kind_of(secret) else {
