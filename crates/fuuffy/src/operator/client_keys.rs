@@ -46,7 +46,7 @@ enum KeysCommand {
         #[command(flatten)]
         client: OfClient,
         /// The key's id.
-        #[arg(long, value_name = "KEY_ID")]
+        #[arg(long, value_name = "KEY_ID", allow_hyphen_values = true)]
         key: String,
         #[command(flatten)]
         why: Why,
