@@ -24,6 +24,8 @@ pub(super) struct UsedProofs {
 struct Used {
     /// All that were used since then are known, as long as they could be used again.
     since: Timestamp,
+    /// The last time that anybody came with, since threads may come in another order than their requests.
+    latest: Timestamp,
     turned_at: Timestamp,
     newer: HashSet<[u8; 16]>,
     older: HashSet<[u8; 16]>,
@@ -35,7 +37,7 @@ pub(super) struct BeforeMemory;
 
 impl UsedProofs {
     pub(super) fn new(since: Timestamp, most: usize) -> Self {
-        let used = Used { since, turned_at: since, newer: HashSet::new(), older: HashSet::new() };
+        let used = Used { since, latest: since, turned_at: since, newer: HashSet::new(), older: HashSet::new() };
         Self { most, used: Mutex::new(used) }
     }
 
@@ -53,13 +55,14 @@ impl UsedProofs {
         if !is_since {
             return Err(BeforeMemory);
         }
+        used.latest = used.latest.max(now);
         used.turn(now);
         if used.older.contains(&digest) {
             return Ok(false);
         }
         let is_first = used.newer.insert(digest);
         if used.newer.len() >= self.most {
-            used.forget(now);
+            used.forget();
         }
         Ok(is_first)
     }
@@ -78,8 +81,9 @@ impl Used {
     }
 
     /// As after a start: whoever sends a proof that may have been used gets a nonce.
-    fn forget(&mut self, now: Timestamp) {
-        *self = Self { since: now, turned_at: now, newer: HashSet::new(), older: HashSet::new() };
+    fn forget(&mut self) {
+        let now = self.latest;
+        *self = Self { since: now, latest: now, turned_at: now, newer: HashSet::new(), older: HashSet::new() };
     }
 }
 
@@ -134,5 +138,14 @@ mod tests {
             assert_eq!(used.note(digest(number), Made::AtItsWord(at(50)), at(51)), Err(BeforeMemory));
         }
         assert_eq!(used.note(digest(1), Made::WithNonce(at(51)), at(51)), Ok(true), "with a newer nonce it goes on");
+    }
+
+    #[test]
+    fn what_was_used_a_moment_ago_is_not_forgotten_by_a_request_from_before() {
+        let used = UsedProofs::new(START, 2);
+        let made = Made::WithNonce(at(53));
+        assert_eq!(used.note(digest(1), made, at(55)), Ok(true));
+        assert_eq!(used.note(digest(2), Made::WithNonce(at(49)), at(50)), Ok(true), "and now it is full");
+        assert_eq!(used.note(digest(1), made, at(56)), Err(BeforeMemory));
     }
 }
