@@ -15,6 +15,7 @@ use crate::exchange::Exchange;
 use crate::http_client::HttpClient;
 use crate::observe::{Event, Observer};
 use crate::own_endpoint::OwnEndpoint;
+use crate::presenter::Presenter;
 use crate::rotation::{Rotator, Routine};
 use crate::session::Session;
 use crate::token_endpoint::TokenEndpoint;
@@ -41,6 +42,10 @@ pub struct ClientBuilder {
     issuer: Option<String>,
     #[cfg(feature = "private-key")]
     dpop_key: Option<crate::PrivateKey>,
+    #[cfg(feature = "client-certificate")]
+    certificate: Option<crate::presenter::Source>,
+    #[cfg(feature = "client-certificate")]
+    connect: Option<Box<crate::presenter::Connect>>,
     http: Option<Arc<dyn HttpClient>>,
     clock: Option<Arc<dyn Clock>>,
     observer: Option<Arc<dyn Observer>>,
@@ -65,6 +70,10 @@ impl ClientBuilder {
             issuer: None,
             #[cfg(feature = "private-key")]
             dpop_key: None,
+            #[cfg(feature = "client-certificate")]
+            certificate: None,
+            #[cfg(feature = "client-certificate")]
+            connect: None,
             http: None,
             clock: None,
             observer: None,
@@ -83,7 +92,8 @@ impl ClientBuilder {
         let environment = variables.environment()?;
         let base_url = variables.base_url(environment)?;
         let credentials = variables.credentials()?;
-        let builder = variables.bind(Self::new())?.environment(environment).base_url(base_url.to_string());
+        let builder =
+            variables.show(variables.bind(Self::new())?)?.environment(environment).base_url(base_url.to_string());
         Ok(Self { credentials: Some(credentials), issuer: variables.issuer(), ..builder })
     }
 
@@ -139,6 +149,33 @@ impl ClientBuilder {
     #[must_use]
     pub fn dpop_key(self, key: crate::PrivateKey) -> Self {
         Self { dpop_key: Some(key), ..self }
+    }
+
+    /// Shows this certificate on every connection (RFC 8705): it proves the client where
+    /// [`CertificateCredentials`](crate::CertificateCredentials) are its credentials, and tokens may be bound to it. A service
+    /// beneath a [`TokenLayer`](crate::TokenLayer) must show it by itself. The base URL must be `https://`.
+    #[cfg(feature = "client-certificate")]
+    #[must_use]
+    pub fn certificate(self, certificate: crate::ClientCertificate) -> Self {
+        Self { certificate: Some(crate::presenter::Source::Given(certificate)), ..self }
+    }
+
+    /// The same for a certificate in files, which are read again for every token request: once there is another one, tokens are
+    /// asked for with that, over connections of its own.
+    #[cfg(feature = "client-certificate")]
+    #[must_use]
+    pub fn certificate_files(self, files: crate::CertificateFiles) -> Self {
+        Self { certificate: Some(crate::presenter::Source::Files(files)), ..self }
+    }
+
+    /// What makes an HTTP client that shows a certificate, each time that there is another one; reqwest unless said.
+    #[cfg(feature = "client-certificate")]
+    #[must_use]
+    pub fn http_client_showing(
+        self,
+        connect: impl Fn(&crate::ClientCertificate) -> Result<Arc<dyn HttpClient>, Error> + Send + Sync + 'static,
+    ) -> Self {
+        Self { connect: Some(Box::new(connect)), ..self }
     }
 
     /// What sends HTTP requests; reqwest unless said.
@@ -224,16 +261,24 @@ impl ClientBuilder {
     ///
     /// # Errors
     /// What was set up wrongly, or not at all.
-    pub fn build(self) -> Result<Client, Error> {
+    pub fn build(mut self) -> Result<Client, Error> {
         let base_url = self.target()?;
+        let clock = self.clock.take().unwrap_or_else(|| Arc::new(SystemClock::default()));
+        let presenter = self.presenter(&base_url, &clock)?;
         let credentials = self.credentials.ok_or_else(|| {
             Error::configuration("the client has no credentials; give it some, or use Client::from_env()")
         })?;
-        let http = match self.http {
-            Some(http) => http,
-            None => default_http_client(&base_url)?,
+        let http: Arc<dyn HttpClient> = match (&presenter, self.http) {
+            (Some(presenter), None) => Arc::<Presenter>::clone(presenter),
+            (Some(_), Some(_)) => {
+                return Err(Error::configuration(
+                    "the HTTP client that was given cannot be told which certificate to show; give one that can by \
+                     http_client_showing",
+                ));
+            }
+            (None, Some(http)) => http,
+            (None, None) => default_http_client(&base_url)?,
         };
-        let clock = self.clock.unwrap_or_else(|| Arc::new(SystemClock::default()));
         let observer = self.observer.unwrap_or_else(|| Arc::new(|_: &Event| {}));
         let issuer = self.issuer.unwrap_or_else(|| Identifiers::of(&base_url.to_string()).issuer().to_owned());
         let mut exchange =
@@ -246,6 +291,7 @@ impl ClientBuilder {
         {
             exchange.prover = None;
         }
+        exchange.presenter = presenter;
         let exchange = Arc::new(exchange);
         let own = Arc::new(OwnEndpoint::at(&base_url, Arc::clone(&exchange), Arc::clone(&credentials))?);
         let endpoint = Arc::new(TokenEndpoint {
@@ -270,6 +316,22 @@ impl ClientBuilder {
         session.retries = self.retries;
         session.pace = self.paced.then(|| Mutex::new(Pace::default()));
         Ok(Client::assemble((base_url, self.environment), session, (own, rotator), http, self.timeout))
+    }
+}
+
+impl ClientBuilder {
+    /// What shows the client's certificate, if it has one.
+    #[cfg(feature = "client-certificate")]
+    fn presenter(&mut self, base_url: &BaseUrl, clock: &Arc<dyn Clock>) -> Result<Option<Arc<Presenter>>, Error> {
+        let Some(source) = self.certificate.take() else {
+            return Ok(None);
+        };
+        Ok(Some(Arc::new(Presenter::new(source, base_url, self.connect.take(), Arc::clone(clock))?)))
+    }
+
+    #[cfg(not(feature = "client-certificate"))]
+    fn presenter(&mut self, _: &BaseUrl, _: &Arc<dyn Clock>) -> Result<Option<Arc<Presenter>>, Error> {
+        Ok(None)
     }
 }
 

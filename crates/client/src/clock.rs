@@ -15,7 +15,7 @@ pub trait Clock: Send + Sync + 'static {
     /// Time since some fixed moment. It never goes back, whatever happens to the calendar.
     fn now(&self) -> Duration;
 
-    /// The calendar. Nothing is decided by it; it is compared with a server's `Date`.
+    /// The calendar. It is compared with a server's `Date` and a certificate's time; no token lives by it.
     fn wall(&self) -> SystemTime;
 
     /// Waits.

@@ -140,6 +140,12 @@ impl Error {
         Fault { is_about_token: true, ..Fault::clone(&self.0) }.into()
     }
 
+    /// The same failure, with what to do about it.
+    #[cfg(feature = "client-certificate")]
+    pub(crate) fn advised(&self, advice: &str) -> Self {
+        Fault { message: format!("{}. {advice}", self.0.message), ..Fault::clone(&self.0) }.into()
+    }
+
     /// The same failure, met again while the back-off after it goes on.
     pub(crate) fn again_after(&self, wait: Duration) -> Self {
         Fault { retry_after: Some(wait), ..Fault::clone(&self.0) }.into()

@@ -16,6 +16,7 @@ use crate::clock::Clock;
 use crate::decide::Head;
 use crate::http_client::HttpClient;
 use crate::observe::{Event, Observer};
+use crate::presenter::Presenter;
 use crate::prover::Prover;
 use crate::{Body, Error, TransportError};
 
@@ -33,6 +34,8 @@ pub(crate) struct Exchange {
     observer: Arc<dyn Observer>,
     /// What proves the key that tokens are bound to, if they are.
     pub(crate) prover: Option<Arc<Prover>>,
+    /// What shows the client's certificate, if it has one.
+    pub(crate) presenter: Option<Arc<Presenter>>,
     /// How far the server's calendar was ahead when that was last told, in seconds.
     told_skew: AtomicI64,
 }
@@ -51,7 +54,7 @@ impl Exchange {
         clock: Arc<dyn Clock>,
         observer: Arc<dyn Observer>,
     ) -> Self {
-        Self { http, timeout, clock, observer, prover: None, told_skew: AtomicI64::new(0) }
+        Self { http, timeout, clock, observer, prover: None, presenter: None, told_skew: AtomicI64::new(0) }
     }
 
     pub(crate) fn clock(&self) -> &Arc<dyn Clock> {

@@ -60,6 +60,8 @@
 //! # Features
 //!
 //! - `reqwest`, by default: the HTTP client that is used unless [`ClientBuilder::http_client`] is given one.
+//! - `client-certificate`: a certificate of the client's own, which TLS proves it by, so that there is no secret; or which its
+//!   tokens are bound to (mutual TLS, RFC 8705).
 //! - `keyring`: a secret in the desktop's keyring.
 //! - `private-key`: a private key of the client's own, so that there is no secret; or one that its tokens are bound to, so
 //!   that none is of use without (DPoP, RFC 9449).
@@ -70,6 +72,8 @@ mod base_url;
 mod body;
 mod builder;
 mod client;
+#[cfg(feature = "client-certificate")]
+mod client_certificate;
 mod clock;
 mod credentials;
 mod decide;
@@ -82,6 +86,8 @@ mod layer;
 mod observe;
 mod own_endpoint;
 mod pages;
+#[cfg_attr(not(feature = "client-certificate"), path = "no_presenter.rs")]
+mod presenter;
 #[cfg(feature = "private-key")]
 mod private_key;
 #[cfg_attr(not(feature = "private-key"), path = "no_prover.rs")]
@@ -101,11 +107,15 @@ pub use base_url::BaseUrl;
 pub use body::{Body, BodyError};
 pub use builder::ClientBuilder;
 pub use client::Client;
+#[cfg(feature = "client-certificate")]
+pub use client_certificate::ClientCertificate;
 pub use clock::{BoxFuture, Clock, SystemClock};
 #[cfg(feature = "private-key")]
 pub use credentials::KeyFileCredentials;
 #[cfg(feature = "keyring")]
 pub use credentials::KeyringCredentials;
+#[cfg(feature = "client-certificate")]
+pub use credentials::{CertificateCredentials, CertificateFiles};
 pub use credentials::{
     ClientProof, CredentialSource, Credentials, ExecCredentials, FileCredentials, GithubActionsCredentials,
     IdentityFileCredentials, PlatformToken, Replacement, Variables,

@@ -53,6 +53,24 @@ impl ReqwestClient {
     /// # Errors
     /// The machine's TLS certificates could not be read.
     pub fn new(base_url: &BaseUrl) -> Result<Self, Error> {
+        Self::by(base_url, |builder| builder)
+    }
+
+    /// The same, and it shows a certificate to whoever asks for one.
+    ///
+    /// # Errors
+    /// The machine's TLS certificates could not be read.
+    #[cfg(feature = "client-certificate")]
+    pub fn showing(base_url: &BaseUrl, certificate: &crate::ClientCertificate) -> Result<Self, Error> {
+        let identity = reqwest::Identity::from_pem(certificate.reveal_pem().as_bytes())
+            .map_err(|_| Error::credentials("the client's certificate is none that reqwest can show"))?;
+        Self::by(base_url, |builder| builder.identity(identity))
+    }
+
+    fn by(
+        base_url: &BaseUrl,
+        more: impl FnOnce(reqwest::ClientBuilder) -> reqwest::ClientBuilder,
+    ) -> Result<Self, Error> {
         let builder = reqwest::Client::builder()
             .redirect(reqwest::redirect::Policy::none())
             .referer(false)
@@ -61,7 +79,7 @@ impl ReqwestClient {
             .user_agent(concat!("fuuffy-client/", env!("CARGO_PKG_VERSION")));
         // In clear there is nobody to trust, so the machine need not have any authorities.
         let builder = if base_url.is_https() { builder } else { builder.no_proxy().tls_certs_only([]) };
-        let client = builder.build().map_err(|error| {
+        let client = more(builder).build().map_err(|error| {
             let advice = "are ca-certificates installed, and is SSL_CERT_FILE, if it is set, a file of them?";
             Error::configuration(format!("no HTTP client: {}; {advice}", root_of(&error)))
         })?;
@@ -72,7 +90,9 @@ impl ReqwestClient {
     fn outcome(&self, sent: reqwest::Result<reqwest::Response>) -> Result<Response<Body>, TransportError> {
         let response = sent.map_err(|error| {
             let error = error.without_url();
-            match TlsFault::beneath(&error).filter(|_| error.is_connect()) {
+            // In TLS 1.3 the server judges the client's certificate once the client is connected (RFC 8446 §4.4.2.4).
+            let is_of_handshake = |fault: &TlsFault| error.is_connect() || *fault == TlsFault::ClientCertificate;
+            match TlsFault::beneath(&error).filter(is_of_handshake) {
                 Some(fault) => TransportError::tls(fault, error),
                 None if error.is_connect() => TransportError::connect(error),
                 // reqwest does not tell which connection it was; it is known that there can be an old one.

@@ -168,7 +168,7 @@ impl Rotator {
 
     /// Proves the secret that is kept by a token, and confirms it.
     async fn finish(&self, kept: &Credentials) -> Result<Confirmed, Error> {
-        self.tokens.request(kept).await?;
+        self.tokens.request(kept, None).await?;
         self.own.confirm(kept).await
     }
 

@@ -132,6 +132,9 @@ impl Session {
                 None => drop(head.headers.insert(header::AUTHORIZATION, token.authorization.clone())),
                 Some(prover) => prover.authorize(&mut head, token.access_token.reveal(), self.clock.wall())?,
             }
+            if let Some(shown) = &token.shown {
+                head.extensions.insert(shown.clone());
+            }
             let because = match send(Request::from_parts(head, now_sent)).await {
                 Ok(mut response) => {
                     let mut next = self.judge(&response, parts, sent_at, body.is_some(), &mut call);

@@ -1,9 +1,9 @@
-//! Why TLS came to nothing, as far as it matters for what to do about it. In none of these cases was anything
-//! of a request sent, and sending it again would change nothing.
+//! Why TLS came to nothing, as far as it matters for what to do about it. In none of these cases did anything of a request
+//! get to anybody, and sending it again would change nothing.
 
 use std::fmt;
 
-/// What was wrong with the server's end of TLS.
+/// What was wrong with the server's end of TLS, or with the client's for the server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum TlsFault {
@@ -17,6 +17,8 @@ pub enum TlsFault {
     WrongName,
     /// The certificate does not hold for another reason.
     Certificate,
+    /// The server does not take the client's certificate, or wants one and got none.
+    ClientCertificate,
     /// What came is not TLS.
     NotTls,
 }
@@ -29,6 +31,7 @@ impl fmt::Display for TlsFault {
             Self::NotYetValid => "the server's certificate is not valid yet",
             Self::WrongName => "the server's certificate is for another name",
             Self::Certificate => "the server's certificate does not hold",
+            Self::ClientCertificate => "the server refused the client's certificate, or that it has none",
             Self::NotTls => "the server does not speak TLS at that port",
         })
     }
@@ -43,15 +46,17 @@ impl TlsFault {
             if let Some(error) = error.downcast_ref::<rustls::Error>() {
                 return Self::of(error);
             }
-            // An I/O error tells its cause's cause as its own.
-            let inner = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
+            // An I/O error tells its cause's cause as its own, and HTTP/2's tells none.
+            let io = error.downcast_ref::<std::io::Error>();
+            let io = io.or_else(|| error.downcast_ref::<h2::Error>().and_then(h2::Error::get_io));
+            let inner = io.and_then(std::io::Error::get_ref);
             next = inner.map(|inner| inner as &(dyn std::error::Error + 'static)).or_else(|| error.source());
         }
         None
     }
 
     fn of(error: &rustls::Error) -> Option<Self> {
-        use rustls::CertificateError as Wrong;
+        use rustls::{AlertDescription as Alert, CertificateError as Wrong};
         Some(match error {
             rustls::Error::InvalidCertificate(wrong) => match wrong {
                 // The signature is wrong where a known authority's name has another key, as when it was made anew.
@@ -61,6 +66,16 @@ impl TlsFault {
                 Wrong::NotValidForName | Wrong::NotValidForNameContext { .. } => Self::WrongName,
                 _ => Self::Certificate,
             },
+            rustls::Error::AlertReceived(
+                Alert::BadCertificate
+                | Alert::UnsupportedCertificate
+                | Alert::CertificateRevoked
+                | Alert::CertificateExpired
+                | Alert::CertificateUnknown
+                | Alert::UnknownCA
+                | Alert::AccessDenied
+                | Alert::CertificateRequired,
+            ) => Self::ClientCertificate,
             rustls::Error::InvalidMessage(rustls::InvalidMessage::InvalidContentType) => Self::NotTls,
             _ => return None,
         })

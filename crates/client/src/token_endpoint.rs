@@ -13,6 +13,7 @@ use crate::credentials::{ClientProof, CredentialSource, Credentials};
 use crate::decide::Grant;
 use crate::exchange::Exchange;
 use crate::observe::Event;
+use crate::presenter::Shown;
 use crate::{Body, ESCAPED, Error};
 
 const WHAT: &str = "the token request";
@@ -29,35 +30,45 @@ pub(crate) struct TokenEndpoint {
 }
 
 impl TokenEndpoint {
-    /// Asks for a token. A secret that is refused is read again, once: it may have been rotated.
-    pub(crate) async fn fetch(&self) -> Result<Grant, Error> {
+    /// Asks for a token, by connections that show what is to be shown. A secret that is refused is read again, once: it may have
+    /// been rotated.
+    pub(crate) async fn fetch(&self, shown: Option<&Shown>) -> Result<Grant, Error> {
         let credentials = self.credentials.read().await?;
-        let refused = match self.request(&credentials).await {
+        let refused = match self.request(&credentials, shown).await {
             Err(error) if error.code() == Some("invalid_client") => error,
             outcome => return outcome,
         };
         let again = self.credentials.read().await?;
-        if again.is_same(&credentials) { Err(refused) } else { self.request(&again).await }
+        if again.is_same(&credentials) { Err(refused) } else { self.request(&again, shown).await }
     }
 
     /// Asks for a token by these credentials; once more where the server wants its nonce in the proof (RFC 9449 §8).
-    pub(crate) async fn request(&self, credentials: &Credentials) -> Result<Grant, Error> {
-        match self.attempt(credentials).await {
+    pub(crate) async fn request(&self, credentials: &Credentials, shown: Option<&Shown>) -> Result<Grant, Error> {
+        match self.attempt(credentials, shown).await {
             Err(error) if error.code() == Some("use_dpop_nonce") && self.exchange.prover.is_some() => {
-                self.attempt(credentials).await
+                self.attempt(credentials, shown).await
+            }
+            #[cfg(feature = "client-certificate")]
+            Err(error)
+                if error.code() == Some("invalid_client") && matches!(credentials.proof, ClientProof::Certificate) =>
+            {
+                Err(self.exchange.presenter.as_ref().map_or(error.clone(), |it| error.advised(&it.advice())))
             }
             outcome => outcome,
         }
     }
 
-    async fn attempt(&self, credentials: &Credentials) -> Result<Grant, Error> {
-        let request = Request::builder()
+    async fn attempt(&self, credentials: &Credentials, shown: Option<&Shown>) -> Result<Grant, Error> {
+        let mut request = Request::builder()
             .method(Method::POST)
             .uri(self.url.clone())
             .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
             .header(header::ACCEPT, "application/json")
             .body(self.form(credentials)?)
             .map_err(|_| Error::configuration("the token endpoint's URL makes no request"))?;
+        if let Some(shown) = shown {
+            request.extensions_mut().insert(shown.clone());
+        }
         let request = self.proven(request)?;
         let answer = self.exchange.send(WHAT, request, StatusCode::OK).await?;
         if let Some(at) = answer.head().secret_expires() {
@@ -133,6 +144,14 @@ impl TokenEndpoint {
                 let token = Zeroizing::new(token.reveal().to_owned());
                 Ok(vec![("client_assertion_type", kind()), ("client_assertion", token)])
             }
+            // The connection proves it (RFC 8705 §2).
+            #[cfg(feature = "client-certificate")]
+            ClientProof::Certificate if self.exchange.presenter.is_some() => Ok(Vec::new()),
+            #[cfg(feature = "client-certificate")]
+            ClientProof::Certificate => Err(Error::configuration(
+                "the client is to be known by its certificate, and has none; give it one, as by FUUFFY_CLIENT_CERT_FILE \
+                 and FUUFFY_CLIENT_CERT_KEY_FILE",
+            )),
         }
     }
 }

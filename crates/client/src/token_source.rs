@@ -18,6 +18,7 @@ use crate::builder::chance;
 use crate::clock::{BoxFuture, Clock};
 use crate::decide::{Ask, Grant, HeldToken, Next, RETRIES, TokenState};
 use crate::observe::{Event, Observer};
+use crate::presenter::Shown;
 use crate::prover::Prover;
 use crate::rotation::Routine;
 use crate::token_endpoint::TokenEndpoint;
@@ -65,6 +66,21 @@ pub trait TokenCache: Send + Sync + 'static {
         refused: Option<&'a AccessToken>,
         fetch: BoxFuture<'a, Result<Grant, Error>>,
     ) -> BoxFuture<'a, Result<Grant, Error>>;
+
+    /// The same for a client that shows a certificate, which `thumbprint` names (`x5t#S256`, RFC 8705 §3.1): a token that was
+    /// granted to whoever showed another must not be answered. Nothing is cached unless a cache says otherwise.
+    ///
+    /// # Errors
+    /// Those of `fetch`.
+    fn bound_token<'a>(
+        &'a self,
+        thumbprint: &'a str,
+        refused: Option<&'a AccessToken>,
+        fetch: BoxFuture<'a, Result<Grant, Error>>,
+    ) -> BoxFuture<'a, Result<Grant, Error>> {
+        let _ = (thumbprint, refused);
+        fetch
+    }
 }
 
 /// Fetches, keeps and refreshes the token of one client. Cheap to clone; clones share the token.
@@ -227,12 +243,22 @@ impl Shared {
         Ok(receiver)
     }
 
-    async fn fetch(&self) -> Result<Grant, Error> {
+    async fn fetch(&self) -> Result<(Grant, Option<Shown>), Error> {
+        let shown = match &self.endpoint.exchange.presenter {
+            Some(presenter) => Some(presenter.look().await?),
+            None => None,
+        };
+        let fetch = self.endpoint.fetch(shown.as_ref());
         let Some(cache) = &self.cache else {
-            return self.endpoint.fetch().await;
+            return Ok((fetch.await?, shown));
         };
         let refused = self.state.lock().refused.clone();
-        cache.token(refused.as_ref().map(|token| &token.access_token), Box::pin(self.endpoint.fetch())).await
+        let refused = refused.as_ref().map(|token| &token.access_token);
+        let grant = match &shown {
+            Some(shown) => cache.bound_token(shown.thumbprint(), refused, Box::pin(fetch)).await?,
+            None => cache.token(refused, Box::pin(fetch)).await?,
+        };
+        Ok((grant, shown))
     }
 }
 

@@ -1,6 +1,8 @@
 //! Where a client's id and secret come from. They are read when a token is asked for and wiped right
 //! after, so that a rotated secret is taken up and none lies about in memory.
 
+#[cfg(feature = "client-certificate")]
+mod certificate;
 mod exec;
 mod file;
 mod github_actions;
@@ -21,6 +23,8 @@ use zeroize::Zeroizing;
 
 use crate::{BoxFuture, Error};
 
+#[cfg(feature = "client-certificate")]
+pub use certificate::{CertificateCredentials, CertificateFiles};
 pub use exec::ExecCredentials;
 pub use file::FileCredentials;
 pub use github_actions::GithubActionsCredentials;
@@ -53,6 +57,9 @@ pub enum ClientProof {
     Key(Box<crate::PrivateKey>),
     /// What the platform that the program runs on says of it.
     Identity(PlatformToken),
+    /// The certificate that its connections show, and nothing else.
+    #[cfg(feature = "client-certificate")]
+    Certificate,
 }
 
 /// A platform's own token (Kubernetes, GitHub Actions, any OpenID provider) that says which workload this is. Until it ends
@@ -94,26 +101,30 @@ impl Credentials {
     /// The secret, for what is asked for by a secret alone.
     ///
     /// # Errors
-    /// The client has a key or an identity, and no secret.
+    /// The client has a key, an identity or a certificate, and no secret.
     pub fn secret(&self) -> Result<&ClientSecret, Error> {
         match &self.proof {
             ClientProof::Secret(secret) => Ok(secret),
             #[cfg(feature = "private-key")]
             ClientProof::Key(_) => Err(no_secret()),
             ClientProof::Identity(_) => Err(no_secret()),
+            #[cfg(feature = "client-certificate")]
+            ClientProof::Certificate => Err(no_secret()),
         }
     }
 
     /// The secret, to keep.
     ///
     /// # Errors
-    /// The client has a key or an identity, and no secret.
+    /// The client has a key, an identity or a certificate, and no secret.
     pub fn into_secret(self) -> Result<ClientSecret, Error> {
         match self.proof {
             ClientProof::Secret(secret) => Ok(secret),
             #[cfg(feature = "private-key")]
             ClientProof::Key(_) => Err(no_secret()),
             ClientProof::Identity(_) => Err(no_secret()),
+            #[cfg(feature = "client-certificate")]
+            ClientProof::Certificate => Err(no_secret()),
         }
     }
 
@@ -126,6 +137,8 @@ impl Credentials {
             #[cfg(feature = "private-key")]
             (ClientProof::Key(_), _) => false,
             (ClientProof::Identity(one), ClientProof::Identity(other)) => one.reveal() == other.reveal(),
+            #[cfg(feature = "client-certificate")]
+            (ClientProof::Certificate, other) => matches!(other, ClientProof::Certificate),
             (ClientProof::Secret(_) | ClientProof::Identity(_), _) => false,
         };
         self.client_id == other.client_id && is_same_proof
@@ -196,8 +209,8 @@ impl<S: CredentialSource + ?Sized> CredentialSource for Arc<S> {
 
 fn no_secret() -> Error {
     Error::configuration(
-        "this is asked for by a secret, and the client has a private key or a platform's token instead; ask whoever runs \
-         the gateway",
+        "this is asked for by a secret, and the client has a private key, a certificate or a platform's token instead; ask \
+         whoever runs the gateway",
     )
 }
 

@@ -31,6 +31,10 @@ const SOURCES: [&str; 7] = [
 const ACTIONS_URL: &str = "ACTIONS_ID_TOKEN_REQUEST_URL";
 const ACTIONS_TOKEN: &str = "ACTIONS_ID_TOKEN_REQUEST_TOKEN";
 
+/// The files of a certificate and its key, which belong together.
+const CERTIFICATE: &str = "FUUFFY_CLIENT_CERT_FILE";
+const CERTIFICATE_KEY: &str = "FUUFFY_CLIENT_CERT_KEY_FILE";
+
 /// Finds a variable by its name.
 type Find<'a> = dyn Fn(&str) -> Option<String> + 'a;
 
@@ -42,7 +46,9 @@ type Find<'a> = dyn Fn(&str) -> Option<String> + 'a;
 /// `fuuffy_client_secret`, or else what GitHub Actions gives a job that may ask for its identity; `FUUFFY_ENVIRONMENT`
 /// (testing unless set) and `FUUFFY_BASE_URL`; `FUUFFY_ISSUER`, whom assertions and proofs are for where that is not the
 /// base URL's origin; `FUUFFY_IDENTITY_AUDIENCE`, whom GitHub's token is to be for where that is something else;
-/// `FUUFFY_DPOP_KEY_FILE`, a private key that tokens are bound to (feature `private-key`).
+/// `FUUFFY_DPOP_KEY_FILE`, a private key that tokens are bound to (feature `private-key`); `FUUFFY_CLIENT_CERT_FILE` and
+/// `FUUFFY_CLIENT_CERT_KEY_FILE`, a certificate that is shown beside whatever else proves the client, or alone where nothing
+/// else is named (feature `client-certificate`).
 /// `FUUFFY_CREDENTIALS_STORE_COMMAND` replaces what `FUUFFY_CREDENTIALS_COMMAND` prints.
 ///
 /// Vault is found and logged in to by `VAULT_ADDR`, `VAULT_NAMESPACE` and one of `VAULT_TOKEN`,
@@ -149,11 +155,12 @@ impl<'a> Variables<'a> {
         let path = self.get("CREDENTIALS_DIRECTORY").map(|folder| PathBuf::from(folder).join(SYSTEMD_NAME));
         match path.filter(|path| path.exists()) {
             Some(path) => Ok(Arc::new(FileCredentials::of_systemd(client_id, path))),
+            None if self.certificate()?.is_some() => certificate_alone(client_id),
             None if self.get(ACTIONS_URL).is_some() => self.of_actions(client_id),
             None => Err(Error::configuration(
                 "there is no secret; set FUUFFY_CLIENT_SECRET_FILE to a file that only you can read, or \
                  FUUFFY_CLIENT_SECRET, FUUFFY_CLIENT_KEY_FILE, FUUFFY_IDENTITY_TOKEN_FILE, FUUFFY_CREDENTIALS_COMMAND, \
-                 FUUFFY_KEYRING or FUUFFY_VAULT_PATH",
+                 FUUFFY_KEYRING or FUUFFY_VAULT_PATH, or FUUFFY_CLIENT_CERT_FILE and FUUFFY_CLIENT_CERT_KEY_FILE",
             )),
         }
     }
@@ -180,6 +187,50 @@ impl<'a> Variables<'a> {
     #[cfg(not(feature = "private-key"))]
     fn key_file(&self, _: &str) -> Result<Arc<dyn CredentialSource>, Error> {
         Err(not_built("FUUFFY_CLIENT_KEY_FILE", "private-key"))
+    }
+
+    /// `FUUFFY_CLIENT_CERT_FILE` and `FUUFFY_CLIENT_CERT_KEY_FILE`, if the client has a certificate.
+    fn certificate(&self) -> Result<Option<(String, String)>, Error> {
+        match (self.get(CERTIFICATE), self.get(CERTIFICATE_KEY)) {
+            (Some(certificate), Some(key)) => Ok(Some((certificate, key))),
+            (None, None) => Ok(None),
+            (certificate, _) => {
+                let (set, unset) = match certificate {
+                    Some(_) => (CERTIFICATE, CERTIFICATE_KEY),
+                    None => (CERTIFICATE_KEY, CERTIFICATE),
+                };
+                Err(Error::configuration(format!("{set} is set without {unset}, which it belongs to; set both")))
+            }
+        }
+    }
+
+    /// The files of the client's certificate, if it has one. Nothing is read yet.
+    ///
+    /// # Errors
+    /// One of the two variables is set without the other.
+    #[cfg(feature = "client-certificate")]
+    pub fn certificate_files(&self) -> Result<Option<super::CertificateFiles>, Error> {
+        Ok(self.certificate()?.map(|(certificate, key)| super::CertificateFiles::new(certificate, key)))
+    }
+
+    /// The certificate that is to be shown, if there is to be one.
+    ///
+    /// # Errors
+    /// One of the two variables is set without the other.
+    #[cfg(feature = "client-certificate")]
+    pub(crate) fn show(&self, builder: ClientBuilder) -> Result<ClientBuilder, Error> {
+        Ok(match self.certificate_files()? {
+            Some(files) => builder.certificate_files(files),
+            None => builder,
+        })
+    }
+
+    #[cfg(not(feature = "client-certificate"))]
+    pub(crate) fn show(&self, builder: ClientBuilder) -> Result<ClientBuilder, Error> {
+        match self.certificate()? {
+            Some(_) => Err(not_built(CERTIFICATE, "client-certificate")),
+            None => Ok(builder),
+        }
     }
 
     /// `FUUFFY_DPOP_KEY_FILE`: the private key that the tokens are to be bound to, if there is to be one.
@@ -273,8 +324,25 @@ fn words(variable: &str, command: &str) -> Result<Vec<String>, Error> {
     words.ok_or_else(|| Error::configuration(format!("{variable} has a quote that does not end")))
 }
 
+/// A client that nothing proves but its certificate.
+#[cfg(feature = "client-certificate")]
+fn certificate_alone(client_id: String) -> Result<Arc<dyn CredentialSource>, Error> {
+    Ok(Arc::new(super::CertificateCredentials::new(client_id)))
+}
+
+#[cfg(not(feature = "client-certificate"))]
+fn certificate_alone(_: String) -> Result<Arc<dyn CredentialSource>, Error> {
+    Err(not_built(CERTIFICATE, "client-certificate"))
+}
+
 /// A variable that this build can do nothing with.
-#[cfg(any(test, not(feature = "keyring"), not(feature = "private-key"), not(feature = "vault")))]
+#[cfg(any(
+    test,
+    not(feature = "client-certificate"),
+    not(feature = "keyring"),
+    not(feature = "private-key"),
+    not(feature = "vault")
+))]
 pub(super) fn not_built(variable: &str, feature: &str) -> Error {
     Error::configuration(format!(
         "{variable} is set, but this program was built without it; build it with --features {feature}, or unset \

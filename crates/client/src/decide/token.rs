@@ -10,6 +10,7 @@ use zeroize::Zeroizing;
 
 use super::Escalation;
 use crate::Error;
+use crate::presenter::Shown;
 
 /// The life of a token whose answer tells none.
 const UNTOLD_LIFE: Duration = Duration::from_secs(60);
@@ -43,6 +44,8 @@ pub(crate) struct HeldToken {
     pub(crate) serial: u64,
     pub(crate) expires_at: Duration,
     pub(crate) scope: Option<String>,
+    /// The certificate that it may be bound to, and the connections that show it.
+    pub(crate) shown: Option<Shown>,
 }
 
 /// What a caller that needs a token is to do.
@@ -126,7 +129,12 @@ impl TokenState {
     }
 
     /// A token request that began at `asked_at` was granted. `chance`, from 0 to 1, spreads refreshes.
-    pub(crate) fn granted(&mut self, grant: Grant, asked_at: Duration, chance: f64) -> (Arc<HeldToken>, Next) {
+    pub(crate) fn granted(
+        &mut self,
+        (grant, shown): (Grant, Option<Shown>),
+        asked_at: Duration,
+        chance: f64,
+    ) -> (Arc<HeldToken>, Next) {
         self.is_fetching = false;
         self.quiet = None;
         self.escalation.succeed();
@@ -140,6 +148,7 @@ impl TokenState {
             serial: self.serial,
             expires_at: asked_at + life,
             scope: grant.scope,
+            shown,
         });
         let refresh_at = asked_at.saturating_add(refresh_after);
         self.held = Some(Held { token: Arc::clone(&token), refresh_at, was_used: false });

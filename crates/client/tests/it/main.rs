@@ -5,6 +5,7 @@
 mod answers;
 mod beneath;
 mod calls;
+mod certificates;
 mod credentials;
 mod gates;
 mod gnome_keyring;

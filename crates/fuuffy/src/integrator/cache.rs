@@ -25,9 +25,12 @@ const LARGEST: u64 = 64 * 1024;
 const PATIENCE: Duration = Duration::from_secs(90);
 
 /// One client's token on disk.
+#[derive(Clone)]
 pub(crate) struct DiskCache {
     folder: PathBuf,
     key: String,
+    /// The thumbprint of the certificate that its token may be bound to.
+    certificate: Option<String>,
     time: Arc<dyn TimeSource>,
     boot: String,
     is_anew: bool,
@@ -39,6 +42,9 @@ pub(crate) struct DiskCache {
 struct Kept {
     /// The same as in the file's name, so that no file passes for another.
     key: String,
+    /// Of which certificate the token is, where the client shows one. A later one takes the same place.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    certificate: Option<String>,
     access_token: Zeroizing<String>,
     scope: Option<String>,
     life_millis: u64,
@@ -75,12 +81,17 @@ impl DiskCache {
             digest.update(part);
         }
         let key = digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
-        Self { folder, key, time, boot, is_anew: false }
+        Self { folder, key, certificate: None, time, boot, is_anew: false }
     }
 
     /// Answers no token that was fetched before.
     pub(super) fn anew(self) -> Self {
         Self { is_anew: true, ..self }
+    }
+
+    /// The same file, for a token that may be bound to a certificate.
+    fn of_certificate(&self, thumbprint: &str) -> Self {
+        Self { certificate: Some(thumbprint.to_owned()), ..self.clone() }
     }
 
     async fn answer(
@@ -140,6 +151,9 @@ impl DiskCache {
             tracing::warn!(file = %path.display(), "The cached token is damaged or of another kind; it is replaced");
             return Ok(None);
         };
+        if kept.certificate != self.certificate {
+            return Ok(None);
+        }
         Ok(self
             .cached(kept)
             .filter(|cached| refused.is_none_or(|refused| refused.reveal() != cached.grant.access_token.reveal())))
@@ -171,6 +185,7 @@ impl DiskCache {
         let millis = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
         let kept = Kept {
             key: self.key.clone(),
+            certificate: self.certificate.clone(),
             access_token: Zeroizing::new(grant.access_token.reveal().to_owned()),
             scope: grant.scope.clone(),
             life_millis: millis(life),
@@ -259,6 +274,15 @@ impl TokenCache for DiskCache {
         fetch: BoxFuture<'a, Result<Grant, Error>>,
     ) -> BoxFuture<'a, Result<Grant, Error>> {
         Box::pin(self.answer(refused, fetch))
+    }
+
+    fn bound_token<'a>(
+        &'a self,
+        thumbprint: &'a str,
+        refused: Option<&'a AccessToken>,
+        fetch: BoxFuture<'a, Result<Grant, Error>>,
+    ) -> BoxFuture<'a, Result<Grant, Error>> {
+        Box::pin(async move { self.of_certificate(thumbprint).answer(refused, fetch).await })
     }
 }
 

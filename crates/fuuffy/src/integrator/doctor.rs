@@ -1,6 +1,7 @@
 //! `fuuffy doctor`: looks at everything between a program and the API, in the order in which it can fail,
 //! and says what to do about the first thing that is wrong.
 
+mod certificate;
 mod checks;
 
 use std::io::{IsTerminal as _, Write};
@@ -137,12 +138,16 @@ async fn examine(args: &DoctorArgs, report: &mut Report<'_>) -> Result<(), Findi
     report.note(checks::variables(&settings).await?);
     let base_url = checks::base_url(&settings)?;
     report.note(Finding::ok("base URL", base_url.to_string()));
+    let certificate = certificate::read(&settings, &base_url).await?;
+    if let Some(certificate) = &certificate {
+        report.note(certificate::finding(certificate, checks::now()));
+    }
     checks::path(&base_url, &args.path)?;
     let hop = checks::Hop::towards(&base_url);
     let addresses = checks::name_resolution(&hop).await?;
     report.note(Finding::ok("name resolution", checks::list(&addresses)));
     report.note(checks::connection(&hop, &addresses).await?);
-    let (tls, date) = checks::tls(&base_url).await?;
+    let (tls, date) = checks::tls(&base_url, certificate.as_ref()).await?;
     report.note(tls);
     report.note(checks::clock(date));
     let end = Arc::new(Mutex::new(None));

@@ -157,12 +157,13 @@ impl Settings<'_> {
         // What prints credentials names the client where nothing else does.
         let names = ["FUUFFY_CLIENT_ID", "FUUFFY_CREDENTIALS_COMMAND", "FUUFFY_VAULT_PATH"];
         let client = names.map(|name| self.find(name).unwrap_or_default()).join("\n");
-        // A token that is bound to a key is of no use to whoever has another, or none.
-        let key = self.find("FUUFFY_DPOP_KEY_FILE").unwrap_or_default();
-        let unbound = [base_url.as_str(), self.environment.as_str(), &client, &scope];
-        let bound = [&unbound[..], &[key.as_str()]].concat();
-        let identity = if key.is_empty() { &unbound[..] } else { &bound[..] };
-        Ok(Some(DiskCache::new(folder.join("fuuffy").join("tokens"), identity)))
+        // A token that is bound to a key or a certificate is of no use to whoever has another, or none.
+        let bound_to = ["FUUFFY_DPOP_KEY_FILE", "FUUFFY_CLIENT_CERT_FILE"].map(|name| (name, self.find(name)));
+        let mut identity = vec![base_url.as_str(), self.environment.as_str(), &client, &scope];
+        for (name, path) in &bound_to {
+            identity.extend(path.as_ref().map(|path| [*name, path]).into_iter().flatten());
+        }
+        Ok(Some(DiskCache::new(folder.join("fuuffy").join("tokens"), &identity)))
     }
 
     fn find(&self, name: &str) -> Option<String> {

@@ -19,6 +19,10 @@ const SECRETS: [&str; 7] = [
     "FUUFFY_VAULT_PATH",
 ];
 
+/// The variables that say which certificate is shown. One that is set replaces whatever the profile says of it, for the two
+/// belong together.
+const CERTIFICATES: [&str; 2] = ["FUUFFY_CLIENT_CERT_FILE", "FUUFFY_CLIENT_CERT_KEY_FILE"];
+
 /// One environment's part of the file.
 #[derive(Debug, Default, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -31,6 +35,8 @@ pub(super) struct Profile {
     identity_audience: Option<String>,
     issuer: Option<String>,
     dpop_key_file: Option<String>,
+    client_cert_file: Option<String>,
+    client_cert_key_file: Option<String>,
     credentials_command: Option<String>,
     credentials_store_command: Option<String>,
     keyring: Option<String>,
@@ -67,7 +73,7 @@ impl Profile {
                 let line = text.as_bytes()[..at].iter().filter(|byte| **byte == b'\n').count() + 1;
                 return Err(Error::configuration(format!(
                     "{}, line {line}: {}; [testing] and [production] have base_url, client_id, client_secret_file, \
-                     client_key_file, identity_token_file, identity_audience, issuer, dpop_key_file, credentials_command, credentials_store_command, keyring and vault_path, and never the secret itself",
+                     client_key_file, identity_token_file, identity_audience, issuer, dpop_key_file, client_cert_file, client_cert_key_file, credentials_command, credentials_store_command, keyring and vault_path, and never the secret itself",
                     path.display(),
                     error.message()
                 )));
@@ -81,7 +87,9 @@ impl Profile {
 
     /// What the profile says in a variable's stead.
     pub(super) fn stand_in(&self, name: &str) -> Option<String> {
-        let no_secret_is_set = || SECRETS.iter().all(|name| settings::variable(name).is_none());
+        let none_is_set = |names: &[&str]| names.iter().all(|name| settings::variable(name).is_none());
+        let no_secret_is_set = || none_is_set(&SECRETS);
+        let no_certificate_is_set = || none_is_set(&CERTIFICATES);
         match name {
             "FUUFFY_BASE_URL" => self.base_url.clone(),
             "FUUFFY_CLIENT_ID" => self.client_id.clone(),
@@ -91,6 +99,8 @@ impl Profile {
             "FUUFFY_IDENTITY_AUDIENCE" => self.identity_audience.clone(),
             "FUUFFY_ISSUER" => self.issuer.clone(),
             "FUUFFY_DPOP_KEY_FILE" => self.dpop_key_file.clone(),
+            "FUUFFY_CLIENT_CERT_FILE" if no_certificate_is_set() => self.client_cert_file.clone(),
+            "FUUFFY_CLIENT_CERT_KEY_FILE" if no_certificate_is_set() => self.client_cert_key_file.clone(),
             "FUUFFY_CREDENTIALS_COMMAND" if no_secret_is_set() => self.credentials_command.clone(),
             "FUUFFY_CREDENTIALS_STORE_COMMAND" if no_secret_is_set() => self.credentials_store_command.clone(),
             "FUUFFY_KEYRING" if no_secret_is_set() => self.keyring.clone(),

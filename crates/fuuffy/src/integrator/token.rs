@@ -39,6 +39,9 @@ pub async fn token(args: TokenArgs, out: &mut dyn Write, err: &mut dyn Write) ->
         if token.token_type() == TokenType::Dpop {
             let words = "the token is bound to a key: each request needs a DPoP proof by it, as fuuffy request and fuuffy agent make";
             writeln!(err, "fuuffy: {words}")?;
+        } else if settings.variables().certificate_files()?.is_some() {
+            let words = "a token that is bound to the client's certificate is good over connections that show it, as fuuffy request and fuuffy agent make";
+            writeln!(err, "fuuffy: {words}")?;
         }
     }
     Ok(0)

@@ -13,6 +13,7 @@ mod apply;
 mod audit;
 mod backup;
 mod bound_client;
+mod certified_client;
 mod client_key_command;
 mod client_keys;
 mod clock;

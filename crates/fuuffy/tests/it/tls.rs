@@ -6,6 +6,8 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::{HeaderName, Request, Response, Uri, Version, header};
 use hyper::body::Incoming;
 use hyper::client::conn::http1;
@@ -15,7 +17,10 @@ use hyper_util::server::conn::auto;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, date_time_ymd};
 use rustls::crypto::aws_lc_rs::default_provider;
 use rustls::pki_types::PrivatePkcs8KeyDer;
-use rustls::{RootCertStore, ServerConfig};
+use rustls::server::WebPkiClientVerifier;
+use rustls::server::danger::ClientCertVerifier;
+use rustls::{ALL_VERSIONS, RootCertStore, ServerConfig, SupportedProtocolVersion};
+use sha2::{Digest as _, Sha256};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Runtime;
 use tokio::sync::Notify;
@@ -40,6 +45,8 @@ pub(crate) struct Arrival {
     pub(crate) name: Option<String>,
     /// The connection's number, from 0.
     pub(crate) connection: usize,
+    /// The thumbprint of the certificate that the client showed.
+    pub(crate) shown: Option<String>,
 }
 
 /// A server that speaks TLS and passes requests on in clear. It ends when it is dropped, connections and all.
@@ -104,16 +111,39 @@ impl Authority {
     }
 
     /// A certificate from the beginning of one year to that of another.
-    pub(crate) fn certify_for(&self, name: &str, (from, to): (i32, i32)) -> Identity {
+    pub(crate) fn certify_for(&self, name: &str, years: (i32, i32)) -> Identity {
+        self.certify_with(name, years, (WebPkiClientVerifier::no_client_auth(), ALL_VERSIONS))
+    }
+
+    /// A certificate of a server that takes clients' certificates of this authority alone, and asks for one. In TLS 1.2 it
+    /// says in the handshake what it thinks of it, in 1.3 after it.
+    pub(crate) fn certify_asking(
+        &self,
+        name: &str,
+        may_be_none: bool,
+        versions: &[&'static SupportedProtocolVersion],
+    ) -> Identity {
+        let roots = Arc::new(self.roots());
+        let verifier = WebPkiClientVerifier::builder_with_provider(roots, Arc::new(default_provider()));
+        let verifier = if may_be_none { verifier.allow_unauthenticated() } else { verifier };
+        self.certify_with(name, (1975, 4096), (verifier.build().unwrap(), versions))
+    }
+
+    fn certify_with(
+        &self,
+        name: &str,
+        (from, to): (i32, i32),
+        (verifier, versions): (Arc<dyn ClientCertVerifier>, &[&'static SupportedProtocolVersion]),
+    ) -> Identity {
         let mut params = CertificateParams::new([name.to_owned()]).unwrap();
         (params.not_before, params.not_after) = (date_time_ymd(from, 1, 1), date_time_ymd(to, 1, 1));
         let key = KeyPair::generate().unwrap();
         let certificate = params.signed_by(&key, &self.0).unwrap();
         let key = PrivatePkcs8KeyDer::from(key.serialize_der()).into();
         let mut config = ServerConfig::builder_with_provider(Arc::new(default_provider()))
-            .with_safe_default_protocol_versions()
+            .with_protocol_versions(versions)
             .unwrap()
-            .with_no_client_auth()
+            .with_client_cert_verifier(verifier)
             .with_single_cert(vec![certificate.der().clone()], key)
             .unwrap();
         config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
@@ -186,6 +216,8 @@ async fn accept(listener: TcpListener, acceptor: TlsAcceptor, behind: SocketAddr
                 return;
             };
             let name = stream.get_ref().1.server_name().map(str::to_owned);
+            let shown = stream.get_ref().1.peer_certificates().and_then(|chain| chain.first());
+            let shown = shown.map(|own| URL_SAFE_NO_PAD.encode(Sha256::digest(own)));
             let connection = {
                 let mut tally = tally.lock().unwrap();
                 tally.connections += 1;
@@ -195,7 +227,8 @@ async fn accept(listener: TcpListener, acceptor: TlsAcceptor, behind: SocketAddr
             let breaks = Arc::clone(&broken);
             let service = service_fn(move |request: Request<Incoming>| {
                 let (target, version) = (request.uri().path().to_owned(), request.version());
-                tally.lock().unwrap().arrivals.push(Arrival { target, version, name: name.clone(), connection });
+                let (name, shown) = (name.clone(), shown.clone());
+                tally.lock().unwrap().arrivals.push(Arrival { target, version, name, connection, shown });
                 let breaks = Arc::clone(&breaks);
                 async move {
                     match pass_on(request, behind).await {

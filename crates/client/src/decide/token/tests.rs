@@ -20,7 +20,7 @@ fn one_asks_and_the_others_join() {
     let mut state = TokenState::default();
     assert!(matches!(state.ask(SECOND), Ask::Fetch));
     assert!(matches!(state.ask(SECOND), Ask::Join));
-    let (token, next) = state.granted(grant(Some(100)), SECOND, 0.5);
+    let (token, next) = state.granted((grant(Some(100)), None), SECOND, 0.5);
     assert_eq!((token.expires_at, next), (101 * SECOND, Next::At(81 * SECOND)));
     assert!(matches!(state.ask(2 * SECOND), Ask::Use(_)));
     assert!(matches!(state.ask(90 * SECOND), Ask::UseAndFetch(_)));
@@ -31,7 +31,7 @@ fn one_asks_and_the_others_join() {
 fn a_failed_refresh_keeps_the_token_and_is_backed_off_from() {
     let mut state = TokenState::default();
     state.ask(Duration::ZERO);
-    state.granted(grant(Some(100)), Duration::ZERO, 0.5);
+    state.granted((grant(Some(100)), None), Duration::ZERO, 0.5);
     assert!(matches!(state.ask(85 * SECOND), Ask::UseAndFetch(_)));
     let Next::At(again) = state.failed(&failure(), 85 * SECOND, 1) else {
         panic!("a token that lives is refreshed again");
@@ -46,10 +46,10 @@ fn a_failed_refresh_keeps_the_token_and_is_backed_off_from() {
 #[test]
 fn a_refused_token_is_dropped_only_if_it_is_the_one_held() {
     let mut state = TokenState::default();
-    let (first, _) = state.granted(grant(Some(100)), Duration::ZERO, 0.5);
+    let (first, _) = state.granted((grant(Some(100)), None), Duration::ZERO, 0.5);
     assert!(state.refused(first.serial));
     assert!(!state.refused(first.serial));
-    let (second, _) = state.granted(grant(Some(100)), Duration::ZERO, 0.5);
+    let (second, _) = state.granted((grant(Some(100)), None), Duration::ZERO, 0.5);
     assert!(!state.refused(first.serial));
     assert!(matches!(state.ask(SECOND), Ask::Use(token) if token.serial == second.serial));
 }
@@ -77,7 +77,7 @@ proptest! {
                     Ask::Hold(wait, _) => prop_assert!(!wait.is_zero() && !under_way),
                 },
                 2 if under_way => {
-                    let (token, next) = state.granted(grant(Some(chance % 5)), now, 0.5);
+                    let (token, next) = state.granted((grant(Some(chance % 5)), None), now, 0.5);
                     let Next::At(at) = next else { panic!("a token is looked at again") };
                     prop_assert!(at > now && token.serial > serial);
                     (serial, under_way) = (token.serial, false);

@@ -67,6 +67,25 @@ async fn a_token_is_kept_for_those_who_ask_for_the_same() {
     assert_eq!((mode(&place.folder()), mode(&place.file())), (0o700, 0o600));
 }
 
+/// A token that is bound to a certificate is of no use with another, and short-lived ones leave no files behind.
+#[tokio::test]
+async fn a_token_of_one_certificate_is_not_answered_to_another() {
+    let place = Place::new();
+    let cache = place.cache("");
+    let of = async |thumbprint: &str| {
+        let grant = cache.bound_token(thumbprint, None, Box::pin(async { Ok(place.grant()) })).await.unwrap();
+        grant.access_token.reveal().to_owned()
+    };
+    assert_eq!((of("first").await, of("first").await), ("t1".to_owned(), "t1".to_owned()));
+    assert_eq!((of("second").await, of("second").await), ("t2".to_owned(), "t2".to_owned()));
+    assert_eq!(
+        (place.token().await, of("second").await),
+        ("t3".to_owned(), "t4".to_owned()),
+        "nor to whoever has none"
+    );
+    assert_eq!(std::fs::read_dir(place.folder()).unwrap().count(), 2, "the token and the lock");
+}
+
 #[tokio::test]
 async fn what_is_left_of_a_life_is_told_and_a_token_is_replaced_early() {
     let place = Place::new();

@@ -4,8 +4,8 @@ use std::net::SocketAddr;
 use std::time::{Duration, SystemTime};
 
 use fuuffy_client::{
-    BaseUrl, Body, Client, ClientProof, ClientSecret, Environment, Error, ErrorKind, HttpClient as _, Refused,
-    ReqwestClient, TlsFault,
+    BaseUrl, Body, Client, ClientCertificate, ClientProof, ClientSecret, Environment, Error, ErrorKind,
+    HttpClient as _, Refused, ReqwestClient, TlsFault,
 };
 use fuuffy_protocol::SecretKind;
 use http::uri::Scheme;
@@ -38,8 +38,11 @@ pub(super) async fn variables(settings: &Settings<'_>) -> Result<Finding, Findin
     })?;
     let (environment, id) = (settings.environment, &credentials.client_id);
     let Ok(secret) = credentials.secret() else {
-        let what =
-            if matches!(credentials.proof, ClientProof::Identity(_)) { "a platform's token" } else { "a private key" };
+        let what = match credentials.proof {
+            ClientProof::Identity(_) => "a platform's token",
+            ClientProof::Certificate => "a certificate",
+            _ => "a private key",
+        };
         return Ok(Finding::ok("variables", format!("environment {environment}, client {id}, and {what}")));
     };
     let found = format!("environment {environment}, client {id}, and a secret");
@@ -148,14 +151,22 @@ pub(super) async fn connection(hop: &Hop, addresses: &[SocketAddr]) -> Result<Fi
 }
 
 /// Whether an exchange without any token works, certificate and all; and the server's calendar.
-pub(super) async fn tls(base_url: &BaseUrl) -> Result<(Finding, Option<SystemTime>), Finding> {
+pub(super) async fn tls(
+    base_url: &BaseUrl,
+    certificate: Option<&ClientCertificate>,
+) -> Result<(Finding, Option<SystemTime>), Finding> {
     let failed = |why: String, advice: &str| Finding::failed("TLS", why, advice);
     let exchange = async {
-        let http = ReqwestClient::new(base_url)?;
+        let http = match certificate {
+            Some(certificate) => ReqwestClient::showing(base_url, certificate)?,
+            None => ReqwestClient::new(base_url)?,
+        };
         let request = Request::get(base_url.join("/")?).body(Body::empty());
         let request = request.map_err(|_| Error::configuration("the base URL makes no request"))?;
         let sent = http.send(request).await;
-        Ok::<_, Error>(sent.map_err(|error| failed(causes::said(&error), advice_on_tls(error.tls_fault()))))
+        Ok::<_, Error>(
+            sent.map_err(|error| failed(causes::said(&error), advice_on_tls(error.tls_fault(), certificate.is_some()))),
+        )
     };
     let sent = exchange.await.map_err(|error| failed(error.to_string(), "see the base URL"))?;
     let response = sent?;
@@ -167,7 +178,7 @@ pub(super) async fn tls(base_url: &BaseUrl) -> Result<(Finding, Option<SystemTim
 }
 
 /// What to do, by what was wrong.
-fn advice_on_tls(fault: Option<TlsFault>) -> &'static str {
+fn advice_on_tls(fault: Option<TlsFault>, shows_certificate: bool) -> &'static str {
     match fault {
         Some(TlsFault::UnknownAuthority) => {
             "if the authority is your own, let SSL_CERT_FILE name a file with its certificate (PEM); if not, somebody \
@@ -182,25 +193,40 @@ fn advice_on_tls(fault: Option<TlsFault>) -> &'static str {
         Some(TlsFault::WrongName) => {
             "write the host in the base URL as the certificate has it, or is that another server's address?"
         }
+        Some(TlsFault::ClientCertificate) => {
+            "the server, or a proxy before it, takes certificates of its own authorities alone: ask whoever runs it which, \
+             and set FUUFFY_CLIENT_CERT_FILE and FUUFFY_CLIENT_CERT_KEY_FILE"
+        }
         Some(TlsFault::NotTls) => {
             "is the port that of HTTPS? http:// is for a gateway on this machine alone; does a proxy stand between \
              (HTTPS_PROXY)?"
         }
         Some(_) => "whoever runs the gateway replaces it",
-        None => "does the port speak HTTPS? does a proxy stand between (HTTPS_PROXY)?",
+        // A server that does not take the certificate may break off before it has said so.
+        None if shows_certificate => {
+            "does the port speak HTTPS, and does the server, or a proxy before it, take the client's certificate?"
+        }
+        None => {
+            "does the port speak HTTPS? does a proxy stand between (HTTPS_PROXY)? does the server want a certificate \
+             (FUUFFY_CLIENT_CERT_FILE)?"
+        }
     }
+}
+
+/// By this machine's calendar.
+pub(super) fn now() -> SystemTime {
+    use fuuffy_domain::TimeSource as _;
+
+    let millis = u64::try_from(server::SystemTime.wall().unix_millis()).unwrap_or_default();
+    SystemTime::UNIX_EPOCH + Duration::from_millis(millis)
 }
 
 /// Whether this machine's calendar is the server's.
 pub(super) fn clock(date: Option<SystemTime>) -> Finding {
-    use fuuffy_domain::TimeSource as _;
-
     let Some(date) = date else {
         return Finding::ok("clock", "the server does not tell the time");
     };
-    let now = u64::try_from(server::SystemTime.wall().unix_millis()).unwrap_or_default();
-    let now = SystemTime::UNIX_EPOCH + Duration::from_millis(now);
-    let (apart, word) = match date.duration_since(now) {
+    let (apart, word) = match date.duration_since(now()) {
         Ok(ahead) => (ahead, "behind"),
         Err(behind) => (behind.duration(), "ahead of"),
     };
@@ -217,8 +243,8 @@ pub(super) async fn token(client: &Client) -> Result<Finding, Finding> {
         tell::tell_way_to_reason(error.code(), error.request_id());
         let advice = match (error.code(), error.kind()) {
             (Some("invalid_client"), _) => {
-                "the id or the secret is wrong, retired or another environment's; whoever runs the gateway can look at \
-                 the client's secrets and add one"
+                "the id, or what proves it, is wrong, retired or another environment's; whoever runs the gateway can look at \
+                 the client's secrets, keys and certificates and add one"
             }
             (Some("unauthorized_client"), _) => "the client is suspended; ask whoever runs the gateway",
             (Some("invalid_scope"), _) => "ask for a scope that the client has, or for none",
