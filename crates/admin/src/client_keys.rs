@@ -10,7 +10,7 @@ use fuuffy_store::{Changed, Conditions, Creation, NewClientKey};
 use jsonwebtoken::jwk::{Jwk, ThumbprintHash};
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
-use serde_json::json;
+use serde_json::{Value, json};
 use utoipa::ToSchema;
 
 use crate::clients;
@@ -91,6 +91,9 @@ pub(crate) struct Shown {
     kid: Option<String>,
     /// `ES256` or `EdDSA`.
     algorithm: &'static str,
+    /// The public key itself, by the members that make it up.
+    #[schema(value_type = Object)]
+    jwk: Value,
     #[schema(value_type = String, format = DateTime)]
     created_at: Timestamp,
     /// Where it was published when it was fetched, at `created_at`; `null` for one that is registered here.
@@ -117,11 +120,17 @@ impl From<&ClientKey> for Shown {
             key_id: key.id.to_string(),
             kid: key.kid.as_deref().map(str::to_owned),
             algorithm: key.algorithm.as_str(),
+            jwk: members(&key.jwk),
             created_at: key.created_at,
             last_used_at: key.last_use.as_ref().map(|last| last.at),
             use_count: Some(key.use_count),
         }
     }
+}
+
+/// A JWK as it is kept, as JSON.
+fn members(jwk: &str) -> Value {
+    serde_json::from_str(jwk).unwrap_or_default()
 }
 
 impl PublicJwk {
@@ -191,6 +200,7 @@ pub(crate) async fn add(
         key_id: key_id.to_string(),
         kid: key.kid.as_deref().map(str::to_owned),
         algorithm: key.algorithm.as_str(),
+        jwk: members(&key.jwk),
         created_at: key.created_at,
         jwks_uri: None,
         last_used_at: None,

@@ -559,7 +559,46 @@ pub(super) static REGISTERED: Section = Section {
             "false",
             "Whether all its tokens are bound to the key of its DPoP proofs (RFC 9449), so that none works without.",
         ),
+        key(
+            "keys",
+            "a list of tables",
+            "[]",
+            "Public keys, by which it proves itself without a secret (`private_key_jwt`).",
+        ),
+        key(
+            "jwks_uri",
+            "an https:// URL at an address that may be reached",
+            "none",
+            "Where it publishes its keys instead. It never changes.",
+        ),
+        key("identities", "a list of tables", "[]", "What platforms' own tokens say of it."),
         key("status", r#""active" or "suspended""#, r#""active""#, "Whether it may get tokens."),
+    ],
+};
+
+pub(super) static REGISTERED_KEY: Section = Section {
+    heading: "`keys` of `[[clients]]`",
+    about: "",
+    keys: &[
+        key("kty", r#""EC" or "OKP""#, "", "Its type."),
+        key("crv", r#""P-256" or "Ed25519""#, "", "Its curve."),
+        key("x", "32 bytes in base64url", "", "Its first coordinate."),
+        key("y", "32 bytes in base64url", "none", "Its second one, on P-256."),
+        key("kid", "1 to 128 visible characters", "none", "What its holder calls it."),
+    ],
+};
+
+pub(super) static REGISTERED_IDENTITY: Section = Section {
+    heading: "`identities` of `[[clients]]`",
+    about: "",
+    keys: &[
+        key("issuer", "an issuer of the environment's identity_issuers", "", "The platform."),
+        key(
+            "claims",
+            r#"a table of strings, as in { sub = "system:serviceaccount:shop:orders" }"#,
+            "",
+            "What its token must say.",
+        ),
     ],
 };
 

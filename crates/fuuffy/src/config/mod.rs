@@ -27,7 +27,7 @@ pub use acme::{AcmeConfig, ChallengeKind, STAGING};
 pub use email::{EmailConfig, MailTls};
 pub use keys::reference;
 pub(crate) use quantity::{age, show_age};
-pub use register::{Registered, Standing, read_register, write_register};
+pub use register::{PlatformIdentity, Proofs, PublicKey, Registered, Standing, read_register, write_register};
 
 /// A whole configuration, resolved: every default filled in, every value checked.
 #[derive(Debug, Clone, PartialEq, Eq)]

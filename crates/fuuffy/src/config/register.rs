@@ -1,6 +1,8 @@
 //! The registered clients of an environment as a file: what `fuuffy export` writes, and what `fuuffy apply` makes
 //! true. Never a secret and never a digest.
 
+mod proofs;
+
 use std::fmt::Write as _;
 use std::io;
 use std::path::Path;
@@ -11,6 +13,7 @@ use toml::de::DeTable;
 
 use super::table::{Source, Table};
 use super::{Config, EnvironmentConfig, Mistake, Mistakes, keys};
+pub use proofs::{PlatformIdentity, Proofs, PublicKey};
 
 /// The longest name of a client, in characters.
 const LONGEST_NAME: usize = 100;
@@ -34,6 +37,8 @@ pub struct Registered {
     pub may_rotate: bool,
     /// Whether its tokens are always bound to the key of its proofs.
     pub dpop_bound: bool,
+    /// What it proves itself by, beside its secrets.
+    pub proofs: Proofs,
     /// Whether it may get tokens.
     pub status: Standing,
 }
@@ -118,6 +123,7 @@ fn registered(table: &Table<'_>, config: &Config, environment: &EnvironmentConfi
     let token_lifetime = table.parsed("token_lifetime", |text| Lifetime::parse(text).ok().filter(fits));
     let may_rotate = table.boolean("may_rotate").unwrap_or_default();
     let dpop_bound = table.boolean("dpop_bound_access_tokens").unwrap_or_default();
+    let proofs = Proofs::read(table, environment);
     let status = table.parsed("status", |text| match text {
         "active" => Some(Standing::Active),
         "suspended" => Some(Standing::Suspended),
@@ -132,6 +138,7 @@ fn registered(table: &Table<'_>, config: &Config, environment: &EnvironmentConfi
         token_lifetime,
         may_rotate,
         dpop_bound,
+        proofs,
         status: status.unwrap_or(Standing::Active),
     })
 }
@@ -167,8 +174,9 @@ pub fn write_register(environment: EnvironmentName, clients: &[Registered]) -> S
         if client.dpop_bound {
             line("dpop_bound_access_tokens", client.dpop_bound.to_string());
         }
+        client.proofs.write(&mut text);
         let status = if client.status == Standing::Active { "active" } else { "suspended" };
-        line("status", quoted(status));
+        let _ = writeln!(text, "status = {}", quoted(status));
     }
     text
 }

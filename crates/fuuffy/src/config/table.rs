@@ -1,6 +1,7 @@
 //! Walks the tables of a file and keeps note of every mistake, with its place.
 
 use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::ops::{Range, RangeInclusive};
 
 use toml::Spanned;
@@ -176,6 +177,21 @@ impl<'a> Table<'a> {
             }
         }
         Some(list)
+    }
+
+    /// A table of strings under names of the operator's own choice.
+    pub(super) fn texts(&self, key: &str) -> Option<BTreeMap<String, String>> {
+        let texts = self.value(key).and_then(|value| value.get_ref().as_table()).and_then(|entries| {
+            let text = |(name, value): (&Spanned<_>, &Spanned<DeValue<'a>>)| {
+                let name: &std::borrow::Cow<'_, str> = name.get_ref();
+                Some((name.to_string(), value.get_ref().as_str()?.to_owned()))
+            };
+            entries.iter().map(text).collect()
+        });
+        if texts.is_none() {
+            self.wrong(key);
+        }
+        texts
     }
 
     /// A table within this one.

@@ -1,6 +1,7 @@
 //! The registered clients as a file: written, compared, made true once and not twice.
 
 mod broken_off;
+mod proofs;
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::process::Output;

@@ -50,6 +50,26 @@ impl Difference {
         difference
     }
 
+    /// Whether all of it can be done.
+    ///
+    /// # Errors
+    /// What never changes is to be another.
+    pub(super) fn check(&self) -> anyhow::Result<()> {
+        for step in &self.steps {
+            if let Step::Change { from, to } = step
+                && from.proofs.jwks_uri != to.proofs.jwks_uri
+            {
+                let (was, is) = (shown(&from.proofs.jwks_uri), shown(&to.proofs.jwks_uri));
+                anyhow::bail!(
+                    "the jwks_uri of {} is {was} and in the file {is}, and it never changes; nothing was changed. Make another \
+                     client, and let the old one go once nobody uses it",
+                    to.client_id
+                );
+            }
+        }
+        Ok(())
+    }
+
     /// One line: how much of what.
     pub(super) fn summary(&self) -> String {
         let count = |wanted: fn(&Step) -> bool| self.steps.iter().filter(|step| wanted(step)).count();
@@ -97,6 +117,9 @@ pub(super) fn members(client: &Registered) -> Map<String, Value> {
         ("token_lifetime", json!(client.token_lifetime.map(|life| life.to_string()))),
         ("may_rotate", json!(client.may_rotate)),
         ("dpop_bound_access_tokens", json!(client.dpop_bound)),
+        ("keys", json!(client.proofs.keys)),
+        ("jwks_uri", json!(client.proofs.jwks_uri)),
+        ("identities", json!(client.proofs.identities)),
         ("status", json!(client.status)),
     ];
     members.map(|(name, value)| (name.to_owned(), value)).into_iter().collect()
@@ -112,6 +135,10 @@ pub(super) fn differing(from: &Registered, to: &Registered) -> (Map<String, Valu
     (without(&from, &to), without(&to, &from))
 }
 
+fn shown(uri: &Option<String>) -> &str {
+    uri.as_deref().unwrap_or("none")
+}
+
 impl fmt::Display for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let client = self.client();
@@ -122,11 +149,11 @@ impl fmt::Display for Step {
         };
         write!(f, "{sign} {} {:?}", client.client_id, client.name)?;
         match self {
-            Self::Create(client) => lines(f, '+', &members(client)),
+            Self::Create(client) => lines(f, '+', &members(client), &Map::new()),
             Self::Change { from, to } => {
                 let (from, to) = differing(from, to);
-                lines(f, '-', &from)?;
-                lines(f, '+', &to)
+                lines(f, '-', &from, &to)?;
+                lines(f, '+', &to, &from)
             }
             Self::Delete(client) if client.status == Standing::Suspended => write!(f, " (suspended)"),
             Self::Delete(_) => Ok(()),
@@ -134,9 +161,22 @@ impl fmt::Display for Step {
     }
 }
 
-fn lines(f: &mut fmt::Formatter<'_>, sign: char, members: &Map<String, Value>) -> fmt::Result {
+/// The members of one side; of lists, what is not on the other one, too.
+fn lines(
+    f: &mut fmt::Formatter<'_>,
+    sign: char,
+    members: &Map<String, Value>,
+    others: &Map<String, Value>,
+) -> fmt::Result {
     for (name, value) in members {
         match value {
+            Value::Array(items) => {
+                let there = others.get(name).and_then(Value::as_array);
+                for item in items.iter().filter(|item| there.is_none_or(|there| !there.contains(item))) {
+                    write!(f, "\n    {sign} {name}: {item}")?;
+                }
+            }
+            Value::Null if name == "jwks_uri" => {}
             Value::Null if name == "limits" => write!(f, "\n    {sign} {name}: the plan's")?,
             Value::Null => write!(f, "\n    {sign} {name}: the environment's")?,
             value => write!(f, "\n    {sign} {name} = {value}")?,

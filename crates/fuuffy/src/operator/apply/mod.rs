@@ -3,6 +3,7 @@
 
 mod difference;
 mod handing_out;
+mod proofs;
 mod round;
 mod secrets;
 
@@ -18,8 +19,8 @@ use serde_json::{Value, json};
 
 use super::desk::{Desk, configuration};
 use super::transport::On;
-use super::{Common, InEnvironment, PER_PAGE, Why, environment_config};
-use crate::config::{Config, EnvironmentConfig, Registered, Standing, read_register, write_register};
+use super::{Common, InEnvironment, PER_PAGE, Why, environment_config, segment};
+use crate::config::{Config, EnvironmentConfig, Proofs, Registered, Standing, read_register, write_register};
 use difference::{Difference, Step, members};
 use handing_out::HandingOut;
 use round::Round;
@@ -74,6 +75,10 @@ struct Shown {
     token_lifetime: Option<Lifetime>,
     may_rotate: bool,
     dpop_bound_access_tokens: bool,
+    /// How many are registered.
+    keys: usize,
+    jwks_uri: Option<String>,
+    identities: usize,
 }
 
 /// Writes the clients of an environment down.
@@ -138,6 +143,7 @@ async fn make_true(
     let open = if args.dry_run { HandingOut::look } else { HandingOut::hold };
     let handing_out = open(&config.data_dir, environment)?;
     let difference = Difference::between(known(desk, environment).await?, wanted, args.prune);
+    difference.check()?;
     if !args.common.json {
         for step in &difference.steps {
             writeln!(out, "{step}")?;
@@ -206,7 +212,7 @@ async fn known(desk: &Desk, environment: EnvironmentName) -> anyhow::Result<Vec<
         let path = format!("/admin/v1/{environment}/clients?page={page}&per_page={PER_PAGE}");
         let mut answer = desk.call(Method::GET, &path, None, On::default()).await?;
         for shown in answer.body["data"].as_array_mut().context("the list of clients is none")? {
-            known.push(registered(shown.take())?);
+            known.push(registered(desk, environment, shown.take()).await?);
         }
         if page >= answer.body["pagination"]["total_pages"].as_u64().unwrap_or(0) {
             break;
@@ -215,8 +221,12 @@ async fn known(desk: &Desk, environment: EnvironmentName) -> anyhow::Result<Vec<
     Ok(known)
 }
 
-fn registered(shown: Value) -> anyhow::Result<Registered> {
+async fn registered(desk: &Desk, environment: EnvironmentName, shown: Value) -> anyhow::Result<Registered> {
     let shown: Shown = serde_json::from_value(shown).context("a client is not shown as expected")?;
+    let path = of_client(environment, &shown.client_id);
+    // Few have any, and each list is a call of its own.
+    let keys = if shown.keys == 0 { Vec::new() } else { proofs::keys(desk, &path).await? };
+    let identities = if shown.identities == 0 { Vec::new() } else { proofs::identities(desk, &path).await? };
     Ok(Registered {
         client_id: shown.client_id,
         name: shown.name,
@@ -226,8 +236,17 @@ fn registered(shown: Value) -> anyhow::Result<Registered> {
         token_lifetime: shown.token_lifetime,
         may_rotate: shown.may_rotate,
         dpop_bound: shown.dpop_bound_access_tokens,
+        proofs: Proofs {
+            keys: keys.into_iter().map(|known| known.proof).collect(),
+            jwks_uri: shown.jwks_uri,
+            identities: identities.into_iter().map(|known| known.proof).collect(),
+        },
         status: if shown.status == "suspended" { Standing::Suspended } else { Standing::Active },
     })
+}
+
+fn of_client(environment: EnvironmentName, client: &ClientId) -> String {
+    format!("/admin/v1/{environment}/clients/{}", segment(client.as_str()))
 }
 
 /// The configuration and its part for the environment, or the status to end with.

@@ -3,15 +3,16 @@
 use std::io::Write;
 
 use anyhow::bail;
-use fuuffy_domain::{ClientId, EnvironmentName};
+use fuuffy_domain::EnvironmentName;
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
 
 use super::difference::{Step, differing, members};
 use super::handing_out::{Begun, HandingOut};
-use super::registered;
+use super::proofs::{self, LISTS};
 use super::secrets::{Handed, Secrets};
-use crate::config::{Registered, Standing};
+use super::{of_client, registered};
+use crate::config::{Proofs, Registered, Standing};
 use crate::operator::desk::{Desk, refusal};
 use crate::operator::segment;
 use crate::operator::transport::On;
@@ -51,7 +52,9 @@ impl Round<'_> {
             }
             match self.create(&body, &key).await {
                 Ok(created) => {
-                    writeln!(err, "{client_id} was made by a run that broke off; its secret is handed out now")?;
+                    if created.get("client_secret").is_some() {
+                        writeln!(err, "{client_id} was made by a run that broke off; its secret is handed out now")?;
+                    }
                     self.hand_out(&client_id, &created, out)?;
                 }
                 Err(error) if refusal(&error) == Some(StatusCode::CONFLICT) => {
@@ -75,6 +78,10 @@ impl Round<'_> {
     }
 
     fn hand_out(&mut self, client_id: &str, created: &Value, out: &mut dyn Write) -> anyhow::Result<()> {
+        // Whoever proves itself by something else has no secret.
+        if created.get("client_secret").is_none() {
+            return self.handing_out.end(client_id);
+        }
         match self.secrets.hand_out(created, out)? {
             Handed::Out => self.handing_out.end(client_id),
             Handed::ToReport => Ok(()),
@@ -88,6 +95,7 @@ impl Round<'_> {
                 let mut body = members(client);
                 body.remove("status");
                 body.insert("client_id".to_owned(), json!(client.client_id));
+                proofs::first_of(&mut body);
                 let (client_id, body) = (client.client_id.as_str(), body.into());
                 let key = self.handing_out.begin(client_id, &body)?;
                 let created = match self.create(&body, &key).await {
@@ -101,6 +109,10 @@ impl Round<'_> {
                     }
                 };
                 self.hand_out(client_id, &created, out)?;
+                if client.proofs != Proofs::default() {
+                    let made = self.listed(&path).await?;
+                    self.make_proofs(&path, (&made, client), None).await?;
+                }
                 if client.status == Standing::Suspended {
                     self.desk.call(Method::POST, &format!("{path}/suspend"), None, self.on(None)).await?;
                 }
@@ -109,10 +121,12 @@ impl Round<'_> {
                 let mut seen = self.seen(&path, from).await?;
                 let (_, mut patch) = differing(from, to);
                 let status = patch.remove("status");
+                LISTS.iter().for_each(|name| drop(patch.remove(*name)));
                 if !patch.is_empty() {
                     let (body, on) = (patch.into(), self.on(seen.as_deref()));
                     seen = self.desk.call(Method::PATCH, &path, Some(&body), on).await?.etag;
                 }
+                seen = self.make_proofs(&path, (from, to), seen).await?;
                 if status.is_some() {
                     let deed = if to.status == Standing::Active { "resume" } else { "suspend" };
                     let path = format!("{path}/{deed}");
@@ -127,16 +141,32 @@ impl Round<'_> {
         Ok(())
     }
 
+    /// Adds and removes keys and identities until they are as they should be. The state that was seen last.
+    async fn make_proofs(
+        &self,
+        path: &str,
+        (from, to): (&Registered, &Registered),
+        mut seen: Option<String>,
+    ) -> anyhow::Result<Option<String>> {
+        for deed in proofs::deeds(self.desk, path, (&from.proofs, &to.proofs)).await? {
+            let on = self.on(seen.as_deref());
+            seen = self.desk.call(deed.method, &deed.path, deed.body.as_ref(), on).await?.etag;
+        }
+        Ok(seen)
+    }
+
+    /// A client as it is now.
+    async fn listed(&self, path: &str) -> anyhow::Result<Registered> {
+        let answer = self.desk.call(Method::GET, path, None, On::default()).await?;
+        registered(self.desk, self.environment, answer.body["data"].clone()).await
+    }
+
     /// The state in which a client is still as it was listed.
     async fn seen(&self, path: &str, listed: &Registered) -> anyhow::Result<Option<String>> {
         let answer = self.desk.call(Method::GET, path, None, On::default()).await?;
-        if registered(answer.body["data"].clone())? != *listed {
+        if registered(self.desk, self.environment, answer.body["data"].clone()).await? != *listed {
             bail!("it was changed meanwhile; run the command once more");
         }
         Ok(answer.etag)
     }
-}
-
-fn of_client(environment: EnvironmentName, client: &ClientId) -> String {
-    format!("/admin/v1/{environment}/clients/{}", segment(client.as_str()))
 }
