@@ -88,7 +88,7 @@ impl Exchange {
         let (parts, body) = self.http.send(request).await.map_err(broken)?.into_parts();
         let mut granted = Granted { url: url.clone(), parts, body: Zeroizing::default() };
         if let Some(prover) = &self.prover {
-            prover.learn(&granted.parts.headers);
+            prover.learn(&granted.parts.headers, self.clock.now());
         }
         let wall = self.clock.wall();
         if let Some(seconds) = granted.head().skew(wall) {

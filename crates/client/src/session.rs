@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::request::Parts;
-use http::{Request, Response, StatusCode, header};
+use http::{Request, Response, StatusCode, Uri, header};
 use http_body_util::{BodyExt as _, Limited};
 use parking_lot::Mutex;
 use tracing::Instrument as _;
@@ -17,11 +17,14 @@ use crate::decide::{
 };
 use crate::http_client::TransportError;
 use crate::observe::{Event, Observer, Reason};
+use crate::prover::Moment;
 use crate::token_source::TokenSource;
 use crate::{Body, Error};
 
 /// The largest body of a 401 that is read to learn what it is about, in bytes.
 const LARGEST_REFUSAL: usize = 64 * 1024;
+/// What is the server's own and the client's alone, below the base URL, and asked for at little cost.
+const OWN: &str = "/auth/usage?per_page=1";
 /// The longest that such a body may take.
 const REFUSAL_PATIENCE: Duration = Duration::from_secs(10);
 
@@ -123,18 +126,14 @@ impl Session {
             let Some(now_sent) = body.take() else {
                 return Err(Error::configuration("a body was to be sent twice"));
             };
+            if !now_sent.is_whole() {
+                Box::pin(self.make_sure(parts, &token, &mut send)).await?;
+            }
             body = now_sent.again();
             if let Some(turn) = turn {
                 turn.used();
             }
-            let mut head = parts.clone();
-            match self.tokens.prover() {
-                None => drop(head.headers.insert(header::AUTHORIZATION, token.authorization.clone())),
-                Some(prover) => prover.authorize(&mut head, token.access_token.reveal(), self.clock.wall())?,
-            }
-            if let Some(shown) = &token.shown {
-                head.extensions.insert(shown.clone());
-            }
+            let head = self.head(parts, &token)?;
             let because = match send(Request::from_parts(head, now_sent)).await {
                 Ok(mut response) => {
                     let mut next = self.judge(&response, parts, sent_at, body.is_some(), &mut call);
@@ -153,6 +152,51 @@ impl Session {
             };
             self.observer.on(&Event::Retried { because });
         }
+    }
+
+    /// The head of a request, with the token and what goes with it.
+    fn head(&self, parts: &Parts, token: &HeldToken) -> Result<Parts, Error> {
+        let mut head = parts.clone();
+        match self.tokens.prover() {
+            None => drop(head.headers.insert(header::AUTHORIZATION, token.authorization.clone())),
+            Some(prover) => {
+                let at = Moment { wall: self.clock.wall(), now: self.clock.now() };
+                prover.authorize(&mut head, token.access_token.reveal(), at)?;
+            }
+        }
+        if let Some(shown) = &token.shown {
+            head.extensions.insert(shown.clone());
+        }
+        Ok(head)
+    }
+
+    /// Before a body goes out that cannot be sent again: learns by a request without one whether the server wants a nonce
+    /// in the proof, unless it told a moment ago. What else comes of it the call itself will meet.
+    async fn make_sure<F, Fut>(&self, parts: &Parts, token: &HeldToken, send: &mut F) -> Result<(), Error>
+    where
+        F: FnMut(Request<Body>) -> Fut,
+        Fut: Future<Output = Result<Response<Body>, TransportError>>,
+    {
+        let Some(prover) = self.tokens.prover().filter(|prover| !prover.is_sure(self.clock.now())) else {
+            return Ok(());
+        };
+        let target = format!("{}{OWN}", self.base_path);
+        let mut uri = parts.uri.clone().into_parts();
+        uri.path_and_query =
+            Some(target.try_into().map_err(|_| Error::configuration("the base URL makes no request"))?);
+        let uri = Uri::from_parts(uri).map_err(|_| Error::configuration("the base URL makes no request"))?;
+        let (asked, ()) = Request::get(uri)
+            .body(())
+            .map(Request::into_parts)
+            .map_err(|_| Error::configuration("the base URL makes no request"))?;
+        let head = self.head(&asked, token)?;
+        if let Ok(response) = send(Request::from_parts(head, Body::empty())).await
+            && !prover.learn(response.headers(), self.clock.now())
+            && response.status().is_success()
+        {
+            prover.was_taken(self.clock.now());
+        }
+        Ok(())
     }
 
     /// Waits for the call's turn.
@@ -192,7 +236,7 @@ impl Session {
         call: &mut Call,
     ) -> Next {
         let head = Head { status: response.status(), headers: response.headers() };
-        let has_nonce = self.tokens.prover().is_some_and(|prover| prover.learn(head.headers));
+        let has_nonce = self.tokens.prover().is_some_and(|prover| prover.learn(head.headers, self.clock.now()));
         if let Some(pace) = &self.pace
             && let Some(window) = head.window(self.clock.wall())
         {

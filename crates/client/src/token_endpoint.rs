@@ -14,6 +14,7 @@ use crate::decide::Grant;
 use crate::exchange::Exchange;
 use crate::observe::Event;
 use crate::presenter::Shown;
+use crate::prover::Moment;
 use crate::{Body, ESCAPED, Error};
 
 const WHAT: &str = "the token request";
@@ -93,7 +94,8 @@ impl TokenEndpoint {
             return Ok(request);
         };
         let (mut parts, body) = request.into_parts();
-        prover.prove(&mut parts, None, self.exchange.clock().wall())?;
+        let clock = self.exchange.clock();
+        prover.prove(&mut parts, None, Moment { wall: clock.wall(), now: clock.now() })?;
         Ok(Request::from_parts(parts, body))
     }
 

@@ -11,6 +11,7 @@ mod gates;
 mod gnome_keyring;
 mod https;
 mod keyring;
+mod nonces;
 mod openbao;
 mod pace;
 mod place;
