@@ -1,6 +1,8 @@
 //! What must hold for any bytes that strangers send, a function for each parser of them. `cargo fuzz` looks
 //! for inputs that break them; the tests run them over the corpus and over fresh random input.
 
+mod identities;
+
 use std::path::Path;
 use std::sync::Arc;
 
@@ -20,16 +22,23 @@ use fuuffy_protocol::{
 use http::{HeaderMap, HeaderValue, Method, Request, header};
 use zeroize::Zeroizing;
 
+pub use identities::{assertion, client_certificate, key_set, metadata, platform_token};
+
 /// What must hold for an input; panics where it does not.
 pub type Body = fn(&[u8]);
 
 /// All bodies by the names of their targets and corpora.
-pub const ALL: [(&str, Body); 14] = [
+pub const ALL: [(&str, Body); 19] = [
     ("form", form),
     ("authorization", authorization),
     ("token_request", token_request),
     ("about_token", about_token),
     ("proof", proof),
+    ("assertion", assertion),
+    ("platform_token", platform_token),
+    ("key_set", key_set),
+    ("metadata", metadata),
+    ("client_certificate", client_certificate),
     ("scope", scope),
     ("stray", stray),
     ("route", route),
@@ -128,6 +137,13 @@ fn resource_is_here(wanted: &str) {
     }
 }
 
+/// A JWT whose header is the first line, its claims the second, and its signature the rest.
+fn jwt(data: &[u8]) -> String {
+    let mut lines = data.splitn(3, |byte| *byte == b'\n');
+    let mut next = || URL_SAFE_NO_PAD.encode(lines.next().unwrap_or_default());
+    [next(), next(), next()].join(".")
+}
+
 /// A proof of possession: the first line is its header, the second its claims, the rest its signature; or it is none of
 /// that. Nobody here could have signed one.
 pub fn proof(data: &[u8]) {
@@ -135,9 +151,7 @@ pub fn proof(data: &[u8]) {
     let keyring = Keyring::derive(EnvironmentName::Testing, &key).expect("a key");
     let start = Timestamp::from_unix_millis(0);
     let proofs = Proofs::new("https://a.example/v1", Arc::new(keyring), NonceUse::WhereNeeded, start);
-    let mut lines = data.splitn(3, |byte| *byte == b'\n');
-    let mut next = || URL_SAFE_NO_PAD.encode(lines.next().unwrap_or_default());
-    let joined = [next(), next(), next()].join(".");
+    let joined = jwt(data);
     for text in [Ok(joined.as_str()), std::str::from_utf8(data)].into_iter().flatten() {
         let now = Timestamp::from_unix_millis(1_800_000_000_000);
         let asked = Proving { method: &Method::GET, path: "/v1/orders", token: None, now };

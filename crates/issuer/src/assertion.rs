@@ -41,7 +41,7 @@ struct UnverifiedClaims {
 }
 
 /// An assertion that could be read, with what it says before it is believed.
-pub(crate) struct ReadAssertion<'a> {
+pub struct ReadAssertion<'a> {
     text: &'a str,
     header: Header,
     pub(crate) algorithm: KeyAlgorithm,
@@ -50,15 +50,19 @@ pub(crate) struct ReadAssertion<'a> {
 
 /// The claims that are needed once all of them hold.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct CheckedClaims {
+pub struct CheckedClaims {
     /// What the assertion is used once by.
-    pub(crate) jti: String,
-    pub(crate) expires_at: Timestamp,
+    pub jti: String,
+    /// Until when that must be remembered.
+    pub expires_at: Timestamp,
 }
 
 impl<'a> ReadAssertion<'a> {
     /// Reads an assertion without believing it.
-    pub(crate) fn read(assertion: &'a UnverifiedAssertion) -> Result<Self, AssertionFault> {
+    ///
+    /// # Errors
+    /// [`AssertionFault`]
+    pub fn read(assertion: &'a UnverifiedAssertion) -> Result<Self, AssertionFault> {
         let text = assertion.reveal();
         let header = decode_header(text).map_err(|error| match error.kind() {
             // A header whose `alg` the library does not know, as `none`, is none to it.
@@ -80,7 +84,8 @@ impl<'a> ReadAssertion<'a> {
     }
 
     /// Whether it is signed by a key; `None` costs the same and says nothing of anybody.
-    pub(crate) fn is_signed_by(&self, key: Option<&ClientKey>) -> bool {
+    #[must_use]
+    pub fn is_signed_by(&self, key: Option<&ClientKey>) -> bool {
         let key = match key {
             Some(key) => serde_json::from_str::<Jwk>(&key.jwk).ok().and_then(|jwk| DecodingKey::from_jwk(&jwk).ok()),
             None => nobodys_key(self.algorithm),
@@ -97,7 +102,10 @@ impl<'a> ReadAssertion<'a> {
     }
 
     /// Checks header and claims, all but the signature and that it is the first use.
-    pub(crate) fn check(&self, client: &str, issuer: &str, now: Timestamp) -> Result<CheckedClaims, AssertionFault> {
+    ///
+    /// # Errors
+    /// [`AssertionFault`]
+    pub fn check(&self, client: &str, issuer: &str, now: Timestamp) -> Result<CheckedClaims, AssertionFault> {
         let header = &self.header;
         let is_type = |typ: &String| TYPES.iter().any(|known| typ.eq_ignore_ascii_case(known));
         if !header.typ.as_ref().is_none_or(is_type) {

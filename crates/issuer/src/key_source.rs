@@ -150,7 +150,10 @@ impl Place {
 
 /// Where an issuer's metadata says that its keys are. It must be this issuer's and no other's (OpenID Connect Discovery
 /// 1.0 §4.3).
-fn keys_in(metadata: &[u8], issuer: &str) -> Result<String, KeySetFault> {
+///
+/// # Errors
+/// It is none, or another's.
+pub fn keys_in(metadata: &[u8], issuer: &str) -> Result<String, KeySetFault> {
     #[derive(Deserialize)]
     struct UnverifiedMetadata {
         issuer: String,

@@ -24,12 +24,14 @@ mod token;
 mod token_limits;
 mod uses;
 
+pub use assertion::{CheckedClaims, ReadAssertion};
 pub use by_identity::Platform;
 pub use endpoint::OAuthEndpoint;
 pub use jwt::TokenFormat;
 pub use key_set::KeySet;
-pub use key_source::{Fetch, KeySource, Place};
+pub use key_source::{Fetch, KeySource, Place, keys_in};
 pub use leaks::{Leak, Stray};
+pub use platform_token::UnverifiedToken;
 pub use published_keys::PublishedKeys;
 pub use secrets::SecretDeed;
 pub use token::{Issuer, Outcome};

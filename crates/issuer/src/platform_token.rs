@@ -15,7 +15,7 @@ use crate::assertion::{AHEAD, asks_for_more, time};
 const TYPES: [&str; 2] = ["jwt", "jose"];
 
 /// A token that could be read, with what it says before it is believed.
-pub(crate) struct UnverifiedToken<'a> {
+pub struct UnverifiedToken<'a> {
     text: &'a str,
     header: Header,
     claims: Map<String, Value>,
@@ -26,7 +26,10 @@ pub(crate) struct SignedClaims<'a>(&'a Map<String, Value>);
 
 impl<'a> UnverifiedToken<'a> {
     /// Reads a token without believing it.
-    pub(crate) fn read(assertion: &'a UnverifiedAssertion) -> Result<Self, IdentityFault> {
+    ///
+    /// # Errors
+    /// [`IdentityFault`]
+    pub fn read(assertion: &'a UnverifiedAssertion) -> Result<Self, IdentityFault> {
         let text = assertion.reveal();
         let header = decode_header(text).map_err(|error| match error.kind() {
             // A header whose `alg` the library does not know, as `none`, is none to it.
@@ -62,7 +65,10 @@ impl<'a> UnverifiedToken<'a> {
     }
 
     /// Checks whom and when it is for. That somebody has signed it is another matter.
-    pub(crate) fn check(&self, trusted: &TrustedIssuer, now: Timestamp) -> Result<(), IdentityFault> {
+    ///
+    /// # Errors
+    /// [`IdentityFault`]
+    pub fn check(&self, trusted: &TrustedIssuer, now: Timestamp) -> Result<(), IdentityFault> {
         if !is_for(&trusted.audience, self.claims.get("aud")) {
             return Err(IdentityFault::Audience);
         }
