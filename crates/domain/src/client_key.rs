@@ -76,8 +76,9 @@ pub enum SignatureFailure {
 impl Client {
     /// Looks for the key that something is signed by: the one that is called `kid`, or any of the client's where none is
     /// named, of this algorithm alone. `published` are those that the client publishes; where it publishes none, its
-    /// registered ones are meant. An unknown client is passed as `None` and costs the same: `is_signed_by` is asked
-    /// once where a key is named and [`MAX_CLIENT_KEYS`] times where none is, about `None` where there is no key.
+    /// registered ones are meant. An unknown client is passed as `None`, and to refuse it costs the same: `is_signed_by` is
+    /// asked once where a key is named and [`MAX_CLIENT_KEYS`] times where none is, about `None` where there is no key. It
+    /// ends with the key that is found, which tells nothing to anybody but its holder.
     ///
     /// # Errors
     /// [`SignatureFailure`]
@@ -96,8 +97,9 @@ impl Client {
             if key.is_some() {
                 failure = SignatureFailure::Wrong;
             }
-            if is_signed_by(key) {
-                found = found.or(key);
+            if is_signed_by(key) && key.is_some() {
+                found = key;
+                break;
             }
         }
         match (client, found) {

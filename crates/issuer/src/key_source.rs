@@ -1,5 +1,5 @@
 //! Keys that are published elsewhere, as they were fetched last: when they are fetched again, and for how long those that
-//! are known do while nobody answers. Knows no HTTP; it is given what fetches.
+//! are known do while nobody answers, over a restart, too. Knows no HTTP; it is given what fetches.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -7,9 +7,11 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use fuuffy_domain::{KeySetFault, Timestamp};
+use fuuffy_store::{KeptKeys, KeyShelf};
 use parking_lot::Mutex;
 use serde::Deserialize;
-use tokio::sync::{Mutex as Turn, OwnedMutexGuard};
+use tokio::sync::{Mutex as Turn, OnceCell, OwnedMutexGuard};
+use tokio::task::spawn_blocking;
 
 use crate::key_set::KeySet;
 
@@ -19,6 +21,8 @@ const FRESH: Duration = Duration::from_secs(10 * 60);
 const PAUSE: Duration = Duration::from_secs(30);
 /// For so long keys do that cannot be fetched any more.
 pub(crate) const KEPT: Duration = Duration::from_secs(7 * 24 * 3600);
+/// A set that has not changed is written down again after this, so that it is known how old it is.
+const NOTED: Duration = Duration::from_secs(3600);
 /// Where an issuer tells of itself (OpenID Connect Discovery 1.0 §4).
 const DISCOVERY: &str = "/.well-known/openid-configuration";
 
@@ -38,7 +42,11 @@ pub enum Place {
 pub struct KeySource {
     place: Place,
     fetch: Fetch,
+    /// Where they are kept over a restart, if they are.
+    shelf: Option<Arc<KeyShelf>>,
     known: Mutex<Known>,
+    /// Whether it was looked what was kept.
+    recalled: OnceCell<()>,
     /// When they were last asked for; held while they are, so that many who miss a key ask once.
     asked: Arc<Turn<Option<Timestamp>>>,
 }
@@ -49,6 +57,8 @@ struct Known {
     fault: Option<KeySetFault>,
     asked_at: Option<Timestamp>,
     used_at: Timestamp,
+    /// What was written down last.
+    kept: Option<KeptKeys>,
 }
 
 impl KeySource {
@@ -56,12 +66,18 @@ impl KeySource {
     #[must_use]
     pub fn new(place: Place, fetch: Fetch) -> Self {
         let used_at = Timestamp::from_unix_millis(0);
-        let known = Mutex::new(Known { keys: None, fault: None, asked_at: None, used_at });
-        Self { place, fetch, known, asked: Arc::default() }
+        let known = Mutex::new(Known { keys: None, fault: None, asked_at: None, used_at, kept: None });
+        Self { place, fetch, shelf: None, known, recalled: OnceCell::new(), asked: Arc::default() }
+    }
+
+    /// The same, where they are kept over a restart.
+    #[must_use]
+    pub fn kept_on(self, shelf: Arc<KeyShelf>) -> Self {
+        Self { shelf: Some(shelf), ..self }
     }
 
     /// The keys that are known; they are fetched first where none of them will do, unless that was tried a moment ago.
-    /// A set that will do is answered without waiting for anything.
+    /// A set that will do is answered without waiting for anything, but for one of a run before that has grown old.
     ///
     /// # Errors
     /// None is known, and why.
@@ -70,8 +86,10 @@ impl KeySource {
         will_do: impl Fn(&KeySet) -> bool,
         now: Timestamp,
     ) -> Result<Arc<KeySet>, KeySetFault> {
+        self.recalled.get_or_init(|| self.recall()).await;
         self.known.lock().used_at = now;
-        if let Some(keys) = self.known_at(now).filter(|keys| will_do(keys)) {
+        let known = self.known_at(now).filter(|keys| will_do(keys) && !self.is_stale(now));
+        if let Some(keys) = known {
             return Ok(keys);
         }
         self.ask(now, PAUSE).await;
@@ -95,6 +113,13 @@ impl KeySource {
         self.known.lock().used_at
     }
 
+    /// Whether what is known is an old set of a run before, which nobody has asked about since: what was withdrawn meanwhile
+    /// is not in it any more.
+    fn is_stale(&self, now: Timestamp) -> bool {
+        let known = self.known.lock();
+        known.asked_at.is_none() && known.keys.as_ref().is_some_and(|(_, fetched)| now.since(*fetched) >= FRESH)
+    }
+
     fn known_at(&self, now: Timestamp) -> Option<Arc<KeySet>> {
         let known = self.known.lock();
         known.keys.as_ref().filter(|(_, fetched)| now.since(*fetched) < KEPT).map(|(keys, _)| Arc::clone(keys))
@@ -115,20 +140,73 @@ impl KeySource {
 
     async fn fetch(self: Arc<Self>, mut asked: OwnedMutexGuard<Option<Timestamp>>, now: Timestamp) {
         *asked = Some(now);
-        let fetched = self.published(now).await;
-        let mut known = self.known.lock();
-        known.asked_at = Some(now);
-        match fetched {
-            Ok(keys) => (known.keys, known.fault) = (Some((Arc::new(keys), now)), None),
+        match self.published(now).await {
+            Ok((keys, text)) => {
+                let noted = {
+                    let mut known = self.known.lock();
+                    (known.keys, known.fault, known.asked_at) = (Some((Arc::new(keys), now)), None, Some(now));
+                    known.note(&text, now)
+                };
+                if let Some(noted) = noted {
+                    self.keep(noted).await;
+                }
+            }
             Err(fault) => {
                 let (place, why) = (self.place.url(), fault.words().0);
                 tracing::warn!(place, why, "Published keys could not be used; those that are known stay");
-                known.fault = Some(fault);
+                let mut known = self.known.lock();
+                (known.fault, known.asked_at) = (Some(fault), Some(now));
             }
         }
     }
 
-    async fn published(&self, now: Timestamp) -> Result<KeySet, KeySetFault> {
+    /// Takes what was kept of a run before, where nothing newer is known.
+    async fn recall(&self) {
+        let Some(shelf) = self.shelf.clone() else {
+            return;
+        };
+        let place = self.place.url().to_owned();
+        let read = spawn_blocking(move || shelf.read(&place)).await;
+        let kept = match read {
+            Ok(Ok(Some(kept))) => kept,
+            Ok(Ok(None)) | Err(_) => return,
+            Ok(Err(error)) => {
+                tracing::warn!(%error, "Published keys that were kept cannot be read; they are fetched");
+                return;
+            }
+        };
+        if let Ok(keys) = KeySet::parse(kept.text.as_bytes(), kept.fetched_at) {
+            let mut known = self.known.lock();
+            known.keys.get_or_insert((Arc::new(keys), kept.fetched_at));
+            known.kept.get_or_insert(kept);
+        }
+    }
+
+    /// Writes down what was fetched. Without it all works on until the next start.
+    async fn keep(&self, kept: KeptKeys) {
+        let Some(shelf) = self.shelf.clone() else {
+            return;
+        };
+        let place = self.place.url().to_owned();
+        let written = spawn_blocking(move || shelf.keep(&place, kept)).await;
+        if let Ok(Err(error)) = written {
+            tracing::warn!(%error, "Published keys could not be kept; a start while nobody answers will not know them");
+        }
+    }
+
+    /// Lets go of what is kept, where nobody has needed it for long.
+    pub(crate) async fn forget(&self) {
+        let Some(shelf) = self.shelf.clone() else {
+            return;
+        };
+        let place = self.place.url().to_owned();
+        let forgotten = spawn_blocking(move || shelf.forget(&place)).await;
+        if let Ok(Err(error)) = forgotten {
+            tracing::warn!(%error, "Published keys that nobody needs any more stay on disk");
+        }
+    }
+
+    async fn published(&self, now: Timestamp) -> Result<(KeySet, Bytes), KeySetFault> {
         let url = match &self.place {
             Place::Keys(url) => url.clone(),
             Place::MetadataOf(issuer) => {
@@ -136,7 +214,22 @@ impl KeySource {
                 keys_in(&metadata, issuer)?
             }
         };
-        KeySet::parse(&(self.fetch)(url).await?, now)
+        let text = (self.fetch)(url).await?;
+        Ok((KeySet::parse(&text, now)?, text))
+    }
+}
+
+impl Known {
+    /// What is to be written down of a set that was fetched, if anything is.
+    fn note(&mut self, text: &[u8], now: Timestamp) -> Option<KeptKeys> {
+        let is_kept = |kept: &KeptKeys| kept.text.as_bytes() == text && now.since(kept.fetched_at) < NOTED;
+        if self.kept.as_ref().is_some_and(is_kept) {
+            return None;
+        }
+        // A set that could be read is text.
+        let text = String::from_utf8(text.to_vec()).ok()?;
+        self.kept = Some(KeptKeys { text, fetched_at: now });
+        self.kept.clone()
     }
 }
 

@@ -14,6 +14,7 @@ mod directory;
 pub mod embedded;
 mod explanations;
 mod index;
+mod key_shelf;
 mod outbox;
 pub mod pepper;
 mod side_file;
@@ -29,6 +30,7 @@ pub use deeds::{
 pub use directory::Directory;
 pub use explanations::Explanations;
 pub use index::{IndexedToken, TokenIndex};
+pub use key_shelf::{KeptKeys, KeyShelf};
 pub use outbox::{
     Alert, AlertState, Channel, Delivery, Failed, KeptSilence, MOST_SILENCES, NewAlert, NewSilence, Outbox,
     OutboxError, Standing, Standings, Which,

@@ -74,7 +74,12 @@ fn a_named_key_is_asked_about_alone() {
         (vec![None], Err(SignatureFailure::NoKey)),
         "another algorithm"
     );
-    assert_eq!(asked(Some(&of), None, "two"), (vec![id("one"), id("two"), None], Ok("two".to_owned())));
+    assert_eq!(asked(Some(&of), None, "two"), (vec![id("one"), id("two")], Ok("two".to_owned())));
+    assert_eq!(
+        asked(Some(&of), None, "four"),
+        (vec![id("one"), id("two"), None], Err(SignatureFailure::Wrong)),
+        "a wrong one costs the same whatever keys there are"
+    );
 }
 
 #[test]

@@ -19,7 +19,7 @@ use fuuffy_issuer::{Issuer, PublishedKeys};
 use fuuffy_protocol::{Identifiers, Metadata};
 use fuuffy_store::embedded::{AuditOptions, EmbeddedStore, OpenOptions, PreviousRun};
 use fuuffy_store::pepper::MasterKeys;
-use fuuffy_store::{Explanations, Store, UsageBook};
+use fuuffy_store::{Explanations, KeyShelf, Store, UsageBook};
 use tokio::sync::watch;
 
 use super::acme::Acme;
@@ -140,8 +140,10 @@ impl Environment {
         issuer.leak_grades = settings.leaks;
         issuer.retire_unused_after = settings.retire_unused_after;
         issuer.tally = Arc::clone(&tally);
-        issuer.published = Arc::new(PublishedKeys::new(published::over_https(&settings.published, &sources.names)));
-        issuer.platforms = published::platforms(&settings.identity_issuers, &sources.names);
+        let shelf = Arc::new(KeyShelf::open(&config.data_dir, name)?);
+        issuer.platforms = published::platforms(&settings.identity_issuers, &sources.names, &shelf);
+        let fetch = published::over_https(&settings.published, &sources.names);
+        issuer.published = Arc::new(PublishedKeys::new(fetch, shelf));
         let outbox = (name, path.with_extension("outbox.sqlite3"));
         let alerts = Alerts::open(outbox, settings, &sources.names, Arc::clone(&clock), Arc::clone(&entropy))?;
         let snapshot = snapshot(settings, &config.plans)?;

@@ -10,6 +10,7 @@ use anyhow::Context as _;
 use bytes::{Bytes, BytesMut};
 use fuuffy_domain::{KeySetFault, Timestamp};
 use fuuffy_issuer::{Fetch, KeySet, KeySource, Place, Platform};
+use fuuffy_store::KeyShelf;
 use parking_lot::Mutex;
 use reqwest::{Certificate, Client, StatusCode, Url};
 use tokio::io::AsyncReadExt as _;
@@ -44,16 +45,15 @@ pub(super) fn over_https(config: &PublishedConfig, names: &Names) -> Fetch {
 }
 
 /// The platforms whose tokens are believed.
-pub(super) fn platforms(issuers: &[IdentityIssuerConfig], names: &Names) -> Vec<Platform> {
+pub(super) fn platforms(issuers: &[IdentityIssuerConfig], names: &Names, shelf: &Arc<KeyShelf>) -> Vec<Platform> {
     let platform = |config: &IdentityIssuerConfig| {
-        let (place, fetch) = match &config.keys {
-            KeysFrom::Metadata => {
-                (Place::MetadataOf(config.trusted.issuer.to_string()), over_https(&config.published, names))
-            }
-            KeysFrom::Url(url) => (Place::Keys(url.clone()), over_https(&config.published, names)),
-            KeysFrom::File(path) => (Place::Keys(path.display().to_string()), in_file(path.clone())),
+        let at = |place| KeySource::new(place, over_https(&config.published, names)).kept_on(Arc::clone(shelf));
+        let keys = match &config.keys {
+            KeysFrom::Metadata => at(Place::MetadataOf(config.trusted.issuer.to_string())),
+            KeysFrom::Url(url) => at(Place::Keys(url.clone())),
+            KeysFrom::File(path) => KeySource::new(Place::Keys(path.display().to_string()), in_file(path.clone())),
         };
-        Platform { trusted: config.trusted.clone(), keys: Arc::new(KeySource::new(place, fetch)) }
+        Platform { trusted: config.trusted.clone(), keys: Arc::new(keys) }
     };
     issuers.iter().map(platform).collect()
 }

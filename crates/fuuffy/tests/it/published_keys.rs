@@ -126,6 +126,21 @@ fn a_publisher_that_is_down_stops_nobody_whose_key_is_known() {
     assert_eq!(ask_by(&timed, &client, "too late").status, 401, "but not for ever");
 }
 
+#[test]
+fn a_restart_while_the_publisher_is_down_stops_nobody_whose_key_is_known() {
+    let platform = Platform::start();
+    let mut timed = served(&platform);
+    let client = registered(&timed, &platform.url(KEYS));
+    publish(&platform, &[&client]);
+    assert_eq!(ask_by(&timed, &client, "a").status, 200);
+    platform.is_down(true);
+    timed.time.pass(Duration::from_secs(3600));
+    timed.restart();
+    assert_eq!(ask_by(&timed, &client, "b").status, 200);
+    let stranger = ask_by(&timed, &next_key(&client), "c");
+    assert!(explained(&timed, &stranger).contains("no key of that name"), "and nobody else gets in");
+}
+
 /// Each is refused in bounded time, and said why: to operators in the explanation and where they list the keys.
 #[test]
 fn a_set_that_cannot_be_used_is_explained() {

@@ -42,6 +42,22 @@ fn happened(timed: &Timed, refused: &Reply) -> String {
 }
 
 #[test]
+fn a_restart_while_the_platform_is_down_stops_no_pod() {
+    let (platform, key) = (Platform::start(), PlatformKey::rsa("cluster-1"));
+    platform.publish(&[&key]);
+    let mut timed = Timed::start(&platform.trusted(""));
+    let client = bound(&timed, &platform, &json!({"sub": "system:serviceaccount:shop:orders"}));
+    let token = key.sign(&platform.kubernetes_claims("shop:orders", timed.now()));
+    assert_eq!(ask(&timed, &client, &token).status, 200);
+    platform.is_down(true);
+    timed.time.pass(Duration::from_secs(1800));
+    timed.restart();
+    assert_eq!(ask(&timed, &client, &token).status, 200);
+    let elsewhere = PlatformKey::rsa("cluster-1").sign(&platform.kubernetes_claims("shop:orders", timed.now()));
+    assert_eq!(ask(&timed, &client, &elsewhere).status, 401);
+}
+
+#[test]
 fn a_pod_gets_a_token_by_its_service_account() {
     let (platform, key) = (Platform::start(), PlatformKey::rsa("cluster-1"));
     platform.publish(&[&key]);

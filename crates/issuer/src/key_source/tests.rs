@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use fuuffy_domain::EnvironmentName;
 use serde_json::json;
 use tokio::sync::Notify;
 
@@ -53,6 +54,48 @@ impl Publisher {
     fn asked(&self) -> usize {
         self.asked.load(Ordering::Relaxed)
     }
+}
+
+#[test]
+fn keys_are_known_after_a_start_while_nobody_answers() {
+    let folder = tempfile::tempdir().unwrap();
+    let shelf = || Arc::new(KeyShelf::open(folder.path(), EnvironmentName::Testing).unwrap());
+    let started =
+        |publisher: &Arc<Publisher>| Arc::new(Arc::into_inner(publisher.source(keys_at())).unwrap().kept_on(shelf()));
+    run(async {
+        let publisher = Publisher::with_keys(&["a"]);
+        assert_eq!(finds(&started(&publisher), "a", 0).await, Ok(true));
+        assert_eq!((finds(&started(&publisher), "a", 599).await, publisher.asked()), (Ok(true), 1), "it is new enough");
+        publisher.publish(&["b"]);
+        assert_eq!(finds(&started(&publisher), "a", 600).await, Ok(false), "what was withdrawn meanwhile is gone");
+        publisher.pages.lock().clear();
+        let source = started(&publisher);
+        assert_eq!(finds(&source, "b", 5000).await, Ok(true), "nobody answers");
+        assert_eq!((finds(&source, "b", 5001).await, publisher.asked()), (Ok(true), 3), "which is asked once");
+        let week = 600 + KEPT.as_secs();
+        assert_eq!(finds(&started(&publisher), "b", week - 1).await, Ok(true));
+        assert_eq!(finds(&started(&publisher), "b", week).await, Err(KeySetFault::Unreachable), "but not for ever");
+        started(&publisher).forget().await;
+        assert_eq!(finds(&started(&publisher), "b", 5000).await, Err(KeySetFault::Unreachable));
+    });
+}
+
+/// That they still hold is written down once an hour, however often they are fetched.
+#[test]
+fn a_set_that_stays_the_same_is_not_written_each_time() {
+    let folder = tempfile::tempdir().unwrap();
+    let shelf = Arc::new(KeyShelf::open(folder.path(), EnvironmentName::Testing).unwrap());
+    run(async {
+        let publisher = Publisher::with_keys(&["a"]);
+        let source = Arc::new(Arc::into_inner(publisher.source(keys_at())).unwrap().kept_on(Arc::clone(&shelf)));
+        for (seconds, noted) in [(0, 0), (600, 0), (3599, 0), (3600, 3600), (5000, 3600)] {
+            source.ask(at(seconds), Duration::ZERO).await;
+            assert_eq!(shelf.read(KEYS).unwrap().unwrap().fetched_at, at(noted));
+        }
+        publisher.publish(&["b"]);
+        source.ask(at(5001), Duration::ZERO).await;
+        assert_eq!(shelf.read(KEYS).unwrap().unwrap().fetched_at, at(5001));
+    });
 }
 
 fn keys_at() -> Place {

@@ -169,7 +169,7 @@ impl Writer {
         let mut waiting = VecDeque::<Box<dyn Job>>::new();
         let mut closing = None;
         loop {
-            let (mut jobs, mut ticked) = (Vec::new(), false);
+            let (mut jobs, mut ticked, mut has_yielded) = (Vec::new(), false, false);
             let mut next = match waiting.is_empty() {
                 true => match commands.recv() {
                     Ok(first) => Some(first),
@@ -186,6 +186,13 @@ impl Writer {
                     Command::Close(answer) => closing = Some(answer),
                 }
                 next = if closing.is_none() { commands.try_recv().ok() } else { None };
+                // Whoever asks for tokens and shares this core may have more for the same sync; what takes access away
+                // waits for nobody.
+                if next.is_none() && !has_yielded && closing.is_none() && jobs.is_empty() && !waiting.is_empty() {
+                    has_yielded = true;
+                    std::thread::yield_now();
+                    next = commands.try_recv().ok();
+                }
             }
             let room = BATCH.saturating_sub(jobs.len()).min(waiting.len());
             jobs.extend(waiting.drain(..room));
