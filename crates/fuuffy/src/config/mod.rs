@@ -2,12 +2,14 @@
 //! wrong is told at once, by file, line and key, before anything is opened or bound.
 
 mod acme;
+mod base_url;
 mod email;
 mod identities;
 mod keys;
 mod quantity;
 mod read;
 mod register;
+mod routes;
 mod shown;
 mod table;
 

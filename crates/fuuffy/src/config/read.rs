@@ -4,25 +4,20 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 
-use fuuffy_domain::{
-    EnvironmentName, Grade, LeakGrades, Lifetime, Limit, NonceUse, Plan, PlanName, Route, RouteTable, ScopeSet,
-};
-use fuuffy_gateway::{Upstream, UpstreamProtocol};
+use fuuffy_domain::{EnvironmentName, Grade, LeakGrades, Lifetime, Limit, NonceUse, Plan, PlanName};
 use fuuffy_issuer::{TokenFormat, TokenLimits};
 use http::Uri;
 use ipnet::IpNet;
 use toml::de::DeTable;
 
+use super::base_url::{base_url, default_base_url, is_loopback};
+use super::routes::routes;
 use super::table::{Source, Table};
 use super::{
     AccessLogTarget, AdminConfig, AuditConfig, CertificateFiles, Config, ConnectionLimits, EnvironmentConfig,
-    EnvironmentConfigs, Mistake, OtlpConfig, RouteConfig, TlsMode, WebhookConfig, keys,
+    EnvironmentConfigs, Mistake, OtlpConfig, TlsMode, WebhookConfig, keys,
 };
 use crate::reach::{MayReach, address_in};
-
-/// Paths that the token service has, and those of the metadata.
-const RESERVED: [&str; 4] =
-    ["/v1/auth", "/oauth", "/.well-known/oauth-authorization-server", "/.well-known/oauth-protected-resource"];
 
 pub(super) fn read(text: &str, folder: &Path) -> Result<Config, Vec<Mistake>> {
     let source = Source::new(text);
@@ -373,80 +368,6 @@ fn limits(table: Option<&Table<'_>>) -> ConnectionLimits {
     }
 }
 
-fn routes(table: &Table<'_>, limits: &ConnectionLimits) -> Vec<RouteConfig> {
-    let mut routes: Vec<RouteConfig> = Vec::new();
-    for table in table.tables("routes", &keys::ROUTE) {
-        let Some(route) = route(&table, limits) else {
-            continue;
-        };
-        let prefix = &route.route.prefix;
-        if routes.iter().any(|known| known.route.prefix == *prefix) {
-            table.mistake("prefix", "another route has the same prefix");
-        }
-        if RESERVED.iter().any(|reserved| prefix == reserved || prefix.starts_with(&format!("{reserved}/"))) {
-            table.mistake("prefix", "expected another path; this one is the token service's");
-        }
-        routes.push(route);
-    }
-    routes
-}
-
-fn route(table: &Table<'_>, limits: &ConnectionLimits) -> Option<RouteConfig> {
-    let prefix = table.required("prefix", |prefix| {
-        let route = Route { prefix: prefix.to_owned(), read: ScopeSet::default(), write: ScopeSet::default() };
-        RouteTable::new(vec![route]).ok().map(|_| prefix.to_owned())
-    });
-    let scopes = table.table("scopes", &keys::SCOPES);
-    let scope = |key| {
-        let scope = scopes.as_ref().and_then(|table| table.parsed(key, |text| ScopeSet::parse(text).ok()));
-        scope.unwrap_or_default()
-    };
-    let upstreams = table.list("upstreams", upstream);
-    if upstreams.as_ref().is_none_or(Vec::is_empty) {
-        table.wrong("upstreams");
-    }
-    let protocol = table.parsed("protocol", |text| match text {
-        "http1" => Some(UpstreamProtocol::Http1),
-        "http2" => Some(UpstreamProtocol::Http2),
-        _ => None,
-    });
-    let protocol = protocol.unwrap_or(UpstreamProtocol::Http1);
-    let upstreams = upstreams.unwrap_or_default();
-    if protocol == UpstreamProtocol::Http2 && !upstreams.iter().all(|upstream| is_loopback(&upstream.authority)) {
-        table.mistake("protocol", "expected upstreams on loopback; HTTP/2 in cleartext goes nowhere else");
-    }
-    let config = RouteConfig {
-        route: Route { prefix: prefix.clone().unwrap_or_default(), read: scope("read"), write: scope("write") },
-        upstreams,
-        protocol,
-        connect_timeout: table.duration("connect_timeout", "5s"),
-        response_timeout: table.duration("response_timeout", "30s"),
-        idle_timeout: table.duration("idle_timeout", "60s"),
-        websocket: table.boolean("websocket").unwrap_or_default(),
-        max_body: table.size("max_body").unwrap_or(limits.max_body),
-        in_flight: table.number("in_flight", 1..=1_000_000).and_then(|most| u32::try_from(most).ok()).unwrap_or(65536),
-        adapts: table.boolean("adaptive_limit").unwrap_or(true),
-        cost: table.number("cost", 0..=1_000_000).and_then(|cost| u32::try_from(cost).ok()).unwrap_or(1),
-    };
-    prefix.map(|_| config)
-}
-
-fn upstream(text: &str) -> Result<Upstream, String> {
-    if text.starts_with("https://") {
-        return Err("upstreams are spoken to without TLS; expected an http:// URL".to_owned());
-    }
-    let expected = || r#"expected a URL without a path, as in "http://127.0.0.1:8090""#.to_owned();
-    let uri: Uri = text.parse().map_err(|_| expected())?;
-    let is_bare = matches!(uri.path(), "" | "/") && uri.query().is_none() && uri.scheme_str() == Some("http");
-    let authority =
-        uri.authority().filter(|authority| is_bare && !authority.as_str().contains('@')).ok_or_else(expected)?;
-    if authority.as_str().ends_with(':') {
-        return Err(expected());
-    }
-    let port = authority.port_u16().unwrap_or(80);
-    Ok(Upstream { authority: format!("{}:{port}", authority.host()) })
-}
-
 /// What costs more than a window holds could never be let through.
 fn refuse_costs_beyond_plans(root: &Table<'_>, config: &Config) {
     for environment in [&config.environments.testing, &config.environments.production].into_iter().flatten() {
@@ -489,37 +410,4 @@ fn can_be_told_apart(one: &EnvironmentConfig, other: &EnvironmentConfig) -> bool
 
 fn address(text: &str) -> Option<SocketAddr> {
     text.parse().ok()
-}
-
-fn base_url(text: &str) -> Option<String> {
-    let uri: Uri = text.parse().ok()?;
-    let authority = uri.authority()?;
-    let is_safe = match uri.scheme_str()? {
-        "https" => true,
-        "http" => is_loopback(authority.as_str()),
-        _ => false,
-    };
-    // It is an identifier, too: no fragment (RFC 8414 §2), and nothing that ends a quoted string early.
-    let is_plain = text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b":/[]-._~%!$&'()*+,;=".contains(&byte));
-    (is_safe && is_plain && uri.query().is_none() && !authority.as_str().contains('@'))
-        .then(|| text.trim_end_matches('/').to_owned())
-}
-
-fn is_loopback(authority: &str) -> bool {
-    let host =
-        authority.parse::<http::uri::Authority>().map(|authority| authority.host().to_owned()).unwrap_or_default();
-    host.eq_ignore_ascii_case("localhost")
-        || host
-            .trim_start_matches('[')
-            .trim_end_matches(']')
-            .parse::<IpAddr>()
-            .is_ok_and(|address| address.is_loopback())
-}
-
-/// The guide's base URLs.
-fn default_base_url(name: EnvironmentName) -> &'static str {
-    match name {
-        EnvironmentName::Testing => "https://testing-api-gateway.fuuffy.com/v1",
-        EnvironmentName::Production => "https://api-gateway.fuuffy.com/v1",
-    }
 }
