@@ -165,7 +165,7 @@ impl Session {
             }
         }
         if let Some(shown) = &token.shown {
-            shown.go_along(&mut head.extensions);
+            head.extensions.insert(shown.clone());
         }
         Ok(head)
     }
