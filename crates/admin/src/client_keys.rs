@@ -70,7 +70,7 @@ pub(crate) enum PublicJwk {
         /// What its holder calls it in the header of an assertion; its thumbprint does as well.
         #[schema(pattern = "^[!-~]{1,128}$")]
         kid: Option<String>,
-        #[schema(pattern = "^EdDSA$")]
+        #[schema(pattern = "^(EdDSA|Ed25519)$")]
         alg: Option<String>,
         #[serde(rename = "use")]
         #[schema(pattern = "^sig$")]
@@ -153,7 +153,9 @@ impl PublicJwk {
         if crv != curve {
             return Err(invalid(&format!("crv: expected {curve}")));
         }
-        if alg.is_some_and(|alg| alg != algorithm.as_str()) {
+        // RFC 9864 §2.2 calls EdDSA by its curve.
+        let is_called = |alg: &str| alg == algorithm.as_str() || (algorithm == KeyAlgorithm::EdDsa && alg == curve);
+        if !alg.as_deref().is_none_or(is_called) {
             return Err(invalid(&format!("alg: expected {}", algorithm.as_str())));
         }
         if public_use.is_some_and(|it| it != "sig") {

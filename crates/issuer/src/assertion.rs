@@ -7,11 +7,12 @@ use fuuffy_domain::{AssertionFault, ClientId, ClientKey, KeyAlgorithm, Timestamp
 use fuuffy_protocol::UnverifiedAssertion;
 use jsonwebtoken::crypto::verify;
 use jsonwebtoken::dangerous::insecure_decode_claims;
-use jsonwebtoken::errors::ErrorKind;
 use jsonwebtoken::jwk::Jwk;
-use jsonwebtoken::{Algorithm, DecodingKey, Header, decode_header};
+use jsonwebtoken::{Algorithm, DecodingKey};
 use serde::Deserialize;
 use serde_json::Value;
+
+use crate::jws_header::{HeaderFault, UnverifiedHeader};
 
 /// The longest time from now until the end of an assertion: so long its `jti` is remembered.
 const LONGEST: Duration = Duration::from_secs(5 * 60);
@@ -43,7 +44,7 @@ struct UnverifiedClaims {
 /// An assertion that could be read, with what it says before it is believed.
 pub struct ReadAssertion<'a> {
     text: &'a str,
-    header: Header,
+    header: UnverifiedHeader,
     pub(crate) algorithm: KeyAlgorithm,
     claims: Result<UnverifiedClaims, AssertionFault>,
 }
@@ -64,10 +65,9 @@ impl<'a> ReadAssertion<'a> {
     /// [`AssertionFault`]
     pub fn read(assertion: &'a UnverifiedAssertion) -> Result<Self, AssertionFault> {
         let text = assertion.reveal();
-        let header = decode_header(text).map_err(|error| match error.kind() {
-            // A header whose `alg` the library does not know, as `none`, is none to it.
-            ErrorKind::Json(_) => AssertionFault::Algorithm,
-            _ => AssertionFault::Malformed,
+        let header = UnverifiedHeader::read(text).map_err(|fault| match fault {
+            HeaderFault::Algorithm => AssertionFault::Algorithm,
+            HeaderFault::Malformed => AssertionFault::Malformed,
         })?;
         let algorithm = match header.alg {
             Algorithm::ES256 => KeyAlgorithm::Es256,
@@ -111,7 +111,7 @@ impl<'a> ReadAssertion<'a> {
         if !header.typ.as_ref().is_none_or(is_type) {
             return Err(AssertionFault::Type);
         }
-        if asks_for_more(header) {
+        if header.asks_for_more() {
             return Err(AssertionFault::Header);
         }
         let claims = self.claims.as_ref().map_err(|fault| *fault)?;
@@ -146,12 +146,6 @@ fn nobodys_key(algorithm: KeyAlgorithm) -> Option<DecodingKey> {
         KeyAlgorithm::EdDsa => DecodingKey::from_ed_components(NOBODY_ED25519),
     };
     key.ok()
-}
-
-/// Whether a header brings a key of its own, or asks for more than is understood.
-pub(crate) fn asks_for_more(header: &Header) -> bool {
-    let brings_a_key = header.jku.is_some() || header.jwk.is_some() || header.x5u.is_some() || header.x5c.is_some();
-    brings_a_key || header.crit.is_some() || header.cty.is_some() || header.enc.is_some() || header.zip.is_some()
 }
 
 /// A `NumericDate` (RFC 7519 §2), which may have a fraction. Whatever is too large is as late as can be.

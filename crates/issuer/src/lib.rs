@@ -8,6 +8,7 @@ mod by_assertion;
 mod by_identity;
 mod endpoint;
 mod introspection;
+mod jws_header;
 mod jwt;
 mod key_set;
 mod key_source;

@@ -5,11 +5,11 @@ use fuuffy_domain::{IdentityFault, Timestamp, TrustedIssuer};
 use fuuffy_protocol::UnverifiedAssertion;
 use jsonwebtoken::crypto::verify;
 use jsonwebtoken::dangerous::insecure_decode_claims;
-use jsonwebtoken::errors::ErrorKind;
-use jsonwebtoken::{Algorithm, DecodingKey, Header, decode_header};
+use jsonwebtoken::{Algorithm, DecodingKey};
 use serde_json::{Map, Value};
 
-use crate::assertion::{AHEAD, asks_for_more, time};
+use crate::assertion::{AHEAD, time};
+use crate::jws_header::{HeaderFault, UnverifiedHeader};
 
 /// The types of JWT that such a token may have, if it has one (RFC 7519 §5.1).
 const TYPES: [&str; 2] = ["jwt", "jose"];
@@ -17,7 +17,7 @@ const TYPES: [&str; 2] = ["jwt", "jose"];
 /// A token that could be read, with what it says before it is believed.
 pub struct UnverifiedToken<'a> {
     text: &'a str,
-    header: Header,
+    header: UnverifiedHeader,
     claims: Map<String, Value>,
 }
 
@@ -31,19 +31,14 @@ impl<'a> UnverifiedToken<'a> {
     /// [`IdentityFault`]
     pub fn read(assertion: &'a UnverifiedAssertion) -> Result<Self, IdentityFault> {
         let text = assertion.reveal();
-        let header = decode_header(text).map_err(|error| match error.kind() {
-            // A header whose `alg` the library does not know, as `none`, is none to it.
-            ErrorKind::Json(_) => IdentityFault::Algorithm,
-            _ => IdentityFault::Malformed,
+        let header = UnverifiedHeader::read(text).map_err(|fault| match fault {
+            HeaderFault::Algorithm => IdentityFault::Algorithm,
+            HeaderFault::Malformed => IdentityFault::Malformed,
         })?;
-        // Never a symmetric one: whoever can check it could make it.
-        if !matches!(header.alg, Algorithm::RS256 | Algorithm::ES256 | Algorithm::EdDSA) {
-            return Err(IdentityFault::Algorithm);
-        }
         if header.typ.as_ref().is_some_and(|typ| !TYPES.iter().any(|known| typ.eq_ignore_ascii_case(known))) {
             return Err(IdentityFault::Type);
         }
-        if asks_for_more(&header) {
+        if header.asks_for_more() {
             return Err(IdentityFault::Header);
         }
         let claims = insecure_decode_claims(text).map_err(|_| IdentityFault::Malformed)?;

@@ -11,7 +11,7 @@ pub const NONCE: HeaderName = HeaderName::from_static("dpop-nonce");
 /// The type of a proof (RFC 9449 §4.2).
 pub const TYPE: &str = "dpop+jwt";
 /// What proofs may be signed by.
-pub const ALGORITHMS: [&str; 2] = ["ES256", "EdDSA"];
+pub const ALGORITHMS: [&str; 3] = ["ES256", "EdDSA", "Ed25519"];
 
 /// What the fields of a request say of a proof.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -9,8 +9,9 @@ use crate::{AuthMethod, Identifiers, dpop};
 
 /// Where the token service's is. The issuer has no path, so there is no other place (RFC 8414 §3.1).
 const AUTHORIZATION_SERVER: &str = "/.well-known/oauth-authorization-server";
-/// What assertions may be signed by (RFC 7518 §3.1, RFC 8037 §3.1).
-const ASSERTION_ALGORITHMS: [&str; 2] = ["ES256", "EdDSA"];
+/// What assertions may be signed by (RFC 7518 §3.1, RFC 8037 §3.1). The last two are one, as RFC 9864 §2.2 calls it by its
+/// curve.
+const ASSERTION_ALGORITHMS: [&str; 3] = ["ES256", "EdDSA", "Ed25519"];
 /// Where the API's is, before the path of its identifier (RFC 9728 §3.1).
 const PROTECTED_RESOURCE: &str = "/.well-known/oauth-protected-resource";
 
@@ -31,17 +32,17 @@ struct AuthorizationServer<'a> {
     issuer: &'a str,
     token_endpoint: String,
     token_endpoint_auth_methods_supported: [&'static str; AuthMethod::ALL.len()],
-    token_endpoint_auth_signing_alg_values_supported: [&'static str; 2],
+    token_endpoint_auth_signing_alg_values_supported: [&'static str; ASSERTION_ALGORITHMS.len()],
     revocation_endpoint: String,
     revocation_endpoint_auth_methods_supported: [&'static str; AuthMethod::ALL.len()],
-    revocation_endpoint_auth_signing_alg_values_supported: [&'static str; 2],
+    revocation_endpoint_auth_signing_alg_values_supported: [&'static str; ASSERTION_ALGORITHMS.len()],
     introspection_endpoint: String,
     introspection_endpoint_auth_methods_supported: [&'static str; AuthMethod::ALL.len()],
-    introspection_endpoint_auth_signing_alg_values_supported: [&'static str; 2],
+    introspection_endpoint_auth_signing_alg_values_supported: [&'static str; ASSERTION_ALGORITHMS.len()],
     /// RFC 9701 §7.
     introspection_signing_alg_values_supported: [&'static str; 1],
     /// RFC 9449 §5.1.
-    dpop_signing_alg_values_supported: [&'static str; 2],
+    dpop_signing_alg_values_supported: [&'static str; dpop::ALGORITHMS.len()],
     jwks_uri: String,
     grant_types_supported: [&'static str; 1],
     /// There is no authorization endpoint and so no response type. The member is required all the same (§2), though one
@@ -60,7 +61,7 @@ struct ProtectedResource<'a> {
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     scopes_supported: &'a [&'a str],
     bearer_methods_supported: [&'static str; 1],
-    dpop_signing_alg_values_supported: [&'static str; 2],
+    dpop_signing_alg_values_supported: [&'static str; dpop::ALGORITHMS.len()],
 }
 
 impl Metadata {

@@ -76,7 +76,8 @@ impl<'a> ReadProof<'a> {
         }
         let algorithm = match header.alg.as_deref() {
             Some("ES256") => Algorithm::ES256,
-            Some("EdDSA") => Algorithm::EdDSA,
+            // RFC 9864 §2.2 calls it by its curve.
+            Some("EdDSA" | "Ed25519") => Algorithm::EdDSA,
             _ => return Err(ProofFault::Algorithm),
         };
         let UnverifiedHeader { crit, b64, enc, zip, cty, jku, x5u, x5c, .. } = &header;

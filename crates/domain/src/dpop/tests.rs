@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use fuuffy_protocol::{AccessToken, ProofFault as F};
+use jsonwebtoken::crypto::sign;
 use jsonwebtoken::jwk::{Jwk, ThumbprintHash};
 use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
 use proptest::prelude::*;
@@ -82,6 +83,19 @@ fn a_right_proof_proves_its_key_once() {
     assert_eq!(prove(&proofs, &signed(&key, &again), at(101)).unwrap_err(), F::Replayed.into());
     // Another key's statement of the same name is another.
     assert!(prove(&proofs, &signed(&super::tests::key(8), &claims(at(101), "a")), at(101)).is_ok());
+}
+
+/// As RFC 9864 has it, which calls `EdDSA` by its curve.
+#[test]
+fn a_key_on_ed25519_may_be_called_by_its_curve() {
+    let key = key(7);
+    let mut head = serde_json::to_value(header(&key)).unwrap();
+    head["alg"] = json!("Ed25519");
+    let parts = [head, claims(at(100), "a")].map(|part| encoded(part.to_string().as_bytes()));
+    let message = parts.join(".");
+    let signature = sign(message.as_bytes(), &key, Algorithm::EdDSA).unwrap();
+    let used = prove(&proofs(NonceUse::WhereNeeded), &format!("{message}.{signature}"), at(100)).unwrap();
+    assert_eq!(used.key.binding(), Binding::DpopKey(thumbprint(&key)));
 }
 
 #[test]

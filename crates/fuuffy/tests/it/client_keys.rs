@@ -69,6 +69,7 @@ fn only_a_public_key_is_taken() {
     let of = ["--environment", "testing", "--client", client.id.as_str()];
     let of_shared = json!({"kty": "oct", "k": "c2VjcmV0"});
     let of_rsa = json!({"kty": "RSA", "n": "AQAB", "e": "AQAB"});
+    let other_name = json!({"kty": "OKP", "crv": "Ed25519", "x": "A".repeat(43), "alg": "Ed448"});
     let short = json!({"kty": "OKP", "crv": "Ed25519", "x": "AAAA"});
     let other_curve = json!({"kty": "EC", "crv": "P-384", "x": "AAAA", "y": "AAAA"});
     let unknown = json!([1]);
@@ -77,6 +78,7 @@ fn only_a_public_key_is_taken() {
         (&of_shared, "that is a private key"),
         (&of_rsa, "expected `EC` or `OKP`"),
         (&short, "32 bytes"),
+        (&other_name, "alg: expected EdDSA"),
         (&other_curve, "expected P-256"),
         (&unknown, "expected a public key as a JWK"),
     ] {
@@ -96,7 +98,9 @@ fn only_a_public_key_is_taken() {
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();
-    let jwk = SigningClient::new(Algorithm::EdDSA).jwk();
+    let mut jwk = SigningClient::new(Algorithm::EdDSA).jwk();
+    // As RFC 9864 calls it.
+    jwk["alg"] = json!("Ed25519");
     serde_json::to_writer(child.stdin.take().unwrap(), &jwk).unwrap();
     assert!(child.wait().unwrap().success(), "from standard input");
 }

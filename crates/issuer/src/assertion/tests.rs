@@ -1,9 +1,12 @@
 //! Assertions, right ones and each kind of wrong one, by real keys and a clock of the test's own.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use fuuffy_domain::ClientKeyId;
 use fuuffy_protocol::{ClientAuthentication, Form};
 use http::HeaderMap;
-use jsonwebtoken::{EncodingKey, encode};
+use jsonwebtoken::crypto::sign;
+use jsonwebtoken::{EncodingKey, Header, encode};
 use proptest::prelude::*;
 use serde_json::json;
 
@@ -180,6 +183,20 @@ fn an_algorithm_is_one_of_two() {
     let confused = EncodingKey::from_secret(public(1).jwk.as_bytes());
     let confused = sent(&encode(&Header::new(Algorithm::HS256), &claims(), &confused).unwrap());
     assert_eq!(ReadAssertion::read(&confused).err(), Some(F::Algorithm));
+}
+
+/// As RFC 9864 has it, which calls `EdDSA` by its curve.
+#[test]
+fn a_key_on_ed25519_may_be_called_by_its_curve() {
+    let parts =
+        [r#"{"alg":"Ed25519","typ":"JWT"}"#.to_owned(), claims().to_string()].map(|it| URL_SAFE_NO_PAD.encode(it));
+    let message = parts.join(".");
+    let signature = sign(message.as_bytes(), &private(1), Algorithm::EdDSA).unwrap();
+    let assertion = sent(&format!("{message}.{signature}"));
+    let read = ReadAssertion::read(&assertion).unwrap();
+    assert_eq!(read.algorithm, KeyAlgorithm::EdDsa);
+    assert!(read.is_signed_by(Some(&public(1))) && !read.is_signed_by(Some(&public(2))));
+    assert!(read.check("app_1", ISSUER, NOW).is_ok());
 }
 
 #[test]

@@ -4,7 +4,7 @@ use fuuffy_domain::Lifetime;
 use fuuffy_protocol::{ClientAuthentication, Form};
 use http::HeaderMap;
 use jsonwebtoken::jwk::Jwk;
-use jsonwebtoken::{EncodingKey, encode};
+use jsonwebtoken::{EncodingKey, Header, encode};
 use proptest::prelude::*;
 use serde_json::json;
 

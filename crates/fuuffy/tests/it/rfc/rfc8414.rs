@@ -18,7 +18,7 @@ const PATH: &str = "/.well-known/oauth-authorization-server";
 fn section_2_the_members() {
     let (_place, server) = served();
     let methods = ["client_secret_basic", "client_secret_post", "private_key_jwt"];
-    let algorithms = ["ES256", "EdDSA"];
+    let algorithms = ["ES256", "EdDSA", "Ed25519"];
     let expected = json!({
         "issuer": "https://testing-api-gateway.fuuffy.com",
         "token_endpoint": "https://testing-api-gateway.fuuffy.com/oauth/token",

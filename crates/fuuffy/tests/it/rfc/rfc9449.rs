@@ -38,7 +38,7 @@ fn explained(timed: &Timed, refused: &Reply) -> (Value, Value) {
     (told["client_id"].clone(), told["happened"].clone())
 }
 
-/// "If the DPoP proof is valid … the token_type … MUST be DPoP", by both endpoints and both algorithms.
+/// "A token_type of DPoP MUST be included in the access token response", by both endpoints and both algorithms.
 #[test]
 fn section_5_a_token_that_is_asked_for_with_a_proof_is_bound_to_its_key() {
     let timed = settled("");
@@ -178,8 +178,8 @@ fn section_5_2_a_client_may_be_registered_to_get_bound_tokens_alone() {
     assert_eq!(app::ask_for_token(timed.testing(), &timed.client).status, 200);
 }
 
-/// "the value of jkt … is the base64url encoding … of the JWK SHA-256 Thumbprint … of the DPoP public key"; and the token
-/// stays bound, whatever happens to the server.
+/// "The hash is conveyed using the same cnf content with jkt member structure"; "If the token_type member is included in the
+/// introspection response, it MUST contain the value DPoP"; and the token stays bound, whatever happens to the server.
 #[test]
 fn section_6_2_introspection_tells_the_key() {
     let mut timed = settled("");
@@ -197,8 +197,9 @@ fn section_6_2_introspection_tells_the_key() {
     }
 }
 
-/// "the resource server … MUST … check that the access token is bound to the public key of the DPoP proof", and what is
-/// checked goes no further.
+/// "A resource server MUST check that a DPoP proof was also received …, check the DPoP proof according to the rules in
+/// Section 4.3, and check that the public key of the DPoP proof matches the public key to which the access token is bound";
+/// "An algs parameter SHOULD be included"; and what is checked goes no further.
 #[test]
 fn section_7_1_the_api_takes_a_bound_token_with_a_proof_for_it() {
     let upstream = Upstream::friendly();
@@ -227,7 +228,10 @@ fn section_7_1_the_api_takes_a_bound_token_with_a_proof_for_it() {
         let (status, said, challenge) = challenged(&refused);
         assert_eq!((status, said.as_str()), (401, code), "{told}");
         assert!(challenge.starts_with(&format!(r#"DPoP realm="fuuffy", error="{code}""#)), "{challenge}");
-        assert!(challenge.contains(r#"algs="ES256 EdDSA""#) && challenge.contains("resource_metadata="), "{challenge}");
+        assert!(
+            challenge.contains(r#"algs="ES256 EdDSA Ed25519""#) && challenge.contains("resource_metadata="),
+            "{challenge}"
+        );
         let (client, happened) = explained(&timed, &refused);
         assert_eq!(client, timed.client.id, "its owner is told: {told}");
         assert!(happened.as_str().unwrap().contains(told), "{told}: {happened}");
@@ -254,8 +258,7 @@ fn section_7_1_the_api_takes_a_bound_token_with_a_proof_for_it() {
     );
 }
 
-/// "a protected resource that supports both … MUST reject an access token … received as a bearer token, if that token is
-/// DPoP bound".
+/// "Such a protected resource MUST reject a DPoP-bound access token received as a bearer token".
 #[test]
 fn section_7_2_a_bound_token_is_no_bearer_token() {
     let timed = settled("");
@@ -275,8 +278,9 @@ fn section_7_2_a_bound_token_is_no_bearer_token() {
     assert_eq!(with_proof.status, 200, "a bearer token needs none, and none hurts");
 }
 
-/// "the authorization server … responds … with … error use_dpop_nonce … and … the DPoP-Nonce HTTP header"; the same by the
-/// resource server (§9), whose challenge is 401.
+/// "If the nonce claim in the DPoP proof does not exactly match a nonce recently supplied …, the authorization server MUST
+/// reject the request"; "Resource servers use an HTTP 401 (Unauthorized) error code with an accompanying WWW-Authenticate:
+/// DPoP value and DPoP-Nonce value"; "there MUST NOT be more than one DPoP-Nonce header".
 #[test]
 fn section_8_and_9_the_server_may_ask_for_nonces() {
     let timed = settled("dpop_nonces = \"always\"");
@@ -355,11 +359,12 @@ fn section_5_1_the_metadata_names_the_algorithms() {
     let timed = settled("");
     for path in ["/.well-known/oauth-authorization-server", "/.well-known/oauth-protected-resource/v1"] {
         let told = request(timed.testing(), "GET", path, &[], "").json();
-        assert_eq!(told["dpop_signing_alg_values_supported"], json!(["ES256", "EdDSA"]), "{path}");
+        assert_eq!(told["dpop_signing_alg_values_supported"], json!(["ES256", "EdDSA", "Ed25519"]), "{path}");
     }
 }
 
-/// "the JWK SHA-256 thumbprint is conveyed using the … jkt confirmation method member" of a token that is a JWT, too.
+/// "The value of the jkt member MUST be the base64url encoding … of the JWK SHA-256 Thumbprint … of the DPoP public key" of a
+/// token that is a JWT, too.
 #[test]
 fn section_6_1_a_jwt_tells_the_key() {
     use base64::Engine as _;

@@ -19,7 +19,7 @@ fn section_2_the_members() {
         "authorization_servers": ["https://testing-api-gateway.fuuffy.com"],
         "scopes_supported": ["orders:read", "orders:write"],
         "bearer_methods_supported": ["header"],
-        "dpop_signing_alg_values_supported": ["ES256", "EdDSA"],
+        "dpop_signing_alg_values_supported": ["ES256", "EdDSA", "Ed25519"],
     });
     assert_eq!(request(server.testing, "GET", &format!("{PATH}/v1"), &[], "").json(), expected);
     let place = Place::new(&config(Upstream::friendly().address).replace("scopes = {", "#"));
@@ -27,9 +27,9 @@ fn section_2_the_members() {
     assert_eq!(bare.get("scopes_supported"), None, "claims with zero elements are left out (§3.2)");
 }
 
-/// "If the resource identifier value contains a path or query component, any terminating slash following the host
-/// component MUST be removed before inserting "/.well-known/" and the well-known URI path suffix between the host
-/// component and the path and/or query components".
+/// "If the resource identifier value contains a path or query component, any terminating slash (/) following the host
+/// component MUST be removed before inserting /.well-known/ and the well-known URI path suffix between the host component
+/// and the path and/or query components".
 #[test]
 fn section_3_1_the_name_is_inserted_before_the_path() {
     let (_place, server) = served();
@@ -72,7 +72,7 @@ fn section_3_3_the_resource_is_the_configured_one_whatever_the_host() {
     assert_eq!(refused.field("www-authenticate"), Some(&*format!("Bearer realm=\"fuuffy\", {OF_CHALLENGE}")));
 }
 
-/// "The resource_metadata parameter ... WWW-Authenticate: Bearer resource_metadata=...": in every challenge of ours for
+/// "resource_metadata: The URL of the protected resource metadata": in every challenge of ours for
 /// a token, with an error or without; never in one that asks for a secret, and never in an upstream's own.
 #[test]
 fn section_5_1_every_challenge_says_where_it_is() {
