@@ -1,9 +1,13 @@
 //! OAuth libraries of others, each as its own documentation shows it, over HTTPS against a real gateway: a token, a
-//! call, an introspection and a revocation. What came of it is the table in docs/compatibility.md. `./check` installs
-//! the libraries.
+//! call, an introspection and a revocation, by every way of authentication that the library has. A hop between them sees
+//! which way it was. What came of it is the table in docs/compatibility.md. `./check` installs the libraries.
 
 mod apache;
+mod hop;
 mod oauth2_crate;
+mod openidconnect_crate;
+mod rust_caller;
+mod ways;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -12,7 +16,10 @@ use std::process::{Command, Stdio};
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
+use self::hop::Hop;
+use self::ways::{BASIC, BY_ED25519, BY_ES256, POST, Way};
 use crate::app::{BINARY, Place, Registered, Server};
+use crate::signing_client::SigningClient;
 use crate::upstream::Upstream;
 
 /// One library, and the script that uses it.
@@ -21,55 +28,54 @@ struct Library {
     /// By what name its version is pinned.
     package: &'static str,
     script: &'static str,
-    methods: &'static [&'static str],
+    /// All that it has and the token service, too.
+    ways: &'static [Way],
 }
 
-const BASIC: &str = "client_secret_basic";
-const POST: &str = "client_secret_post";
 const DEEDS: [&str; 4] = ["token", "call", "introspect", "revoke"];
+/// What came of each deed.
+type Told = [String; DEEDS.len()];
 /// What a script says of what its library has no call for.
 const NOT_OFFERED: &str = "not offered by the library";
 /// Whoever changed a version or a script writes the table anew by it.
 const WRITE: &str = "WRITE_COMPATIBILITY=1 cargo test -p fuuffy --all-features --test it -- libraries";
+
+const BY_SECRET: &[Way] = &[BASIC, POST];
+const BY_SECRET_OR_KEY: &[Way] = &[BASIC, POST, BY_ES256, BY_ED25519];
+const BY_ALL: &[Way] = &[
+    BASIC,
+    POST,
+    BY_ES256,
+    BY_ED25519,
+    BASIC.bound_by("ES256"),
+    POST.bound_by("Ed25519"),
+    BY_ES256.bound_by("ES256"),
+    BY_ED25519.bound_by("Ed25519"),
+];
 
 const LIBRARIES: [Library; 7] = [
     Library {
         name: "Authlib over requests (Python)",
         package: "authlib",
         script: "authlib_requests.py",
-        methods: &[BASIC, POST],
+        ways: BY_SECRET_OR_KEY,
     },
     Library {
         name: "Authlib over httpx (Python)",
         package: "authlib",
         script: "authlib_httpx.py",
-        methods: &[BASIC, POST],
+        ways: BY_SECRET_OR_KEY,
     },
     Library {
         name: "requests-oauthlib (Python)",
         package: "requests-oauthlib",
         script: "requests_oauthlib_session.py",
-        methods: &[BASIC, POST],
+        ways: BY_SECRET,
     },
-    Library { name: "httpx-auth (Python)", package: "httpx-auth", script: "httpx_auth_flow.py", methods: &[BASIC] },
-    Library {
-        name: "openid-client (Node)",
-        package: "openid-client",
-        script: "openid-client.mjs",
-        methods: &[BASIC, POST],
-    },
-    Library {
-        name: "oauth4webapi (Node)",
-        package: "oauth4webapi",
-        script: "oauth4webapi.mjs",
-        methods: &[BASIC, POST],
-    },
-    Library {
-        name: "simple-oauth2 (Node)",
-        package: "simple-oauth2",
-        script: "simple-oauth2.mjs",
-        methods: &[BASIC, POST],
-    },
+    Library { name: "httpx-auth (Python)", package: "httpx-auth", script: "httpx_auth_flow.py", ways: &[BASIC] },
+    Library { name: "openid-client (Node)", package: "openid-client", script: "openid-client.mjs", ways: BY_ALL },
+    Library { name: "oauth4webapi (Node)", package: "oauth4webapi", script: "oauth4webapi.mjs", ways: BY_ALL },
+    Library { name: "simple-oauth2 (Node)", package: "simple-oauth2", script: "simple-oauth2.mjs", ways: BY_SECRET },
 ];
 
 /// An address that is known before a server is, for others find endpoints by it. So that it is nobody else's, it is one of
@@ -90,8 +96,12 @@ struct Secured {
 
 impl Secured {
     fn serve(port: u16) -> Self {
-        let address = own_address(port);
-        let (issuer, upstream) = (format!("https://{address}"), Upstream::friendly());
+        Self::serve_as(own_address(port), own_address(port))
+    }
+
+    /// One whose metadata tells an address that leads to it.
+    fn serve_as(known_as: SocketAddr, address: SocketAddr) -> Self {
+        let (issuer, upstream) = (format!("https://{known_as}"), Upstream::friendly());
         let place = Place::new(&format!(
             "data_dir = \"data\"\nworkers = 2\n[admin]\nlisten = \"127.0.0.1:0\"\n\
              [environments.testing]\nlisten = \"{address}\"\nbase_url = \"{issuer}/v1\"\n\
@@ -117,6 +127,32 @@ impl Secured {
     /// The certificate of whoever signed the server's.
     fn authority(&self) -> PathBuf {
         self.place.path("tls/ca.pem")
+    }
+}
+
+/// A client for a way of authentication.
+enum Client {
+    Secret(Registered),
+    /// One that has no secret, and a file with its key.
+    Key(SigningClient, PathBuf),
+}
+
+impl Client {
+    fn new(place: &Place, way: Way) -> Self {
+        let Some(algorithm) = way.algorithm() else {
+            return Self::Secret(place.client_with("testing", &[]));
+        };
+        let client = SigningClient::registered(place, algorithm);
+        let file = place.path(format!("{}.pem", client.id));
+        std::fs::write(&file, client.pem()).unwrap();
+        Self::Key(client, file)
+    }
+
+    fn id(&self) -> &str {
+        match self {
+            Self::Secret(client) => &client.id,
+            Self::Key(client, _) => &client.id,
+        }
     }
 }
 
@@ -172,9 +208,16 @@ impl Library {
     }
 
     /// Runs the script, and answers what it told, by deed.
-    fn run(&self, gateway: &Secured, client: &Registered, method: &str) -> [String; DEEDS.len()] {
+    fn run(&self, gateway: &Secured, client: &Client, way: Way) -> Told {
         let mut command = self.command(gateway);
-        command.env("AUTH_METHOD", method).env("CLIENT_ID", &client.id).env("CLIENT_SECRET", &client.secret);
+        command.env("AUTH_METHOD", way.method).env("CLIENT_ID", client.id());
+        match client {
+            Client::Secret(client) => command.env("CLIENT_SECRET", &client.secret),
+            Client::Key(_, file) => command.env("CLIENT_KEY_FILE", file),
+        };
+        for (name, algorithm) in [("KEY_ALGORITHM", way.signed_by), ("DPOP_ALGORITHM", way.bound_by)] {
+            command.envs(algorithm.map(|algorithm| (name, algorithm)));
+        }
         command.env("ISSUER", &gateway.issuer).env("API_URL", format!("{}/v1/orders", gateway.issuer));
         for (name, path) in [("TOKEN_URL", "token"), ("REVOKE_URL", "revoke"), ("INTROSPECT_URL", "introspect")] {
             command.env(name, format!("{}/oauth/{path}", gateway.issuer));
@@ -184,14 +227,14 @@ impl Library {
         let err = String::from_utf8_lossy(&ran.stderr);
         assert!(ran.status.success(), "{}: {err}", self.script);
         let told: Value = serde_json::from_slice(&ran.stdout).unwrap();
-        assert_eq!(told["auth_method"], method, "{}: {err}", self.script);
+        assert_eq!(told["auth_method"], way.method, "{}: {err}", self.script);
         DEEDS.map(|deed| told[deed].as_str().unwrap_or("not tried").to_owned())
     }
 }
 
-fn row(name: &str, version: &str, method: &str, told: &[String]) -> String {
+fn row(name: &str, version: &str, way: Way, told: &Told) -> String {
     let told: Vec<&str> = told.iter().map(|it| if it == NOT_OFFERED { "–" } else { it }).collect();
-    format!("| {name} | {version} | `{method}` | {} |\n", told.join(" | "))
+    format!("| {name} | {version} | {} | {} |\n", way.shown(), told.join(" | "))
 }
 
 /// The version of a crate that Cargo.lock pins.
@@ -213,26 +256,78 @@ fn hold(table: &str) {
     assert!(kept == table, "docs/compatibility.md is not what came of it, run: {WRITE}\n{table}");
 }
 
+/// A gateway, and a hop before it that sees what is sent.
+struct Watched {
+    gateway: Secured,
+    hop: Hop,
+}
+
+impl Watched {
+    fn serve(port: u16, behind: u16) -> Self {
+        let [address, behind] = [port, behind].map(own_address);
+        let gateway = Secured::serve_as(address, behind);
+        let hop = Hop::start(address, behind, &gateway.place.path("tls"));
+        Self { gateway, hop }
+    }
+
+    /// The row of a library, which did all that it can, by this way and no other.
+    fn row(&self, (name, version): (&str, &str), way: Way, deeds: impl FnOnce(&Secured, &Client) -> Told) -> String {
+        // Each has a client of its own, so that what its API saw is known to be of it.
+        let client = Client::new(&self.gateway.place, way);
+        let told = deeds(&self.gateway, &client);
+        let done = [0, 1, 2, 3].map(|deed| told[deed] == "ok");
+        let is_well = told.iter().all(|it| it == "ok" || it == NOT_OFFERED) && done[0] && done[1];
+        assert!(is_well, "{name} by {}: {told:?}", way.shown());
+        assert_eq!(way.missed_by(&self.hop.take(), &done), None, "{name} by {}", way.shown());
+        let seen = self.gateway.upstream.seen();
+        assert!(seen.iter().any(|seen| seen.field("x-client-id") == Some(client.id())), "{name}");
+        row(name, version, way, &told)
+    }
+}
+
 #[test]
 fn every_library_gets_a_token_and_calls_with_it() {
-    let gateway = Secured::serve(8443);
+    let watched = Watched::serve(8443, 8448);
     let mut table = include_str!("libraries/heading.md").to_owned();
     for library in &LIBRARIES {
-        for method in library.methods {
-            // Each has a client of its own, so that what its API saw is known to be of it.
-            let client = gateway.place.client_with("testing", &[]);
-            let told = library.run(&gateway, &client, method);
-            let is_well = told.iter().all(|it| it == "ok" || it == NOT_OFFERED) && told[0] == "ok" && told[1] == "ok";
-            assert!(is_well, "{} by {method}: {told:?}", library.name);
-            let seen = gateway.upstream.seen();
-            assert!(seen.iter().any(|seen| seen.field("x-client-id") == Some(&client.id)), "{}", library.name);
-            table.push_str(&row(library.name, &library.version(), method, &told));
+        for way in library.ways {
+            let run = |gateway: &Secured, client: &Client| library.run(gateway, client, *way);
+            table.push_str(&watched.row((library.name, &library.version()), *way, run));
         }
     }
-    for method in [BASIC, POST] {
-        let told = oauth2_crate::run(&gateway, &gateway.place.client_with("testing", &[]), method);
-        table.push_str(&row("oauth2 (Rust)", &locked("oauth2"), method, &told));
+    for way in [BASIC, POST] {
+        let run = |gateway: &Secured, client: &Client| {
+            rust_caller::run(gateway, client, async |caller, client| oauth2_crate::deeds(caller, client, way).await)
+        };
+        table.push_str(&watched.row(("oauth2 (Rust)", &locked("oauth2")), way, run));
     }
+    for way in [BASIC, POST] {
+        let run = |gateway: &Secured, client: &Client| {
+            rust_caller::run(gateway, client, async |caller, client| {
+                openidconnect_crate::deeds(caller, client, way).await
+            })
+        };
+        table.push_str(&watched.row(("openidconnect (Rust)", &locked("openidconnect")), way, run));
+    }
+    table.push_str(include_str!("libraries/ways.md"));
     table.push_str(include_str!("libraries/resource_servers.md"));
     hold(&table);
+}
+
+/// A row is of what was sent, and not of what a library was told to send.
+#[test]
+fn another_way_than_was_said_is_seen() {
+    let watched = Watched::serve(8449, 8450);
+    let client = Client::new(&watched.gateway.place, BASIC);
+    rust_caller::run(&watched.gateway, &client, async |caller, client| {
+        oauth2_crate::deeds(caller, client, BASIC).await
+    });
+    let sent = watched.hop.take();
+    let all = [true; DEEDS.len()];
+    assert_eq!(BASIC.missed_by(&sent, &all), None);
+    for other in [POST, BY_ES256, BASIC.bound_by("ES256")] {
+        assert!(other.missed_by(&sent, &all).unwrap().starts_with("token was not as "), "{}", other.shown());
+    }
+    assert!(BASIC.missed_by(&sent[..1], &all).unwrap().starts_with("call: "), "what is told must have been sent");
+    assert!(BASIC.missed_by(&sent, &[true, true, true, false]).unwrap().starts_with("revoke: "));
 }

@@ -2,6 +2,8 @@
 
 use std::net::SocketAddr;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use fuuffy_domain::Timestamp;
 use jsonwebtoken::jwk::{Jwk, ThumbprintHash};
 use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
@@ -18,6 +20,8 @@ pub(crate) const ISSUER: &str = "https://testing-api-gateway.fuuffy.com";
 pub(crate) struct SigningClient {
     pub(crate) id: String,
     algorithm: Algorithm,
+    /// PKCS #8.
+    der: Vec<u8>,
     key: EncodingKey,
 }
 
@@ -25,14 +29,17 @@ impl SigningClient {
     pub(crate) fn new(algorithm: Algorithm) -> Self {
         let kind = if algorithm == Algorithm::ES256 { &PKCS_ECDSA_P256_SHA256 } else { &PKCS_ED25519 };
         let der = KeyPair::generate_for(kind).unwrap().serialize_der();
-        let key = if algorithm == Algorithm::ES256 {
-            EncodingKey::from_ec_der(&der)
+        let (der, key) = if algorithm == Algorithm::ES256 {
+            let key = EncodingKey::from_ec_der(&der);
+            (der, key)
         } else {
-            // The library that signs wants PKCS #8 as RFC 8410 §7 has it first, without the public half.
+            // Libraries want PKCS #8 as RFC 8410 §7 has it first, without the public half.
             let (head, seed) = ([48, 46, 2, 1, 0, 48, 5, 6, 3, 43, 101, 112, 4, 34, 4, 32], &der[16..48]);
-            EncodingKey::from_ed_der(&[&head[..], seed].concat())
+            let der = [&head[..], seed].concat();
+            let key = EncodingKey::from_ed_der(&der);
+            (der, key)
         };
-        Self { id: String::new(), algorithm, key }
+        Self { id: String::new(), algorithm, der, key }
     }
 
     /// A key of somebody who says to be another.
@@ -55,6 +62,13 @@ impl SigningClient {
     pub(crate) fn jwk(&self) -> Value {
         let jwk = Jwk::from_encoding_key(&self.key, self.algorithm).unwrap();
         serde_json::to_value(jwk).unwrap()
+    }
+
+    /// The private key as a file has it.
+    pub(crate) fn pem(&self) -> String {
+        let text = STANDARD.encode(&self.der);
+        let lines: Vec<&str> = text.as_bytes().chunks(64).map(|line| std::str::from_utf8(line).unwrap()).collect();
+        format!("-----BEGIN PRIVATE KEY-----\n{}\n-----END PRIVATE KEY-----\n", lines.join("\n"))
     }
 
     pub(crate) fn thumbprint(&self) -> String {

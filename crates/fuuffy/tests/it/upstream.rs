@@ -120,7 +120,8 @@ fn serve(mut stream: TcpStream, kept: &Mutex<Vec<Seen>>, act: &(dyn Fn(&Seen, us
     }
 }
 
-fn read_request(stream: &mut TcpStream, unread: &mut Vec<u8>) -> Option<Seen> {
+/// The next request of a stream, whatever it comes from.
+pub(crate) fn read_request(stream: &mut impl Read, unread: &mut Vec<u8>) -> Option<Seen> {
     let mut seen = loop {
         let mut fields = [httparse::EMPTY_HEADER; 64];
         let mut request = httparse::Request::new(&mut fields);
@@ -158,7 +159,7 @@ fn read_request(stream: &mut TcpStream, unread: &mut Vec<u8>) -> Option<Seen> {
     Some(seen)
 }
 
-fn read_more(stream: &mut TcpStream, unread: &mut Vec<u8>) -> Option<()> {
+fn read_more(stream: &mut impl Read, unread: &mut Vec<u8>) -> Option<()> {
     let mut bytes = [0; 16 * 1024];
     match stream.read(&mut bytes) {
         Ok(0) | Err(_) => None,

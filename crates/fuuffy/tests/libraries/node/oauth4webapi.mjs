@@ -1,25 +1,40 @@
-// oauth4webapi, as https://github.com/panva/oauth4webapi/blob/main/examples/client_credentials.ts shows it. It is told
-// the issuer alone, and finds the rest in the metadata.
+// oauth4webapi, as https://github.com/panva/oauth4webapi/blob/main/examples/client_credentials.ts and dpop.ts beside it
+// show it. It is told where the API is, whose metadata names the token service, and finds the rest in that one's.
 
 import assert from "node:assert";
 import * as oauth from "oauth4webapi";
-import { API_URL, AUTH_METHOD, CLIENT_ID, CLIENT_SECRET, ISSUER, tell } from "./report.mjs";
+import { API_URL, AUTH_METHOD, CLIENT_ID, CLIENT_SECRET, DPOP_ALGORITHM, ISSUER, clientKey, tell } from "./report.mjs";
 
-const methods = { client_secret_basic: oauth.ClientSecretBasic, client_secret_post: oauth.ClientSecretPost };
-const issuer = new URL(ISSUER);
+const methods = {
+  client_secret_basic: () => oauth.ClientSecretBasic(CLIENT_SECRET),
+  client_secret_post: () => oauth.ClientSecretPost(CLIENT_SECRET),
+  private_key_jwt: async () => oauth.PrivateKeyJwt(await clientKey()),
+};
+const resource = new URL("/v1", API_URL);
 const client = { client_id: CLIENT_ID };
-const method = methods[AUTH_METHOD](CLIENT_SECRET);
+const method = await methods[AUTH_METHOD]();
+const DPoP = DPOP_ALGORITHM ? oauth.DPoP(client, await oauth.generateKeyPair(DPOP_ALGORITHM)) : undefined;
 let server;
 let token;
 
-const call = () => oauth.protectedResourceRequest(token, "GET", new URL(API_URL));
+/** Does it again where the server wants a nonce of its own in the proof. */
+const withNonce = (deed) => deed().catch((error) => (oauth.isDPoPNonceError(error) ? deed() : Promise.reject(error)));
+
+const grant = async () => {
+  const answer = await oauth.clientCredentialsGrantRequest(server, client, method, new URLSearchParams(), { DPoP });
+  return oauth.processClientCredentialsResponse(server, client, answer);
+};
+const call = () =>
+  withNonce(() => oauth.protectedResourceRequest(token, "GET", new URL(API_URL), undefined, undefined, { DPoP }));
 
 await tell({
   async token() {
+    const api = await oauth.processResourceDiscoveryResponse(resource, await oauth.resourceDiscoveryRequest(resource));
+    assert.deepStrictEqual(api.authorization_servers, [ISSUER]);
+    const issuer = new URL(api.authorization_servers[0]);
     const found = await oauth.discoveryRequest(issuer, { algorithm: "oauth2" });
     server = await oauth.processDiscoveryResponse(issuer, found);
-    const answer = await oauth.clientCredentialsGrantRequest(server, client, method, new URLSearchParams());
-    token = (await oauth.processClientCredentialsResponse(server, client, answer)).access_token;
+    token = (await withNonce(grant)).access_token;
   },
   async call() {
     assert.strictEqual((await call()).status, 200);

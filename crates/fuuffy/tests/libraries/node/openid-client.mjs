@@ -3,19 +3,25 @@
 
 import assert from "node:assert";
 import * as client from "openid-client";
-import { API_URL, AUTH_METHOD, CLIENT_ID, CLIENT_SECRET, ISSUER, tell } from "./report.mjs";
+import { API_URL, AUTH_METHOD, CLIENT_ID, CLIENT_SECRET, DPOP_ALGORITHM, ISSUER, clientKey, tell } from "./report.mjs";
 
-const methods = { client_secret_basic: client.ClientSecretBasic, client_secret_post: client.ClientSecretPost };
+const methods = {
+  client_secret_basic: () => client.ClientSecretBasic(CLIENT_SECRET),
+  client_secret_post: () => client.ClientSecretPost(CLIENT_SECRET),
+  private_key_jwt: async () => client.PrivateKeyJwt(await clientKey()),
+};
 let config;
 let token;
+let DPoP;
 
-const call = () => client.fetchProtectedResource(config, token, new URL(API_URL), "GET");
+const call = () => client.fetchProtectedResource(config, token, new URL(API_URL), "GET", undefined, undefined, { DPoP });
 
 await tell({
   async token() {
-    const method = methods[AUTH_METHOD](CLIENT_SECRET);
+    const method = await methods[AUTH_METHOD]();
     config = await client.discovery(new URL(ISSUER), CLIENT_ID, undefined, method, { algorithm: "oauth2" });
-    token = (await client.clientCredentialsGrant(config)).access_token;
+    if (DPOP_ALGORITHM) DPoP = client.getDPoPHandle(config, await client.randomDPoPKeyPair(DPOP_ALGORITHM));
+    token = (await client.clientCredentialsGrant(config, {}, { DPoP })).access_token;
   },
   async call() {
     assert.strictEqual((await call()).status, 200);

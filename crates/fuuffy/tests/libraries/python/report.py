@@ -6,11 +6,23 @@ import os
 NOT_OFFERED = "not offered by the library"
 METHOD = os.environ["AUTH_METHOD"]
 CLIENT_ID = os.environ["CLIENT_ID"]
-CLIENT_SECRET = os.environ["CLIENT_SECRET"]
+# One with a key has no secret.
+CLIENT_SECRET = os.environ.get("CLIENT_SECRET")
+KEY_ALGORITHM = os.environ.get("KEY_ALGORITHM")
+ISSUER = os.environ["ISSUER"]
 TOKEN_URL = os.environ["TOKEN_URL"]
 REVOKE_URL = os.environ["REVOKE_URL"]
 INTROSPECT_URL = os.environ["INTROSPECT_URL"]
 API_URL = os.environ["API_URL"]
+
+
+def client_key():
+    """The client's private key."""
+    from joserfc.jwk import ECKey, OKPKey
+
+    kind = {"ES256": ECKey, "Ed25519": OKPKey, "EdDSA": OKPKey}[KEY_ALGORITHM]
+    with open(os.environ["CLIENT_KEY_FILE"], "rb") as file:
+        return kind.import_key(file.read())
 
 
 def tell(**deeds):
