@@ -25,7 +25,7 @@ use tokio::sync::watch;
 use super::acme::Acme;
 use super::alerts::Alerts;
 use super::certificate::Certificate;
-use super::leaks::LeaksTold;
+use super::leaks::{LeakCounts, LeaksTold};
 use super::published;
 use super::reports::Reports;
 use super::silences::Silences;
@@ -69,6 +69,7 @@ pub struct Environment {
     pub(super) watch: Watch,
     pub(super) trails: Option<Trails>,
     pub(super) leaks_told: LeaksTold,
+    pub(super) leak_counts: LeakCounts,
     pub(super) reports: Option<Reports>,
     connections: Arc<()>,
     kept_at: AtomicI64,
@@ -177,6 +178,7 @@ impl Environment {
             watch: Watch::default(),
             trails: None,
             leaks_told: LeaksTold::default(),
+            leak_counts: LeakCounts::default(),
             reports,
             connections: Arc::default(),
             kept_at: AtomicI64::new(opened.unix_millis()),

@@ -2,6 +2,7 @@
 //! right. Whether they were, and what comes of it, the issuer decides.
 
 use std::collections::HashSet;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -26,6 +27,19 @@ const TOLD: usize = 4096;
 /// Which leaks were told of lately, so that a program which leaks with every request is one line and one alert.
 #[derive(Default)]
 pub(super) struct LeaksTold(Mutex<HashSet<String>>);
+
+/// What leaked and what came of it, by the names of both. A token that is quarantined is revoked.
+const KINDS: [(&str, Grade); 5] = [
+    ("secret", Grade::Warn),
+    ("secret", Grade::Quarantine),
+    ("secret", Grade::Revoke),
+    ("token", Grade::Warn),
+    ("token", Grade::Revoke),
+];
+
+/// How many leaks there were since the start, whether they were told of or not.
+#[derive(Default)]
+pub(super) struct LeakCounts([AtomicU64; KINDS.len()]);
 
 /// What was found, and where.
 pub(super) type Strays = Vec<(LeakPlace, Stray)>;
@@ -127,6 +141,7 @@ impl Environment {
             Some(secret) => ("secret", secret.to_string()),
             None => ("token", (context.now.unix_millis() / AGAIN).to_string()),
         };
+        self.leak_counts.note(what, *grade);
         let name = format!("leak {} {what} {which} {} {}", client.id, place.name(), grade.name());
         if !self.leaks_told.is_new(&name) {
             return;
@@ -163,6 +178,20 @@ impl LeaksTold {
     /// It was not told after all, and is to be when it happens again.
     fn forget(&self, name: &str) {
         self.0.lock().remove(name);
+    }
+}
+
+impl LeakCounts {
+    fn note(&self, what: &str, grade: Grade) {
+        let came_of_it = if what == "token" && grade == Grade::Quarantine { Grade::Revoke } else { grade };
+        if let Some(at) = KINDS.iter().position(|kind| *kind == (what, came_of_it)) {
+            self.0[at].fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Each kind of leak, what came of it, and how often.
+    pub(super) fn totals(&self) -> impl Iterator<Item = (&'static str, Grade, u64)> {
+        KINDS.iter().zip(&self.0).map(|((what, grade), count)| (*what, *grade, count.load(Ordering::Relaxed)))
     }
 }
 

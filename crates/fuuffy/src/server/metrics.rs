@@ -82,6 +82,7 @@ struct OfEnvironments {
     refusals: Family<Labels, Counter>,
     observed: Family<Labels, Counter>,
     grants: Family<Labels, Counter>,
+    leaks: Family<Labels, Counter>,
     tokens: Family<Labels, Gauge>,
     bytes: Family<Labels, Gauge>,
     explanations_dropped: Family<Labels, Counter>,
@@ -109,6 +110,7 @@ impl OfEnvironments {
             ("refusals", "Refusals by the code of the answer, and by what was asked for", &all.refusals),
             ("observed_refusals", "Requests that limits that are only observed would have refused", &all.observed),
             ("token_requests", "Token requests by outcome", &all.grants),
+            ("leaks", "Secrets and tokens that were right and not where they belong, by what came of it", &all.leaks),
             ("explanations_dropped", "Reasons of refusals that could not be kept", &all.explanations_dropped),
             ("usage_lost", "Requests whose usage could not be kept", &all.usage_lost),
             ("access_log_lost", "Lines that the access log lost", &all.access_lost),
@@ -174,6 +176,9 @@ impl OfEnvironments {
         let outcome = environment.issuer.outcome();
         self.grants.get_or_create(&vec![name, ("outcome", "issued")]).inc_by(outcome.issued);
         self.grants.get_or_create(&vec![name, ("outcome", "refused")]).inc_by(outcome.refused);
+        for (kind, deed, count) in environment.leak_counts.totals() {
+            self.leaks.get_or_create(&vec![name, ("kind", kind), ("deed", deed.name())]).inc_by(count);
+        }
         let index = environment.store.tokens();
         self.tokens.get_or_create(&only).set(gauge(index.len()));
         self.bytes.get_or_create(&only).set(gauge(index.memory_bytes()));

@@ -5,11 +5,13 @@ mod reports;
 
 use std::net::SocketAddr;
 
+use fuuffy_protocol::{ClientSecret, SecretKind};
 use serde_json::{Value, json};
 
 use crate::app::{Place, Registered, Server, ask_for_token, config_with, get, token, token_form};
 use crate::hooks::Hooks;
 use crate::http1::{Reply, request};
+use crate::metrics::scrape;
 use crate::own_secrets::{add, ask};
 use crate::upstream::Upstream;
 
@@ -22,6 +24,11 @@ fn served_with(of_environment: &str, more: &str) -> (Place, Server) {
     let place = Place::new(&(config_with(Upstream::friendly().address, of_environment, "") + more));
     let server = place.serve();
     (place, server)
+}
+
+/// How often it happened in the testing environment that something leaked and this came of it.
+fn count(server: &Server, kind: &str, deed: &str) -> f64 {
+    scrape(server)[&format!(r#"fuuffy_leaks_total{{environment="testing",kind="{kind}",deed="{deed}"}}"#)]
 }
 
 fn rotator(place: &Place) -> Registered {
@@ -69,6 +76,7 @@ fn a_quarantined_secret_can_only_replace_itself() {
     let listed = secrets(&place, &client);
     assert!(listed[0]["quarantined_at"].is_string() && listed[0]["exposed_at"].is_string(), "{listed}");
     assert_eq!(deeds(&place, &client)[0], ("secret.quarantined".to_owned(), "it was sent in a URL".to_owned()));
+    assert_eq!((count(&server, "secret", "quarantine"), count(&server, "secret", "warn")), (1.0, 0.0));
     // It lasts.
     assert!(server.stop().success());
     let server = place.serve();
@@ -108,6 +116,7 @@ fn what_is_revoked_works_no_more() {
     assert_eq!(ask_for_token(server.testing, &client).code(), "invalid_client");
     let names: Vec<String> = deeds(&place, &client).into_iter().map(|(deed, _)| deed).collect();
     assert_eq!(names[..2], ["secret.retired", "token.revoked"]);
+    assert_eq!((count(&server, "secret", "revoke"), count(&server, "token", "revoke")), (1.0, 1.0));
 }
 
 /// Whoever writes something that is not right, or was, takes nothing away from anybody.
@@ -133,6 +142,26 @@ fn nobody_can_quarantine_a_stranger() {
     token(server.production, &other);
     assert_eq!(get(server.testing, "/v1/orders", &bearer).status, 200);
     assert_eq!(deeds(&place, &client).len(), 1, "it was registered");
+    for (kind, deed) in [("secret", "warn"), ("secret", "revoke"), ("token", "revoke")] {
+        assert_eq!(count(&server, kind, deed), 0.0, "{kind} {deed}");
+    }
+}
+
+/// Whoever guesses by URLs learns nothing more once there were too many wrong ones, and nobody loses anything by it.
+#[test]
+fn guesses_are_limited() {
+    let (place, server) = served("url = \"quarantine\"");
+    let (client, other) = (place.client("testing"), place.client("testing"));
+    let bearer = token(server.testing, &client);
+    let presents = |secret: &str| get(server.testing, &format!("/v1/orders?s={secret}"), &bearer).status;
+    let unknown = ClientSecret::from_random(SecretKind::Testing, &mut [7; 32]);
+    presents(&other.secret);
+    assert_eq!(ask_for_token(server.testing, &other).code(), "unauthorized_client");
+    for _ in 0..300 {
+        presents(unknown.reveal());
+    }
+    presents(&client.secret);
+    assert_eq!(ask_for_token(server.testing, &client).status, 200, "it was not looked up any more");
 }
 
 #[test]
@@ -183,6 +212,7 @@ fn by_default_leaks_are_told_and_nothing_stops() {
     assert!(listed[0]["exposed_at"].is_string() && listed[0].get("quarantined_at").is_none(), "{listed}");
     let lines = place.log().lines().filter(|line| line.contains("was sent in a URL")).count();
     assert_eq!(lines, 2, "once for the token and once for the secret");
+    assert_eq!((count(&server, "secret", "warn"), count(&server, "token", "warn")), (9.0, 3.0), "each is counted");
 }
 
 /// A proxy that says a request came in clear is believed where that was asked for.

@@ -16,7 +16,7 @@ fn samples(text: &str) -> BTreeMap<String, f64> {
     lines.map(sample).collect()
 }
 
-fn scrape(server: &Server) -> BTreeMap<String, f64> {
+pub(crate) fn scrape(server: &Server) -> BTreeMap<String, f64> {
     let reply = request(server.admin, "GET", "/metrics", &[], "");
     assert_eq!(reply.status, 200);
     assert!(reply.text().ends_with("# EOF\n"));
@@ -59,7 +59,9 @@ fn labels_are_of_the_configuration_however_many_call_for_whatever() {
     assert_eq!(after.difference(&before).collect::<Vec<_>>(), Vec::<&String>::new(), "no caller makes a series");
     let labels = labels(&scraped);
     let names: Vec<&str> = labels.keys().map(String::as_str).collect();
-    assert_eq!(names, ["asked", "channel", "code", "environment", "le", "outcome", "route", "status", "version"]);
+    let known =
+        ["asked", "channel", "code", "deed", "environment", "kind", "le", "outcome", "route", "status", "version"];
+    assert_eq!(names, known);
     assert_eq!(labels["route"], BTreeSet::from(["/v1/orders".to_owned()]));
     assert_eq!(labels["environment"].len(), 2);
     assert!(after.len() < 400, "{} series", after.len());

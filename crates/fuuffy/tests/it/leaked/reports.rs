@@ -22,7 +22,19 @@ struct Partner {
     keys: Arc<Mutex<Vec<(&'static str, KeyPair)>>>,
     address: SocketAddr,
     asked: Arc<Mutex<usize>>,
-    is_down: Arc<Mutex<bool>>,
+    mood: Arc<Mutex<Mood>>,
+}
+
+/// How it answers.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+enum Mood {
+    #[default]
+    Well,
+    Down,
+    /// It answers more than anybody needs.
+    Large,
+    /// It says once that the keys are elsewhere, where they are.
+    Elsewhere,
 }
 
 impl Partner {
@@ -32,22 +44,36 @@ impl Partner {
             keys: Arc::default(),
             address: listener.local_addr().unwrap(),
             asked: Arc::default(),
-            is_down: Arc::default(),
+            mood: Arc::default(),
         };
         partner.publish("first");
         let (keys, asked) = (Arc::clone(&partner.keys), Arc::clone(&partner.asked));
-        let is_down = Arc::clone(&partner.is_down);
+        let mood = Arc::clone(&partner.mood);
         std::thread::spawn(move || {
             for stream in listener.incoming() {
                 let mut stream = stream.unwrap();
                 BufReader::new(&stream).lines().take_while(|line| !line.as_ref().unwrap().is_empty()).for_each(drop);
                 *asked.lock() += 1;
                 let shown = |(name, key): &(&str, KeyPair)| json!({"key_identifier": name, "key": key.public_key_pem(), "is_current": true});
-                let body = json!({"public_keys": keys.lock().iter().map(shown).collect::<Vec<_>>()}).to_string();
-                let status = if *is_down.lock() { "503 Down" } else { "200 OK" };
+                let mut body = json!({"public_keys": keys.lock().iter().map(shown).collect::<Vec<_>>()}).to_string();
+                let mut mood = mood.lock();
+                let status = match &*mood {
+                    Mood::Well => "200 OK".to_owned(),
+                    Mood::Down => "503 Down".to_owned(),
+                    Mood::Large => {
+                        body.push_str(&" ".repeat(256 * 1024));
+                        "200 OK".to_owned()
+                    }
+                    Mood::Elsewhere => {
+                        *mood = Mood::Well;
+                        "302 Found\r\nlocation: /elsewhere".to_owned()
+                    }
+                };
+                drop(mood);
                 let length = body.len();
                 let head = format!("HTTP/1.1 {status}\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n");
-                stream.write_all((head + &body).as_bytes()).unwrap();
+                // Whoever has read enough goes.
+                let _ = stream.write_all((head + &body).as_bytes());
             }
         });
         partner
@@ -71,13 +97,15 @@ impl Partner {
         self.send(to, name, &body, &body)
     }
 
+    fn sign(&self, name: &str, body: &str) -> String {
+        let keys = self.keys.lock();
+        let key = &keys.iter().find(|(known, _)| *known == name).unwrap_or(&keys[0]).1;
+        STANDARD.encode(key.sign(body.as_bytes()).unwrap())
+    }
+
     /// The same, with the signature of another body.
     fn send(&self, to: SocketAddr, name: &str, signed: &str, body: &str) -> Reply {
-        let signature = {
-            let keys = self.keys.lock();
-            let key = &keys.iter().find(|(known, _)| *known == name).unwrap_or(&keys[0]).1;
-            STANDARD.encode(key.sign(signed.as_bytes()).unwrap())
-        };
+        let signature = self.sign(name, signed);
         let fields = [("github-public-key-identifier", name), ("github-public-key-signature", signature.as_str())];
         request(to, "POST", "/v1/auth/leaks", &fields, body)
     }
@@ -115,7 +143,17 @@ fn what_is_not_signed_has_no_consequences() {
     let timed = partner.served();
     let (client, to) = (timed.client.clone(), timed.testing());
     let right = body(&[&client.secret]);
+    let named_twice = {
+        let signature = partner.sign("first", &right);
+        let (key, signature) =
+            (("github-public-key-identifier", "first"), ("github-public-key-signature", &*signature));
+        [&[key, key, signature][..], &[key, signature, signature]]
+            .map(|fields| request(to, "POST", "/v1/auth/leaks", fields, &right))
+    };
+    let [key_twice, signature_twice] = named_twice;
     let not_signed = [
+        key_twice,
+        signature_twice,
         request(to, "POST", "/v1/auth/leaks", &[], &right),
         partner.send(to, "first", "something else", &right),
         partner.send(to, "unknown", &right, &right),
@@ -153,8 +191,22 @@ fn keys_are_fetched_when_one_is_new_and_kept_while_they_cannot_be() {
     assert_eq!((status("second"), *partner.asked.lock()), (400, 1), "no stranger makes us ask again and again");
     timed.time.pass(Duration::from_secs(60));
     assert_eq!((status("second"), *partner.asked.lock()), (200, 2));
-    *partner.is_down.lock() = true;
+    *partner.mood.lock() = Mood::Down;
     timed.time.pass(Duration::from_secs(3600));
     timed.pass_minute();
     assert_eq!((status("first"), status("second"), *partner.asked.lock()), (200, 200, 3));
+}
+
+/// Keys are read from where the operator has said, and no more of them than there can be.
+#[test]
+fn keys_are_neither_large_nor_elsewhere() {
+    for mood in [Mood::Large, Mood::Elsewhere] {
+        let partner = Partner::start();
+        *partner.mood.lock() = mood.clone();
+        let timed = partner.served();
+        assert_eq!(partner.report(timed.testing(), "first", &[]).code(), "invalid_request", "{mood:?}");
+        *partner.mood.lock() = Mood::Well;
+        timed.time.pass(Duration::from_secs(60));
+        assert_eq!(partner.report(timed.testing(), "first", &[]).status, 200);
+    }
 }
