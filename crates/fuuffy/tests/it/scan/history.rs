@@ -173,3 +173,60 @@ fn a_foreign_repository_runs_nothing() {
     assert_eq!(scan_in(repository.path(), &[".", "--history"], b"").status, 1);
     assert!(!trap.exists());
 }
+
+/// Nor does it have anything fetched by a program of its own, where objects are missing.
+#[test]
+fn a_foreign_repository_has_nothing_fetched() {
+    let repository = Repository::new();
+    write(repository.path(), "folder/b", "hello");
+    repository.commit("a", &secret(SecretKind::Testing, 32));
+    let lost = repository.git(&["rev-parse", "HEAD:folder"]);
+    std::fs::remove_file(repository.path().join(format!(".git/objects/{}/{}", &lost[..2], &lost[2..]))).unwrap();
+    let trap = repository.path().join("sprung");
+    let fetch = format!("touch {}", trap.display());
+    for (name, value) in [
+        ("core.repositoryFormatVersion", "1"),
+        ("extensions.partialClone", "origin"),
+        ("remote.origin.promisor", "true"),
+        ("remote.origin.url", "/nowhere"),
+        ("remote.origin.uploadPack", fetch.as_str()),
+    ] {
+        repository.git(&["config", name, value]);
+    }
+    let scan = scan_in(repository.path(), &[".", "--history"], b"");
+    assert!(scan.status == 1 && scan.err.contains("not all of its commits were read"), "{}", scan.err);
+    assert!(!trap.exists());
+}
+
+/// An object that git is told to show in the place of another hides nothing.
+#[test]
+fn what_is_replaced_is_searched_as_it_is() {
+    let repository = Repository::new();
+    repository.commit("clean", "hello");
+    let first = repository.commit("a", &secret(SecretKind::Testing, 33));
+    let [hidden, shown] = ["HEAD:a", "HEAD:clean"].map(|name| repository.git(&["rev-parse", name]));
+    repository.git(&["rm", "--quiet", "a"]);
+    repository.git(&["commit", "--quiet", "--message", "Remove"]);
+    repository.git(&["replace", &hidden, &shown]);
+    assert_eq!(repository.found(), [format!("{first}:a:1:1")]);
+}
+
+/// A hook has variables that mean the repository in which it runs.
+#[test]
+fn variables_of_a_hook_lead_nowhere_else() {
+    let (repository, other) = (Repository::new(), Repository::new());
+    repository.commit("a", &secret(SecretKind::Testing, 34));
+    repository.git(&["rm", "--quiet", "a"]);
+    repository.git(&["commit", "--quiet", "--message", "Remove"]);
+    other.commit("README", "Hello\n");
+    let ended = Command::new(crate::app::BINARY)
+        .args(["scan", "--history", "."])
+        .current_dir(repository.path())
+        .env_clear()
+        .env("PATH", "/usr/local/bin:/usr/bin:/bin")
+        .env("GIT_DIR", other.path().join(".git"))
+        .env("GIT_WORK_TREE", other.path())
+        .output()
+        .unwrap();
+    assert_eq!(ended.status.code(), Some(1), "{}", String::from_utf8_lossy(&ended.stderr));
+}
