@@ -50,7 +50,8 @@ fn section_2_3_1_a_client_password_by_basic_or_in_the_body_and_never_in_the_uri(
     refused(&request(server.testing, "POST", &in_uri, &[FORM], GRANT), 400, "invalid_request");
 }
 
-/// "The authorization server MUST protect any endpoint utilizing password authentication against brute force attacks."
+/// "Since this client authentication method involves a password, the authorization server MUST protect any endpoint
+/// utilizing it against brute force attacks."
 #[test]
 fn section_2_3_1_guessing_is_limited() {
     let (place, server) = served();
@@ -66,8 +67,8 @@ fn section_2_3_1_guessing_is_limited() {
     }
 }
 
-/// "The endpoint URI MAY include an application/x-www-form-urlencoded formatted query component"; "The client MUST use
-/// the HTTP POST method"; "Parameters sent without a value MUST be treated as if they were omitted from the request.
+/// "The endpoint URI MAY include an "application/x-www-form-urlencoded" formatted ... query component"; "The client MUST
+/// use the HTTP "POST" method"; "Parameters sent without a value MUST be treated as if they were omitted from the request.
 /// The authorization server MUST ignore unrecognized request parameters. Request and response parameters MUST NOT be
 /// included more than once."
 #[test]
@@ -158,7 +159,7 @@ fn section_5_1_a_successful_response() {
     assert_eq!((&granted["token_type"], &granted["expires_in"]), (&Value::from("Bearer"), &Value::from(3600)));
 }
 
-/// "invalid_client: ... If the client attempted to authenticate via the "Authorization" request header field, the
+/// Of invalid_client: "If the client attempted to authenticate via the "Authorization" request header field, the
 /// authorization server MUST respond with an HTTP 401 (Unauthorized) status code and include the "WWW-Authenticate"
 /// response header field matching the authentication scheme used by the client."
 #[test]

@@ -118,7 +118,7 @@ fn section_2_2_revoked_and_invalid_tokens_are_both_200() {
     }
 }
 
-/// "The revocation takes place immediately" (§2.1): when it is answered it holds, and over a kill too. The log names the
+/// "The invalidation takes place immediately, and the token cannot be used again after the revocation": when it is answered it holds, and over a kill too. The log names the
 /// client, once.
 #[test]
 fn section_2_1_the_answer_says_that_it_holds_and_stays() {

@@ -77,6 +77,11 @@ fn section_2_2_one_client_by_one_method() {
     assert_eq!(error(&post(&format!("{assertion}&client_id={}", timed.client.id))), invalid_client());
     let secret = &timed.client.secret;
     assert_eq!(error(&post(&format!("{assertion}&client_secret={secret}"))), (400, "invalid_request".to_owned()));
+    // "It MUST NOT contain more than one JWT."
+    let two = format!("{}%20{}", client.assertion(timed.now(), "c"), client.assertion(timed.now(), "d"));
+    assert_eq!(error(&post(&form(&two))), invalid_client());
+    let twice = format!("{assertion}&client_assertion={}", client.assertion(timed.now(), "c"));
+    assert_eq!(error(&post(&twice)), (400, "invalid_request".to_owned()));
     let saml = assertion.replace("jwt-bearer", "saml2-bearer");
     assert_eq!(error(&post(&saml)), invalid_client());
     assert_eq!(post(&assertion).status, 200, "none of that has used it up");
@@ -84,7 +89,8 @@ fn section_2_2_one_client_by_one_method() {
     assert_eq!(error(&post_form(timed.testing(), &in_query, grant)), (400, "invalid_request".to_owned()));
 }
 
-/// Each rule of the list, broken by one that holds the key: refused, and told to the client itself and to operators.
+/// Each rule of the list, broken by one that holds the key: refused, for "the value of the "error" parameter MUST be the
+/// "invalid_client" error code" (§3.2), and told to the client itself and to operators.
 #[test]
 fn section_3_each_claim_is_required() {
     let timed = Timed::start("");
@@ -122,7 +128,7 @@ fn section_3_each_claim_is_required() {
     }
 }
 
-/// "The JWT MUST be digitally signed": by a key of the client, and by an algorithm that is its key's. Whoever does not
+/// "The JWT MUST be digitally signed or have a Message Authentication Code (MAC) applied by the issuer": signed, by a key of the client, and by an algorithm that is its key's. Whoever does not
 /// hold the key learns nothing, and nobody is told that it was the client.
 #[test]
 fn section_3_only_the_clients_key_signs() {
@@ -157,7 +163,7 @@ fn section_3_only_the_clients_key_signs() {
     assert_eq!(post_form(timed.testing(), "/oauth/token", &huge).status, 413);
 }
 
-/// "The authorization server MAY ensure that JWTs are not replayed by maintaining the set of used jti values for the
+/// "The authorization server MAY ensure that JWTs are not replayed by maintaining the set of used "jti" values for the
 /// length of time for which the JWT would be considered valid": it does, over a restart.
 #[test]
 fn section_3_an_assertion_is_used_once() {

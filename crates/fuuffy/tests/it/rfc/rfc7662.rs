@@ -21,8 +21,8 @@ fn api(place: &Place) -> Registered {
     place.client_with("testing", &["--scope", "introspect"])
 }
 
-/// "The protected resource calls the introspection endpoint using an HTTP POST request with parameters sent as
-/// application/x-www-form-urlencoded data": token is required, token_type_hint is not.
+/// "The protected resource calls the introspection endpoint using an HTTP POST ... request with parameters sent as
+/// "application/x-www-form-urlencoded" data": token is required, token_type_hint is not.
 #[test]
 fn section_2_1_a_question_is_a_form() {
     let (place, server) = served();
@@ -131,7 +131,7 @@ fn section_2_2_what_is_not_active_is_exactly_that() {
     check("of a suspended client", &introspect(&api, server.testing, &last));
 }
 
-/// "a token that has expired MUST be determined to be invalid" (§4): to the second in which the gateway refuses it.
+/// "If the token can expire, the authorization server MUST determine whether or not the token has expired": to the second in which the gateway refuses it.
 #[test]
 fn section_4_an_expired_token_is_not_active() {
     let timed = Timed::start("");

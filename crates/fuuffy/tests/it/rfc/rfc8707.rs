@@ -14,8 +14,8 @@ fn asking_for(resources: &[&str]) -> String {
     form
 }
 
-/// "The client can indicate the protected resource ... by including the resource parameter in the request. ... Multiple
-/// resource parameters MAY be used to indicate that the requested token is intended to be used at multiple resources":
+/// "A client MAY indicate the protected resource ... to which it is requesting access by including the following parameter
+/// in the request"; "Multiple resource parameters MAY be used to indicate that the requested token is intended to be used at multiple resources":
 /// the environment's base URL, and what is below it.
 #[test]
 fn section_2_2_a_token_is_granted_for_this_api() {

@@ -48,7 +48,7 @@ fn verified(token: &str, keys: &JwkSet) -> Option<Value> {
     decode::<Value>(token, &key, &validation).ok().map(|decoded| decoded.claims)
 }
 
-/// "JWT access tokens MUST be signed"; "MUST NOT use none"; "the "typ" value used SHOULD be "at+jwt"".
+/// "JWT access tokens MUST be signed"; they "MUST NOT use "none" as the signing algorithm"; "the "typ" value used SHOULD be "at+jwt"".
 #[test]
 fn section_2_1_the_header() {
     let (place, server) = served();
@@ -100,7 +100,8 @@ fn section_3_the_audience() {
 #[test]
 fn section_4_what_was_changed_is_not_taken() {
     let (place, server) = served();
-    let token = token(server.testing, &place.client("testing"));
+    let client = place.client("testing");
+    let token = token(server.testing, &client);
     assert_eq!(get(server.testing, "/v1/orders", &token).status, 200);
     assert!(verified(&token, &keys(server.production)).is_none());
     assert_eq!(get(server.production, "/v1/orders", &token).status, 401);
@@ -117,6 +118,10 @@ fn section_4_what_was_changed_is_not_taken() {
         assert!(verified(&forged, &keys(server.testing)).is_none());
         let reply = get(server.testing, "/v1/orders", &forged);
         assert_eq!((reply.status, reply.code().as_str()), (401, "invalid_token"), "{forged}");
+        // "If the token has been signed, the authorization server MUST validate the signature" (RFC 7662 §4).
+        let told = post_as(&client, server.testing, "/oauth/introspect", &format!("token={forged}"));
+        let expected = if forged.len() > 8_000 { (413, Value::Null) } else { (200, json!(false)) };
+        assert_eq!((told.status, told.json()["active"].clone()), expected, "{forged}");
     }
 }
 

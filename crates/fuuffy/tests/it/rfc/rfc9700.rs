@@ -31,7 +31,7 @@ fn section_2_4_there_is_no_password_grant() {
 }
 
 /// "The resource server MUST treat access tokens like other sensitive secrets and not store or transfer them in
-/// plaintext" (§4.9.2): an upstream never sees one, and neither file nor log has it.
+/// plaintext" (§4.9.3): an upstream never sees one, and neither file nor log has it.
 #[test]
 fn section_4_9_an_upstream_never_sees_the_token() {
     let upstream = Upstream::friendly();
