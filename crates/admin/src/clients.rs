@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use zeroize::Zeroizing;
 
+use crate::client_certificates::{self, NewRule};
 use crate::client_keys::PublicJwk;
 use crate::deed::{DeedError, Environment, client_id};
 use crate::identities::{self, NewRules};
@@ -54,15 +55,21 @@ pub(crate) struct Create {
     /// works without.
     #[serde(default)]
     pub(crate) dpop_bound_access_tokens: bool,
+    /// Whether its tokens are always bound to the certificate that it requests them with (RFC 8705 §3.4). Not together with
+    /// `dpop_bound_access_tokens`.
+    #[serde(default)]
+    pub(crate) tls_client_certificate_bound_access_tokens: bool,
     /// A public key, by which it proves itself instead of a secret: there is none then.
     pub(crate) jwk: Option<PublicJwk>,
     /// A URL at which it publishes its keys as a JWK Set (RFC 7517 §5), by which it proves itself instead of a secret. It
     /// never changes.
     #[schema(max_length = 500, pattern = "^https://[!-~]{1,492}$", example = "https://client.example.com/jwks.json")]
     pub(crate) jwks_uri: Option<String>,
-    /// What a platform's token says of it, by which it proves itself instead of a secret. Only one of `jwk`, `jwks_uri`
-    /// and `identity` is given.
+    /// What a platform's token says of it, by which it proves itself instead of a secret.
     pub(crate) identity: Option<NewRules>,
+    /// The certificate that it is known by, by which it proves itself instead of a secret. Only one of `jwk`, `jwks_uri`,
+    /// `identity` and `certificate` is given.
+    pub(crate) certificate: Option<NewRule>,
 }
 
 /// What to change of a client; a member that is not there stays.
@@ -93,8 +100,12 @@ pub(crate) struct Patch {
     token_lifetime: Option<Option<String>>,
     /// Whether it may rotate its own secrets.
     may_rotate: Option<bool>,
-    /// Whether its tokens are always bound to the key of its DPoP proofs (RFC 9449 §5.2). Asking for that revokes its tokens.
+    /// Whether its tokens are always bound to the key of its DPoP proofs (RFC 9449 §5.2). Asking for that revokes its tokens,
+    /// and ends that they are bound to a certificate.
     dpop_bound_access_tokens: Option<bool>,
+    /// Whether its tokens are always bound to the certificate that it requests them with (RFC 8705 §3.4). Asking for that
+    /// revokes its tokens, and ends that they are bound to a key.
+    tls_client_certificate_bound_access_tokens: Option<bool>,
 }
 
 /// A member that is there, be it `null`.
@@ -120,6 +131,9 @@ pub(crate) struct Created {
     /// Its identity, if it was made with one.
     #[serde(skip_serializing_if = "Option::is_none")]
     identity_id: Option<String>,
+    /// The certificate that it is known by, if it was made with one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    certificate_id: Option<String>,
     #[schema(value_type = String)]
     environment: EnvironmentName,
     name: String,
@@ -146,6 +160,8 @@ pub(crate) struct Shown {
     may_rotate: bool,
     /// Whether its tokens are always bound to the key of its DPoP proofs (RFC 9449 §5.2).
     dpop_bound_access_tokens: bool,
+    /// Whether its tokens are always bound to the certificate that it requests them with (RFC 8705 §3.4).
+    tls_client_certificate_bound_access_tokens: bool,
     #[schema(value_type = String, format = DateTime)]
     created_at: Timestamp,
     live_secrets: usize,
@@ -155,6 +171,7 @@ pub(crate) struct Shown {
     #[schema(value_type = Option<String>, required = true)]
     jwks_uri: Option<Arc<str>>,
     identities: usize,
+    certificates: usize,
     /// Goes with the answer as its `ETag`.
     #[serde(skip)]
     pub(crate) revision: Revision,
@@ -173,11 +190,13 @@ impl Shown {
             token_lifetime: client.token_lifetime.map(|life| life.to_string()),
             may_rotate: client.may_rotate,
             dpop_bound_access_tokens: client.must_bind == Some(BindingKind::DpopKey),
+            tls_client_certificate_bound_access_tokens: client.must_bind == Some(BindingKind::Certificate),
             created_at: client.created_at,
             live_secrets: client.live_secrets(environment.clock.now()),
             keys: client.keys.len(),
             jwks_uri: client.jwks_uri.clone(),
             identities: client.identities.len(),
+            certificates: client.certificates.len(),
             revision: client.revision,
         }
     }
@@ -208,33 +227,47 @@ pub(crate) async fn create(
         key_id: None,
         jwks_uri: None,
         identity_id: None,
+        certificate_id: None,
         environment: environment.name,
         name: name.clone(),
     };
-    let credential = match (wanted.jwk, wanted.jwks_uri, wanted.identity) {
-        (None, None, None) => {
+    let must_bind = checked_binding(
+        environment,
+        wanted.dpop_bound_access_tokens,
+        wanted.tls_client_certificate_bound_access_tokens,
+    )?;
+    let credential = match (wanted.jwk, wanted.jwks_uri, wanted.identity, wanted.certificate) {
+        (None, None, None, None) => {
             let (clear, secret) = environment.new_secret(None)?;
             created.client_secret = Some(Zeroizing::new(clear.reveal().to_owned()));
             NewCredential::Secret(secret)
         }
-        (Some(jwk), None, None) => {
+        (Some(jwk), None, None, None) => {
             let key = jwk.checked(environment.clock.now())?;
             created.key_id = Some(key.id.to_string());
             NewCredential::Key(key)
         }
-        (None, Some(uri), None) => {
+        (None, Some(uri), None, None) => {
             let uri = checked_uri(environment, &uri)?;
             created.jwks_uri = Some(Arc::clone(&uri));
             NewCredential::KeysAt(uri)
         }
-        (None, None, Some(rules)) => {
+        (None, None, Some(rules), None) => {
             let new = identities::checked(environment, rules)?;
             created.identity_id = Some(new.id.to_string());
             NewCredential::Identity(new)
         }
-        _ => return Err(DeedError::Invalid("expected only one of jwk, jwks_uri and identity".to_owned())),
+        (None, None, None, Some(rule)) => {
+            let new = client_certificates::checked(environment, rule)?;
+            created.certificate_id = Some(new.id.to_string());
+            NewCredential::Certificate(new)
+        }
+        _ => {
+            let words = "expected only one of jwk, jwks_uri, identity and certificate";
+            return Err(DeedError::Invalid(words.to_owned()));
+        }
     };
-    let (may_rotate, must_bind) = (wanted.may_rotate, wanted.dpop_bound_access_tokens.then_some(BindingKind::DpopKey));
+    let may_rotate = wanted.may_rotate;
     let new = NewClient { id, name, scopes, plan, limits, token_lifetime, may_rotate, must_bind, credential };
     let keep = once.map(|once| once.keep(environment, Some(Revision(0)), &created)).transpose()?;
     match (environment.store.create_client(cause, new, keep).await?, once) {
@@ -288,6 +321,9 @@ pub(crate) fn checked_patch(environment: &Environment, patch: &Patch) -> Result<
         .as_ref()
         .map(|life| life.as_deref().map(|text| checked_lifetime(environment, text)).transpose());
     let limits = patch.limits.as_ref().map(|own| own.as_deref().map(checked_limits).transpose());
+    let (dpop_bound, certificate_bound) =
+        (patch.dpop_bound_access_tokens, patch.tls_client_certificate_bound_access_tokens);
+    checked_binding(environment, dpop_bound == Some(true), certificate_bound == Some(true))?;
     Ok(ClientPatch {
         name: patch.name.as_deref().map(checked_name).transpose()?,
         scopes: patch.scope.as_deref().map(checked_scope).transpose()?,
@@ -295,7 +331,8 @@ pub(crate) fn checked_patch(environment: &Environment, patch: &Patch) -> Result<
         limits: limits.transpose()?,
         token_lifetime: token_lifetime.transpose()?,
         may_rotate: patch.may_rotate,
-        dpop_bound: patch.dpop_bound_access_tokens,
+        dpop_bound,
+        certificate_bound,
     })
 }
 
@@ -328,6 +365,23 @@ fn checked_uri(environment: &Environment, uri: &str) -> Result<Arc<str>, DeedErr
     let invalid =
         || DeedError::Invalid("jwks_uri: expected an https:// URL at an address that may be reached".to_owned());
     (environment.may_publish_at)(uri).then(|| Arc::from(uri)).ok_or_else(invalid)
+}
+
+/// A token is bound to one thing.
+fn checked_binding(
+    environment: &Environment,
+    to_key: bool,
+    to_certificate: bool,
+) -> Result<Option<BindingKind>, DeedError> {
+    match (to_key, to_certificate) {
+        (true, true) => Err(DeedError::Invalid(
+            "expected only one of dpop_bound_access_tokens and tls_client_certificate_bound_access_tokens".to_owned(),
+        )),
+        (false, true) => {
+            client_certificates::must_take_certificates(environment).map(|()| Some(BindingKind::Certificate))
+        }
+        (to_key, false) => Ok(to_key.then_some(BindingKind::DpopKey)),
+    }
 }
 
 fn checked_name(name: &str) -> Result<String, DeedError> {

@@ -4,10 +4,10 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use fuuffy_domain::{
-    Actor, Cause, ClientId, Clock, Entropy, EnvironmentName, IdentityId, KeySetFault, Keyring, Lifetime, NoEntropy,
-    PlanName, RequestId, TrustedIssuer,
+    Actor, Cause, CertificateId, ClientId, Clock, Entropy, EnvironmentName, IdentityId, KeySetFault, Keyring, Lifetime,
+    NoEntropy, PlanName, RequestId, TrustedIssuer,
 };
-use fuuffy_protocol::ClientSecret;
+use fuuffy_protocol::{ClientSecret, MutualTls};
 use fuuffy_store::{Explanations, NewSecret, Outbox, OutboxError, Store, StoreError, UsageBook};
 use thiserror::Error;
 
@@ -35,6 +35,8 @@ pub struct Environment {
     pub keyring: Arc<Keyring>,
     /// Whether the configuration has a plan of this name.
     pub plans: Arc<dyn Fn(&PlanName) -> bool + Send + Sync>,
+    /// How far clients can be known by certificate.
+    pub mutual_tls: MutualTls,
     /// The platforms whose tokens clients can be known by.
     pub issuers: Arc<[TrustedIssuer]>,
     /// Whether a client may publish its keys at a URL, as far as can be said before its name is looked up.
@@ -61,7 +63,7 @@ pub enum DeedError {
     /// Something asked for is not what it must be: which, and what it must be.
     #[error("{0}")]
     Invalid(String),
-    /// There is no such client, or it has no such secret, key or identity.
+    /// There is no such client, or it has no such secret, key, identity or certificate.
     #[error("there is no such {0}")]
     NotFound(&'static str),
     /// What was to be changed is not what was seen.
@@ -94,6 +96,18 @@ pub enum DeedError {
     /// The client has this identity already.
     #[error("the client has that identity")]
     IdentityTaken,
+    /// The configuration asks nobody for certificates.
+    #[error("the configuration has no mutual_tls")]
+    NoMutualTls,
+    /// The configuration names no authority that vouches for names in certificates.
+    #[error("the configuration names no authorities")]
+    NoAuthorities,
+    /// The client has ten certificates already.
+    #[error("the client has ten certificates")]
+    TooManyCertificates,
+    /// The client is known by this certificate already.
+    #[error("the client has that certificate")]
+    CertificateTaken,
     /// Whoever asks lacks this scope.
     #[error("it takes the scope {0}")]
     Forbidden(&'static str),
@@ -140,6 +154,12 @@ impl Environment {
         let mut random = [0; 12];
         self.entropy.fill(&mut random)?;
         Ok(IdentityId::from_random(random))
+    }
+
+    pub(crate) fn new_certificate_id(&self) -> Result<CertificateId, DeedError> {
+        let mut random = [0; 12];
+        self.entropy.fill(&mut random)?;
+        Ok(CertificateId::from_random(random))
     }
 
     /// A new secret: in clear for its holder, and as it is kept.

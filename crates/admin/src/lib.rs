@@ -4,6 +4,7 @@
 mod alerts;
 mod api;
 mod audit;
+mod client_certificates;
 mod client_keys;
 mod clients;
 mod configuration;

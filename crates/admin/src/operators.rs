@@ -55,9 +55,11 @@ pub(crate) async fn create(
         token_lifetime,
         may_rotate: false,
         dpop_bound_access_tokens: false,
+        tls_client_certificate_bound_access_tokens: false,
         jwk: None,
         jwks_uri: None,
         identity: None,
+        certificate: None,
     };
     clients::create(environment, cause, client, once).await
 }

@@ -66,7 +66,7 @@ const fn deed(method: Method, path: &'static str, scope: &'static str, kind: Kin
 }
 
 /// The table. What is not in it is not done, whoever asks.
-pub static DEEDS: [Deed; 38] = [
+pub static DEEDS: [Deed; 41] = [
     deed(Method::GET, "/alerts", "admin:alerts:read", Kind::Read),
     deed(Method::POST, "/alerts/redeliver", "admin:alerts:write", Kind::Errand),
     deed(Method::POST, "/alerts/test", "admin:alerts:write", Kind::Errand),
@@ -86,6 +86,9 @@ pub static DEEDS: [Deed; 38] = [
     deed(Method::GET, "/clients/{client}/identities", "admin:secrets:read", Kind::Read),
     deed(Method::POST, "/clients/{client}/identities", "admin:secrets:write", Kind::Addition),
     deed(Method::DELETE, "/clients/{client}/identities/{identity}", "admin:secrets:write", Kind::Change),
+    deed(Method::GET, "/clients/{client}/certificates", "admin:secrets:read", Kind::Read),
+    deed(Method::POST, "/clients/{client}/certificates", "admin:secrets:write", Kind::Addition),
+    deed(Method::DELETE, "/clients/{client}/certificates/{certificate}", "admin:secrets:write", Kind::Change),
     deed(Method::GET, "/clients/{client}/secrets", "admin:secrets:read", Kind::Read),
     deed(Method::POST, "/clients/{client}/secrets", "admin:secrets:write", Kind::Addition),
     deed(Method::GET, "/clients/{client}/secrets/{secret}", "admin:secrets:read", Kind::Read),

@@ -9,8 +9,8 @@ use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
 use crate::{
-    ClaimRules, ClientId, ClientKeyId, EnvironmentName, IdentityId, KeyId, MessageId, PlanName, RequestId, SecretId,
-    SilenceId, Timestamp,
+    CertificateId, ClaimRules, ClientId, ClientKeyId, EnvironmentName, IdentityId, KeyId, MessageId, PlanName,
+    RequestId, SecretId, SilenceId, Timestamp,
 };
 
 /// What a link's hash begins with, so that it is a hash of nothing else.
@@ -86,6 +86,9 @@ pub enum AuditEvent {
         /// Its first identity, if it has one; a record of its own tells of it.
         #[serde(skip_serializing_if = "Option::is_none")]
         identity_id: Option<IdentityId>,
+        /// The first certificate that it is known by, if there is one; a record of its own tells of it.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        certificate_id: Option<CertificateId>,
     },
     /// What is known of a client was changed.
     #[serde(rename = "client.changed")]
@@ -218,6 +221,26 @@ pub enum AuditEvent {
         client_id: ClientId,
         /// Which.
         identity_id: IdentityId,
+    },
+    /// A client is known by another certificate.
+    #[serde(rename = "client_certificate.added")]
+    ClientCertificateAdded {
+        /// Whose.
+        client_id: ClientId,
+        /// Which.
+        certificate_id: CertificateId,
+        /// The kind of name that it must have, or `certificate` for exactly one.
+        kind: &'static str,
+        /// The name, or the thumbprint of that one.
+        value: String,
+    },
+    /// A client is known by such a certificate no more.
+    #[serde(rename = "client_certificate.removed")]
+    ClientCertificateRemoved {
+        /// Whose.
+        client_id: ClientId,
+        /// Which.
+        certificate_id: CertificateId,
     },
     /// Digests are made with another key from now on.
     #[serde(rename = "key.rotated")]
@@ -373,7 +396,9 @@ impl AuditEvent {
             | Self::ClientKeyAdded { client_id, .. }
             | Self::ClientKeyRemoved { client_id, .. }
             | Self::ClientIdentityAdded { client_id, .. }
-            | Self::ClientIdentityRemoved { client_id, .. } => Some(client_id),
+            | Self::ClientIdentityRemoved { client_id, .. }
+            | Self::ClientCertificateAdded { client_id, .. }
+            | Self::ClientCertificateRemoved { client_id, .. } => Some(client_id),
             Self::AlertsSilenced { client_id, .. } | Self::AlertsUnsilenced { client_id, .. } => client_id.as_ref(),
             Self::KeyRotated { .. }
             | Self::AuditKeyRotated { .. }

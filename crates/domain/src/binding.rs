@@ -7,6 +7,8 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use fuuffy_protocol::{Confirmation, TokenType};
 use subtle::ConstantTimeEq as _;
 
+use crate::PresentedCertificate;
+
 /// SHA-256 of a public key (RFC 7638) or of a certificate (RFC 8705 §3.1). Nothing secret.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Thumbprint(pub [u8; 32]);
@@ -120,6 +122,11 @@ impl Binding {
     #[must_use]
     pub fn is_of(&self, key: &ProvenKey) -> bool {
         self.is_key(key.0)
+    }
+
+    /// Whether it is the certificate of a connection, and that one.
+    pub(crate) fn is_certificate(&self, shown: &PresentedCertificate) -> bool {
+        matches!(self, Self::Certificate(bound) if bound.0.ct_eq(&shown.thumbprint().0).into())
     }
 
     /// Whether it is a key of proofs, and that one.

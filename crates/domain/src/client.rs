@@ -8,12 +8,16 @@ use serde::Serialize;
 use thiserror::Error;
 
 use crate::{
-    AuditEvent, BindingKind, ClientId, ClientKey, ClientKeyId, ClientSlot, Identity, IdentityId, KeyId, Lifetime,
-    Limits, MemberChange, PlanName, ScopeSet, SecretDigest, SecretId, Timestamp,
+    AuditEvent, BindingKind, CertificateId, ClientCertificate, ClientId, ClientKey, ClientKeyId, ClientSlot, Identity,
+    IdentityId, KeyId, Lifetime, Limits, MemberChange, PlanName, ScopeSet, SecretDigest, SecretId, Timestamp,
 };
 
-/// What the audit log calls that tokens are always bound to a key of proofs (RFC 9449 §5.2).
-const DPOP_BOUND: &str = "dpop_bound_access_tokens";
+/// What the audit log calls that tokens are always bound to a key of proofs (RFC 9449 §5.2), or to a certificate (RFC 8705
+/// §3.4).
+const BOUND: [(&str, BindingKind); 2] = [
+    ("dpop_bound_access_tokens", BindingKind::DpopKey),
+    ("tls_client_certificate_bound_access_tokens", BindingKind::Certificate),
+];
 
 /// Live secrets that a client may have at once.
 pub const MAX_LIVE_SECRETS: usize = 3;
@@ -55,6 +59,8 @@ pub struct Client {
     pub jwks_uri: Option<Arc<str>>,
     /// What a platform's own token may say for this client to be known by it, the oldest first.
     pub identities: Vec<Identity>,
+    /// The certificates that it is known by, the oldest first.
+    pub certificates: Vec<ClientCertificate>,
 }
 
 /// A state of a client, by the number of its changes. Use does not count as one.
@@ -194,9 +200,9 @@ impl Secret {
     }
 }
 
-/// Proof that a live secret of a client was presented, something signed by a key of it, or a platform's token that it
-/// is bound to. Made only by [`Client::authenticate`], [`Client::authenticate_by_key`] and
-/// [`Client::authenticate_by_identity`].
+/// Proof that a live secret of a client was presented, something signed by a key of it, a platform's token that it is
+/// bound to, or a certificate that it is known by. Made only by [`Client::authenticate`], [`Client::authenticate_by_key`],
+/// [`Client::authenticate_by_identity`] and [`Client::authenticate_by_certificate`].
 #[derive(Debug)]
 pub struct AuthenticatedClient {
     client: Arc<Client>,
@@ -209,6 +215,7 @@ enum Proof {
     Secret { id: SecretId, rekeyed: Option<SecretDigest> },
     Key(ClientKeyId),
     Identity(IdentityId),
+    Certificate(CertificateId),
 }
 
 /// What an operator changes about a client.
@@ -243,6 +250,9 @@ pub struct ClientPatch {
     pub may_rotate: Option<bool>,
     /// Whether its tokens are always bound to a key of its proofs. Asking for that revokes those that it has.
     pub dpop_bound: Option<bool>,
+    /// Whether its tokens are always bound to a certificate, and so not to a key of proofs. Asking for that revokes those
+    /// that it has.
+    pub certificate_bound: Option<bool>,
 }
 
 /// Nobody, or the wrong secret: there is deliberately no way to tell which.
@@ -306,6 +316,7 @@ impl Client {
                 self.keys.clear();
                 self.jwks_uri = None;
                 self.identities.clear();
+                self.certificates.clear();
                 AuditEvent::ClientDeleted { client_id }
             }
             ClientChange::RevokeTokens => {
@@ -320,7 +331,8 @@ impl Client {
                 }
                 // Tokens say what they may do; none may do what its client no longer may. Nor may one go on that is bound to
                 // nothing, where all of them must be.
-                let must_bind = patch.dpop_bound == Some(true) && changes.iter().any(|it| it.member == DPOP_BOUND);
+                let is_bound_anew = |it: &MemberChange| BOUND.iter().any(|(member, _)| it.member == *member);
+                let must_bind = self.must_bind.is_some() && changes.iter().any(is_bound_anew);
                 let tokens_revoked = must_bind || !self.scopes.covers(&had);
                 self.generation += u32::from(tokens_revoked);
                 AuditEvent::ClientChanged { client_id, changes, tokens_revoked }
@@ -340,12 +352,15 @@ impl Client {
         let lifetime = |life: &Option<Lifetime>| life.map_or("the environment's".to_owned(), |life| life.to_string());
         replace(&mut changes, "token_lifetime", &mut self.token_lifetime, patch.token_lifetime, lifetime);
         replace(&mut changes, "may_rotate", &mut self.may_rotate, patch.may_rotate, ToString::to_string);
-        let mut is_dpop_bound = self.must_bind == Some(BindingKind::DpopKey);
-        let had = is_dpop_bound;
-        replace(&mut changes, DPOP_BOUND, &mut is_dpop_bound, patch.dpop_bound, ToString::to_string);
-        if is_dpop_bound != had {
-            self.must_bind = is_dpop_bound.then_some(BindingKind::DpopKey);
+        let asked = [(BindingKind::DpopKey, patch.dpop_bound), (BindingKind::Certificate, patch.certificate_bound)];
+        let gained = asked.iter().find(|(_, is_bound)| *is_bound == Some(true)).map(|(kind, _)| *kind);
+        let kept = self.must_bind.filter(|kind| !asked.contains(&(*kind, Some(false))));
+        let wanted = gained.or(kept);
+        for (member, kind) in BOUND {
+            let mut is_bound = self.must_bind == Some(kind);
+            replace(&mut changes, member, &mut is_bound, Some(wanted == Some(kind)), ToString::to_string);
         }
+        self.must_bind = wanted;
         changes
     }
 
@@ -371,6 +386,10 @@ impl AuthenticatedClient {
         Self { client, proof: Proof::Identity(identity) }
     }
 
+    pub(crate) const fn by_certificate(client: Arc<Client>, certificate: CertificateId) -> Self {
+        Self { client, proof: Proof::Certificate(certificate) }
+    }
+
     /// Who it is.
     #[must_use]
     pub const fn client(&self) -> &Arc<Client> {
@@ -382,7 +401,7 @@ impl AuthenticatedClient {
     pub const fn secret(&self) -> Option<&SecretId> {
         match &self.proof {
             Proof::Secret { id, .. } => Some(id),
-            Proof::Key(_) | Proof::Identity(_) => None,
+            Proof::Key(_) | Proof::Identity(_) | Proof::Certificate(_) => None,
         }
     }
 
@@ -391,7 +410,7 @@ impl AuthenticatedClient {
     pub const fn key(&self) -> Option<&ClientKeyId> {
         match &self.proof {
             Proof::Key(id) => Some(id),
-            Proof::Secret { .. } | Proof::Identity(_) => None,
+            Proof::Secret { .. } | Proof::Identity(_) | Proof::Certificate(_) => None,
         }
     }
 
@@ -400,7 +419,16 @@ impl AuthenticatedClient {
     pub const fn identity(&self) -> Option<&IdentityId> {
         match &self.proof {
             Proof::Identity(id) => Some(id),
-            Proof::Secret { .. } | Proof::Key(_) => None,
+            Proof::Secret { .. } | Proof::Key(_) | Proof::Certificate(_) => None,
+        }
+    }
+
+    /// Which of its registrations the certificate was of that was shown, if one was.
+    #[must_use]
+    pub const fn certificate(&self) -> Option<&CertificateId> {
+        match &self.proof {
+            Proof::Certificate(id) => Some(id),
+            Proof::Secret { .. } | Proof::Key(_) | Proof::Identity(_) => None,
         }
     }
 
@@ -415,7 +443,7 @@ impl AuthenticatedClient {
     pub const fn rekeyed(&self) -> Option<SecretDigest> {
         match &self.proof {
             Proof::Secret { rekeyed, .. } => *rekeyed,
-            Proof::Key(_) | Proof::Identity(_) => None,
+            Proof::Key(_) | Proof::Identity(_) | Proof::Certificate(_) => None,
         }
     }
 }

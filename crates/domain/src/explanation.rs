@@ -1,12 +1,19 @@
 //! Why a request was refused, for its operator and its own client: more than the public answer says, and never a
 //! token, a secret, a query or a body.
 
+mod problem;
+
 use std::net::IpAddr;
 
 use fuuffy_protocol::{ProofFault, Refusal, TokenFlaw};
 use serde::{Deserialize, Serialize};
 
-use crate::{AssertionFault, ClientId, IdentityFault, KeySetFault, RequestContext, RequestId, SecretId, Timestamp};
+use crate::{
+    AssertionFault, CertificateFault, ClientId, IdentityFault, KeySetFault, RequestContext, RequestId, SecretId,
+    Timestamp,
+};
+
+pub use problem::{StoreProblem, UpstreamProblem};
 
 /// So much of a path is kept, in bytes.
 const LONGEST_PATH: usize = 256;
@@ -136,6 +143,18 @@ pub enum Reason {
         /// Whom it was about.
         subject: String,
     },
+    /// A client certificate was refused, or there was none.
+    CertificateRefused {
+        /// Why.
+        fault: CertificateFault,
+    },
+    /// The client that was claimed is not known by the certificate that was shown.
+    CertificateUnbound {
+        /// Whose certificate, by its subject.
+        subject: String,
+        /// Whether an authority that is configured has signed it.
+        is_trusted: bool,
+    },
     /// The proof that a key is held was refused, or there was none.
     ProofRefused {
         /// Why.
@@ -174,76 +193,6 @@ pub enum Reason {
         /// Why not.
         problem: StoreProblem,
     },
-}
-
-/// Why the store did not write. Nothing that a client is told.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum StoreProblem {
-    /// There was no room on the disk.
-    Full,
-    /// A write failed, now or earlier.
-    Failed {
-        /// What the disk or the database said.
-        error: String,
-    },
-    /// The server was stopping.
-    Closed,
-    /// More waited than would have been written soon.
-    Overloaded,
-}
-
-impl StoreProblem {
-    fn happened(&self) -> String {
-        match self {
-            Self::Full => "The disk of the store was full".to_owned(),
-            Self::Failed { error } => format!("The store could not write: {error}"),
-            Self::Closed => "The store was closed, for the server was stopping".to_owned(),
-            Self::Overloaded => "More was waiting to be written than the store could write soon".to_owned(),
-        }
-    }
-
-    const fn advice(&self) -> &'static str {
-        match self {
-            Self::Full => "Make room on the disk; the server goes on by itself within seconds",
-            Self::Failed { .. } => "Look at the server's log and at the disk, and restart the server when it is mended",
-            Self::Closed => "Nothing is wrong; the caller asks again when the server runs",
-            Self::Overloaded => "Look at how fast the disk is, and at who asks for so much at once",
-        }
-    }
-}
-
-/// How an upstream failed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum UpstreamProblem {
-    /// It took no connection.
-    Refused,
-    /// There was no connection in time.
-    ConnectTimedOut,
-    /// There was no answer in time.
-    AnswerTimedOut,
-    /// It broke off.
-    BrokeOff,
-    /// It answered with what cannot be passed on.
-    Unreadable,
-    /// There is none.
-    Missing,
-}
-
-impl UpstreamProblem {
-    /// What happened, in a sentence that names the upstream in these words.
-    fn of(self, who: &str) -> String {
-        let whole = match self {
-            Self::Refused => format!("{who} refused the connection"),
-            Self::ConnectTimedOut => format!("there was no connection to {who} in time"),
-            Self::AnswerTimedOut => format!("{who} did not answer in time"),
-            Self::BrokeOff => format!("{who} broke off"),
-            Self::Unreadable => format!("{who} answered with what cannot be passed on"),
-            Self::Missing => "there is nothing behind the gateway that the route leads to".to_owned(),
-        };
-        whole[..1].to_uppercase() + &whole[1..]
-    }
 }
 
 /// Whom an explanation is for. A client is told nothing of what stands behind the gateway.
@@ -406,6 +355,11 @@ impl Refused {
             Reason::IdentityUnbound { issuer, subject } => {
                 format!("No identity of the client fits the token of {issuer} for {subject:?}, or there is no such client")
             }
+            Reason::CertificateRefused { fault } => fault.words().0.to_owned(),
+            Reason::CertificateUnbound { subject, is_trusted } => {
+                let by = if *is_trusted { "which an authority that is trusted has signed" } else { "whoever has signed it" };
+                format!("The client is not known by the certificate of {subject:?}, {by}, or there is no such client")
+            }
             Reason::ProofRefused { fault } => fault.words().0.to_owned(),
             Reason::Throttled { claimed, by_client, by_address } => {
                 let client = claimed.as_ref().map_or("a client id that nobody has here".to_owned(), ClientId::to_string);
@@ -482,6 +436,10 @@ impl Refused {
             Reason::IdentityRefused { fault } => fault.words().1,
             Reason::IdentityUnbound { .. } => {
                 "Compare the token's claims with fuuffy clients identities list, and check client id and environment"
+            }
+            Reason::CertificateRefused { fault } => fault.words().1,
+            Reason::CertificateUnbound { .. } => {
+                "Compare it with fuuffy clients certificates list, and check client id and environment; names are compared letter by letter"
             }
             Reason::ProofRefused { fault } => fault.words().1,
             Reason::Throttled { .. } => "Wait a minute, and look for a program that goes on with an old secret",

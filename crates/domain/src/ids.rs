@@ -92,6 +92,11 @@ text_id!(
     "idn_"
 );
 text_id!(
+    /// One way in which a client is known by certificate.
+    CertificateId,
+    "crt_"
+);
+text_id!(
     /// One message to whoever takes alerts, the same for each attempt to deliver it.
     MessageId,
     "msg_"

@@ -7,11 +7,15 @@
 mod assertion_fault;
 mod audit;
 mod binding;
+mod certificate;
+mod certificate_fault;
 mod chain;
 mod checkpoint;
 mod client;
+mod client_certificate;
 mod client_key;
 mod context;
+mod distinguished_name;
 mod dpop;
 mod drill;
 mod environment;
@@ -41,14 +45,20 @@ mod usage;
 pub use assertion_fault::AssertionFault;
 pub use audit::{AUDIT_START, Actor, AuditEvent, AuditHash, Cause, MemberChange, audit_hash, audit_record};
 pub use binding::{Binding, BindingKind, ProvenKey, Thumbprint};
+pub use certificate::{AlternativeName, Presented, PresentedCertificate, ReadCertificate};
+pub use certificate_fault::CertificateFault;
 pub use chain::{AuditChain, Beginning, CHECKPOINT_EVERY, Proof};
 pub use checkpoint::{AuditKeys, AuditPublicKey, ChainState, Checkpoint, from_hex, to_hex};
 pub use client::{
     AuthenticatedClient, AuthenticationFailure, Client, ClientChange, ClientPatch, ClientStatus, IN_FLIGHT, LastUse,
     MAX_LIVE_SECRETS, REMINDERS, Retiring, Revision, Secret, SecretStatus,
 };
+pub use client_certificate::{
+    CertificateName, CertificateNameFault, CertificateRule, ClientCertificate, MAX_CERTIFICATES, NotKnown,
+};
 pub use client_key::{ClientKey, KeyAlgorithm, MAX_CLIENT_KEYS, SignatureFailure};
 pub use context::RequestContext;
+pub use distinguished_name::{DistinguishedName, DistinguishedNameFault};
 pub use dpop::{AHEAD, BEHIND, KEPT, MOST_USED, NonceUse, ProofRefusal, Proofs, Proving, UsedProof};
 pub use drill::{Drill, DrillEffect, DrillFault, DrillKind, MetDrill, PendingDrill};
 pub use environment::EnvironmentName;
@@ -58,7 +68,8 @@ pub use grant::{ApprovedGrant, GrantRefusal};
 pub use identity::{ClaimRules, ClaimRulesFault, Identity, MAX_IDENTITIES, TrustedIssuer};
 pub use identity_fault::IdentityFault;
 pub use ids::{
-    ClientId, ClientKeyId, ClientSlot, IdFault, IdentityId, KeyId, MessageId, PlanName, RequestId, SecretId, SilenceId,
+    CertificateId, ClientId, ClientKeyId, ClientSlot, IdFault, IdentityId, KeyId, MessageId, PlanName, RequestId,
+    SecretId, SilenceId,
 };
 pub use key_set_fault::KeySetFault;
 pub use keyring::{AnswerKey, Keyring, KeyringFault, SecretDigest, TokenDigest, key_fingerprint};

@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 
+use fuuffy_protocol::TokenType;
 use thiserror::Error;
 
 use crate::{
-    Binding, Client, ClientSlot, ClientStatus, ProvenKey, RouteMatch, ScopeSet, Timestamp, TokenDigest, TokenUsed,
+    Binding, Client, ClientSlot, ClientStatus, PresentedCertificate, ProvenKey, RouteMatch, ScopeSet, Timestamp,
+    TokenDigest, TokenUsed,
 };
 
 /// What the token index knows of a token.
@@ -75,6 +77,8 @@ pub enum Shown<'a> {
     Nothing,
     /// That the sender holds a key (RFC 9449 §7.1).
     Key(&'a ProvenKey),
+    /// That the sender holds the key of a certificate (RFC 8705 §3).
+    Certificate(&'a PresentedCertificate),
 }
 
 /// Proof that a verified token is presented by whoever it was issued to, as far as it is bound to a key. Made only by
@@ -91,6 +95,12 @@ pub enum NotHeld {
     /// It is bound to another key.
     #[error("the token is bound to another key")]
     OtherKey,
+    /// It is bound to a certificate, and none was shown.
+    #[error("the token is bound to a certificate, and none was shown")]
+    NoCertificate,
+    /// It is bound to another certificate.
+    #[error("the token is bound to another certificate")]
+    OtherCertificate,
     /// It is bound to none: what comes with a proof is no bearer token (RFC 9449 §7.1).
     #[error("the token is bound to no key")]
     Unbound,
@@ -113,6 +123,8 @@ pub struct PermitRefusal {
     pub needed: ScopeSet,
     /// Who was refused.
     pub client: ClientSlot,
+    /// How the token is used that was refused.
+    pub token_type: TokenType,
 }
 
 impl HeldToken {
@@ -122,7 +134,9 @@ impl HeldToken {
     /// [`PermitRefusal`]
     pub fn authorise(self, route: RouteMatch) -> Result<Permit, PermitRefusal> {
         if !self.0.scope.covers(route.needed_scope()) {
-            return Err(PermitRefusal { needed: route.needed_scope().clone(), client: self.0.client.slot });
+            let token_type = self.0.binding.map_or(TokenType::Bearer, |binding| binding.token_type());
+            let (needed, client) = (route.needed_scope().clone(), self.0.client.slot);
+            return Err(PermitRefusal { needed, client, token_type });
         }
         let VerifiedToken { client, scope, token, .. } = self.0;
         Ok(Permit { client, scope, token, route })
@@ -143,9 +157,13 @@ impl VerifiedToken {
     /// [`NotHeld`]
     pub fn held(self, shown: Shown<'_>) -> Result<HeldToken, NotHeld> {
         match (&self.binding, shown) {
-            (None, Shown::Nothing) => Ok(HeldToken(self)),
-            (Some(_), Shown::Nothing) => Err(NotHeld::Unproven),
+            // A bearer token may come over any connection.
+            (None, Shown::Nothing | Shown::Certificate(_)) => Ok(HeldToken(self)),
             (None, Shown::Key(_)) => Err(NotHeld::Unbound),
+            (Some(binding), Shown::Certificate(shown)) if binding.is_certificate(shown) => Ok(HeldToken(self)),
+            (Some(Binding::Certificate(_)), Shown::Certificate(_)) => Err(NotHeld::OtherCertificate),
+            (Some(Binding::Certificate(_)), Shown::Nothing) => Err(NotHeld::NoCertificate),
+            (Some(Binding::DpopKey(_)), Shown::Nothing | Shown::Certificate(_)) => Err(NotHeld::Unproven),
             (Some(binding), Shown::Key(key)) if binding.is_of(key) => Ok(HeldToken(self)),
             (Some(_), Shown::Key(_)) => Err(NotHeld::OtherKey),
         }

@@ -73,7 +73,7 @@ const fn place(refusal: &Refusal) -> usize {
         Refusal::UnauthorizedClient | Refusal::SecretQuarantined => 4,
         Refusal::MissingToken => 5,
         Refusal::InvalidToken(_) | Refusal::InvalidBoundToken(_) => 6,
-        Refusal::InsufficientScope(_) => 7,
+        Refusal::InsufficientScope(..) => 7,
         Refusal::NotFound => 8,
         Refusal::MethodNotAllowed(_) => 9,
         Refusal::PayloadTooLarge => 10,

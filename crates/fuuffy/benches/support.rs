@@ -17,16 +17,16 @@ use anyhow::{Context as _, bail, ensure};
 use fuuffy::serve::read_config;
 use fuuffy::server::{Environment, Environments, Server, Sources};
 use fuuffy_domain::{
-    Actor, AuditEvent, Cause, Checkpoint, ClientChange, ClientId, ClientKeyId, ClientSlot, Clock as _, Entropy as _,
-    IdentityId, KeyId, Lifetime, PlanName, RequestContext, RequestId, Revision, ScopeSet, SecretDigest, SecretId,
-    SeededEntropy, Timestamp, TokenDigest,
+    Actor, AuditEvent, Cause, CertificateId, Checkpoint, ClientChange, ClientId, ClientKeyId, ClientSlot, Clock as _,
+    Entropy as _, IdentityId, KeyId, Lifetime, PlanName, RequestContext, RequestId, Revision, ScopeSet, SecretDigest,
+    SecretId, SeededEntropy, Timestamp, TokenDigest,
 };
 use fuuffy_issuer::OAuthEndpoint;
 use fuuffy_protocol::BodyShape;
 use fuuffy_store::{
-    Answered, AssertionUse, AuditQuery, AuditRow, Changed, Conditions, Creation, Deed, Directory, IdentityUse,
-    IndexedToken, ListedToken, Lost, NewClient, NewClientKey, NewCredential, NewIdentity, NewSecret, NewToken, Once,
-    Part, PartOf, SecretChange, SecretUse, Store, TokenIndex, TokenName,
+    Answered, AssertionUse, AuditQuery, AuditRow, CertificateUse, Changed, Conditions, Creation, Deed, Directory,
+    IdentityUse, IndexedToken, ListedToken, Lost, NewCertificate, NewClient, NewClientKey, NewCredential, NewIdentity,
+    NewSecret, NewToken, Once, Part, PartOf, SecretChange, SecretUse, Store, TokenIndex, TokenName,
 };
 use tokio::task::JoinSet;
 
@@ -123,6 +123,18 @@ impl Store for Forgetful {
 
     fn use_identity(&self, used: IdentityUse) -> Deed<()> {
         self.0.use_identity(used)
+    }
+
+    fn add_certificate(&self, cause: Cause, id: ClientId, new: NewCertificate, on: Conditions) -> Deed<Creation> {
+        self.0.add_certificate(cause, id, new, on)
+    }
+
+    fn remove_certificate(&self, cause: Cause, of: (ClientId, CertificateId), seen: Option<Revision>) -> Deed<Changed> {
+        self.0.remove_certificate(cause, of, seen)
+    }
+
+    fn use_certificate(&self, used: CertificateUse) -> Deed<()> {
+        self.0.use_certificate(used)
     }
 
     fn revoke_token(&self, cause: Cause, which: TokenName) -> Deed<Option<ListedToken>> {

@@ -40,7 +40,7 @@ enum Command {
     /// Make a certificate for development, and the authority that it is by.
     Certs(CertsArgs),
     /// Register, list, show, change, suspend, resume and delete clients.
-    Clients(ClientsArgs),
+    Clients(Box<ClientsArgs>),
     /// Add, list and retire the secrets of a client.
     Secrets(SecretsArgs),
     /// List and revoke tokens.
@@ -133,7 +133,7 @@ async fn run(command: Command, out: &mut dyn Write, err: &mut dyn Write) -> anyh
         Command::ClientKey(args) => integrator::client_key(args, out, err),
         Command::Clients(args) => {
             telemetry::start_at("warn");
-            operator::clients(args, out, err).await
+            operator::clients(*args, out, err).await
         }
         Command::Secrets(args) => {
             telemetry::start_at("warn");

@@ -75,7 +75,9 @@ impl Gateway {
         if !matches!(parts.method, Method::GET | Method::PUT | Method::DELETE) {
             return Err(Refusal::MethodNotAllowed("GET, PUT, DELETE"));
         }
-        let client = self.caller(context, (&parts.method, parts.uri.path()), &parts.headers)?.token.client().slot;
+        let Parts { method, uri, headers, extensions, .. } = parts;
+        let caller = self.caller(context, (method, uri.path()), (headers, extensions))?;
+        let client = caller.token.client().slot;
         let body = body?;
         match parts.method {
             Method::PUT => {

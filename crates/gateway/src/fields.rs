@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use bytes::BytesMut;
 use fuuffy_domain::{EnvironmentName, Permit, Plan, RequestContext, Timestamp, TraceParent, Verdict};
+use fuuffy_protocol::client_cert;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use parking_lot::Mutex;
 use sfv::{KeyRef, ListSerializer, StringRef};
@@ -100,7 +101,7 @@ impl CallerFields {
 }
 
 /// Fields that callers have no say in, neither as header fields nor as trailers.
-static OURS: [HeaderName; 10] = [
+static OURS: [HeaderName; 12] = [
     CLIENT_ID,
     ENVIRONMENT,
     SCOPES,
@@ -111,6 +112,8 @@ static OURS: [HeaderName; 10] = [
     header::FORWARDED,
     header::AUTHORIZATION,
     fuuffy_protocol::dpop::PROOF,
+    client_cert::CERTIFICATE,
+    client_cert::CHAIN,
 ];
 
 /// Removes fields that some software takes for ours: CGI and its heirs read `_` as `-`.
@@ -217,6 +220,9 @@ impl Assertion<'_> {
         remove_lookalikes(headers);
         headers.remove(header::AUTHORIZATION);
         headers.remove(fuuffy_protocol::dpop::PROOF);
+        // Whoever reads them behind us would take them for a proxy's word (RFC 9440 §4).
+        headers.remove(client_cert::CERTIFICATE);
+        headers.remove(client_cert::CHAIN);
         set_or_remove(headers, CLIENT_ID, HeaderValue::from_str(self.permit.client().id.as_str()).ok());
         headers.insert(ENVIRONMENT, HeaderValue::from_static(self.environment.as_str()));
         set_or_remove(headers, SCOPES, HeaderValue::from_str(self.permit.scope().as_str()).ok());

@@ -1,12 +1,15 @@
 //! Whose token a request bears, and whether it comes from whoever holds that: as a bearer token where it is bound to nothing,
-//! with a proof where it is bound to a key (RFC 6750, RFC 9449 §7).
+//! with a proof where it is bound to a key, over a connection with the certificate that it is bound to (RFC 6750, RFC 9449
+//! §7, RFC 8705 §3).
 
-use fuuffy_domain::{ClientId, HeldToken, NotHeld, ProofRefusal, Proving, RequestContext, Shown};
+use fuuffy_domain::{
+    Binding, BindingKind, ClientId, HeldToken, NotHeld, Presented, ProofRefusal, Proving, RequestContext, Shown,
+};
 use fuuffy_protocol::{AccessToken, Bearer, BoundTokenFault, ProofField, ProofPlace, Refusal};
 use fuuffy_store::verify;
-use http::Method;
 use http::header::HeaderMap;
 use http::request::Parts;
+use http::{Extensions, Method};
 
 use crate::Gateway;
 
@@ -24,7 +27,8 @@ impl Gateway {
     /// # Errors
     /// As for a request to a route.
     pub fn client_of(&self, context: &RequestContext, parts: &Parts) -> Result<ClientId, Refusal> {
-        let caller = self.caller(context, (&parts.method, parts.uri.path()), &parts.headers)?;
+        let Parts { method, uri, headers, extensions, .. } = parts;
+        let caller = self.caller(context, (method, uri.path()), (headers, extensions))?;
         Ok(caller.token.client().id.clone())
     }
 
@@ -41,13 +45,17 @@ impl Gateway {
         &self,
         context: &RequestContext,
         asked: (&Method, &str),
-        headers: &HeaderMap,
+        (headers, extensions): (&HeaderMap, &Extensions),
     ) -> Result<Holder, Refusal> {
         match Bearer::parse(headers)? {
             Bearer::Unverified(token) => {
                 let verified =
                     verify(&*self.store, &self.keyring, &token, context.now).map_err(Refusal::InvalidToken)?;
-                let token = verified.held(Shown::Nothing).map_err(refusal_of)?;
+                let shown = match verified.binding().map(Binding::kind) {
+                    Some(BindingKind::Certificate) => Presented::certificate(extensions).map(Shown::Certificate),
+                    Some(BindingKind::DpopKey) | None => None,
+                };
+                let token = verified.held(shown.unwrap_or(Shown::Nothing)).map_err(refusal_of)?;
                 Ok(Holder { token, next_nonce: None })
             }
             Bearer::WithProof(token) => self.prove(context, asked, headers, &token),
@@ -78,5 +86,7 @@ fn refusal_of(not_held: NotHeld) -> Refusal {
         NotHeld::Unproven => BoundTokenFault::Unproven,
         NotHeld::OtherKey => BoundTokenFault::OtherKey,
         NotHeld::Unbound => BoundTokenFault::Unbound,
+        NotHeld::NoCertificate => BoundTokenFault::NoCertificate,
+        NotHeld::OtherCertificate => BoundTokenFault::OtherCertificate,
     })
 }

@@ -3,6 +3,7 @@
 //! configuration's snapshot, the token index and the directory of clients, all in memory.
 
 mod body;
+mod client_cert;
 mod drills;
 mod fields;
 mod findings;
@@ -20,6 +21,7 @@ mod tunnel;
 mod upstream;
 
 pub use body::{CallerBody, ResponseBody};
+pub use client_cert::take_client_cert;
 pub use fields::{CallerFields, remove_hop_by_hop, set_trace, takes_trailers, trace_of};
 pub use overload::RouteStanding;
 pub use proxy::Gateway;

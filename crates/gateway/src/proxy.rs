@@ -5,7 +5,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use arc_swap::ArcSwap;
 use fuuffy_domain::{
-    Ended, Keyring, MatchedPath, Permit, Plan, Proofs, Reason, RefusalCounts, RequestContext, RouteMatch, Stage, Tally,
+    Ended, Keyring, MatchedPath, Permit, PermitRefusal, Plan, Proofs, Reason, RefusalCounts, RequestContext,
+    RouteMatch, Stage, Tally,
 };
 use fuuffy_protocol::{BodyShape, Refusal, RequestFault};
 use fuuffy_store::{Explanations, Store};
@@ -228,8 +229,7 @@ impl Gateway {
         (began, request): (Instant, Request<Incoming>),
         findings: &mut Findings,
     ) -> Result<(Admitted<'a>, Turn), Refusal> {
-        let asked = (request.method(), request.uri(), request.headers());
-        let permit = self.permit(context, snapshot, asked, findings);
+        let permit = self.permit(context, snapshot, &request, findings);
         let permit = permit.inspect_err(|refusal| self.look_into(context, &request, refusal, findings))?;
         let index = permit.route().index;
         let (Some(settings), Some(load)) = (snapshot.routes.get(index), snapshot.loads.get(index)) else {
@@ -278,13 +278,15 @@ impl Gateway {
         &self,
         context: &RequestContext,
         snapshot: &Snapshot,
-        (method, uri, headers): (&Method, &Uri, &HeaderMap),
+        request: &Request<Incoming>,
         findings: &mut Findings,
     ) -> Result<Permit, Refusal> {
+        let (method, uri) = (request.method(), request.uri());
         let route = find_route(snapshot, method, uri)?;
-        let caller = self.caller(context, (method, uri.path()), headers)?;
+        let caller = self.caller(context, (method, uri.path()), (request.headers(), request.extensions()))?;
         findings.next_nonce = caller.next_nonce;
-        caller.token.authorise(route).map_err(|refusal| Refusal::InsufficientScope(refusal.needed.to_string()))
+        let lacks = |refusal: PermitRefusal| Refusal::InsufficientScope(refusal.token_type, refusal.needed.to_string());
+        caller.token.authorise(route).map_err(lacks)
     }
 }
 

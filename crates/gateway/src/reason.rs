@@ -1,13 +1,14 @@
 //! Why a request was refused, looked into once it is: what an accepted request never pays for.
 
 use fuuffy_domain::{
-    ClientId, ClientStatus, Permit, Plan, Reason, Refused, RequestContext, TokenEntry, UpstreamProblem,
+    CertificateFault, ClientId, ClientStatus, Permit, Plan, Presented, Reason, Refused, RequestContext, TokenEntry,
+    UpstreamProblem,
 };
-use fuuffy_protocol::{Bearer, BoundTokenFault, ProofFault, Refusal, TokenFault, TokenFlaw};
+use fuuffy_protocol::{Bearer, BoundTokenFault, ProofFault, Refusal, TokenFault, TokenFlaw, client_cert};
 use fuuffy_store::verify;
-use http::Request;
 use http::header::HeaderMap;
 use http::request::Parts;
+use http::{Extensions, Request};
 
 use crate::Gateway;
 use crate::findings::{Findings, Noted};
@@ -26,7 +27,7 @@ impl Gateway {
         refusal: &Refusal,
         findings: &mut Findings,
     ) {
-        let (client, reason) = self.reason(context, request.headers(), refusal);
+        let (client, reason) = self.reason(context, (request.headers(), request.extensions()), refusal);
         // A token that expired or was revoked may be anybody's by now, and so may one whose key was not proven.
         let uses = !refusal.is_of_token() && !matches!(refusal, Refusal::InvalidProof(..) | Refusal::UseNonce(..));
         if let Some(client) = client.as_ref().filter(|_| uses).and_then(|id| self.store.directory().find(id)) {
@@ -62,25 +63,40 @@ impl Gateway {
     #[cold]
     pub fn note_refused(&self, context: &RequestContext, parts: &Parts, refusal: &Refusal) {
         self.refusals().note(refusal);
-        let (client, reason) = self.reason(context, &parts.headers, refusal);
+        let (client, reason) = self.reason(context, (&parts.headers, &parts.extensions), refusal);
         let refused = Refused::new(context, (parts.method.as_str(), parts.uri.path()), refusal, reason);
         self.explanations.record(Refused { client, ..refused });
     }
 
-    fn reason(&self, context: &RequestContext, headers: &HeaderMap, refusal: &Refusal) -> (Option<ClientId>, Reason) {
+    fn reason(
+        &self,
+        context: &RequestContext,
+        (headers, extensions): (&HeaderMap, &Extensions),
+        refusal: &Refusal,
+    ) -> (Option<ClientId>, Reason) {
         let unproven = |fault| (self.owner_of(context, headers), Reason::ProofRefused { fault });
+        let without = |fault| (self.owner_of(context, headers), Reason::CertificateRefused { fault });
         match refusal {
             Refusal::InvalidBoundToken(BoundTokenFault::Token(fault)) => {
-                self.reason(context, headers, &Refusal::InvalidToken(*fault))
+                self.reason(context, (headers, extensions), &Refusal::InvalidToken(*fault))
             }
             Refusal::InvalidBoundToken(BoundTokenFault::Unproven) => unproven(ProofFault::Missing),
             Refusal::InvalidBoundToken(BoundTokenFault::OtherKey) => unproven(ProofFault::OtherKey),
             Refusal::InvalidBoundToken(BoundTokenFault::Unbound) => unproven(ProofFault::Unbound),
+            Refusal::InvalidBoundToken(BoundTokenFault::NoCertificate) => without(match Presented::by(extensions) {
+                Some(Presented::Unusable(fault)) => *fault,
+                // Whoever is believed has had its field taken out.
+                _ if headers.contains_key(client_cert::CERTIFICATE) => CertificateFault::Untrusted,
+                _ => CertificateFault::Missing,
+            }),
+            Refusal::InvalidBoundToken(BoundTokenFault::OtherCertificate) => {
+                without(CertificateFault::OtherCertificate)
+            }
             Refusal::InvalidProof(_, fault) => unproven(*fault),
             Refusal::UseNonce(..) => unproven(ProofFault::Nonce),
             Refusal::InvalidToken(TokenFault::Malformed) => (None, Reason::TokenMalformed(TokenFlaw::find(headers))),
             Refusal::InvalidToken(TokenFault::Unknown | TokenFault::Expired) => self.reason_of_token(headers),
-            Refusal::InsufficientScope(needed) => {
+            Refusal::InsufficientScope(_, needed) => {
                 let bearer = Bearer::parse(headers).ok();
                 let verified = bearer
                     .as_ref()

@@ -7,9 +7,10 @@ use fuuffy_domain::{
     Actor, AuthenticatedClient, Cause, Client, ClientId, ClientStatus, Reason, RequestContext, Timestamp,
 };
 use fuuffy_protocol::{ClientAuthentication, Credentials, Refusal};
-use http::header::HeaderMap;
+use http::request::Parts;
 
 use crate::Issuer;
+use crate::by_assertion::Refused;
 use crate::endpoint::Found;
 use crate::throttle::Standing;
 
@@ -17,18 +18,24 @@ use crate::throttle::Standing;
 const REMINDED: Duration = Duration::from_secs(14 * 24 * 3600);
 
 impl Issuer {
-    /// The client that a form's secret or assertion proves, be it suspended or not; notes it, or why it is not proven. An
-    /// assertion is used up by it, and that is on disk.
+    /// The client that a form's secret or assertion proves, or the certificate of its connection, be it suspended or not;
+    /// notes it, or why it is not proven. An assertion is used up by it, and that is on disk.
     ///
     /// # Errors
     /// `invalid_client`, or that there were too many wrong credentials.
     pub(crate) async fn prove(
         &self,
         context: &RequestContext,
-        headers: &HeaderMap,
+        parts: &Parts,
         claimed: &ClientAuthentication,
         found: &mut Found,
     ) -> Result<AuthenticatedClient, Refusal> {
+        let headers = &parts.headers;
+        let refuse = |refused: Refused| {
+            let (refusal, reason) = *refused;
+            found.reason = Some(reason);
+            refusal
+        };
         let client = match claimed {
             ClientAuthentication::Secret(claimed) => {
                 let client = self.authenticate(context, claimed);
@@ -39,11 +46,10 @@ impl Issuer {
                     Some(platform) => self.authenticate_by_identity(context, headers, claimed, platform).await,
                     None => self.authenticate_by_assertion(context, headers, claimed).await,
                 };
-                client.map_err(|refused| {
-                    let (refusal, reason) = *refused;
-                    found.reason = Some(reason);
-                    refusal
-                })?
+                client.map_err(refuse)?
+            }
+            ClientAuthentication::Name(client_id) => {
+                self.authenticate_by_certificate(context, parts, client_id).await.map_err(refuse)?
             }
         };
         found.client = Some(client.client().slot);
@@ -58,11 +64,11 @@ impl Issuer {
     pub(crate) async fn prove_active(
         &self,
         context: &RequestContext,
-        headers: &HeaderMap,
+        parts: &Parts,
         claimed: &ClientAuthentication,
         found: &mut Found,
     ) -> Result<AuthenticatedClient, Refusal> {
-        let known = self.prove(context, headers, claimed, found).await?;
+        let known = self.prove(context, parts, claimed, found).await?;
         let client = known.client();
         if client.status != ClientStatus::Active {
             let reason = Reason::ClientSuspended { generation: client.generation };

@@ -55,7 +55,7 @@ impl Issuer {
         if let Standing::Exhausted(wait) = standing
             && checked.is_err()
         {
-            return Err(self.throttled(context, claimed, wait));
+            return Err(self.throttled(context, &claimed.client_id, wait));
         }
         let published = self
             .published_keys_of(client.as_deref(), &assertion, context)
@@ -113,7 +113,7 @@ impl Issuer {
     ) -> Refused {
         self.throttle.note_failure(context, &claimed.client_id);
         match standing {
-            Standing::Exhausted(wait) => self.throttled(context, claimed, wait),
+            Standing::Exhausted(wait) => self.throttled(context, &claimed.client_id, wait),
             Standing::Good => {
                 let refusal = Refusal::InvalidClient(Some(AuthMethod::PrivateKeyJwt));
                 Box::new((refusal, (owner.map(|client| client.id.clone()), reason)))
@@ -139,9 +139,9 @@ impl Issuer {
         self.store.use_assertion(AssertionUse { client: known.client().slot, key, jti, expires_at, last }).await
     }
 
-    pub(crate) fn throttled(&self, context: &RequestContext, claimed: &ClaimedAssertion, wait: u64) -> Refused {
-        let [by_client, by_address] = self.throttle.whose(context, &claimed.client_id);
-        let known = self.find(&claimed.client_id).map(|client| client.id.clone());
+    pub(crate) fn throttled(&self, context: &RequestContext, client_id: &str, wait: u64) -> Refused {
+        let [by_client, by_address] = self.throttle.whose(context, client_id);
+        let known = self.find(client_id).map(|client| client.id.clone());
         let reason = Reason::Throttled { claimed: known, by_client, by_address };
         Box::new((Refusal::RateLimitExceeded(wait), (None, reason)))
     }

@@ -63,7 +63,7 @@ impl Issuer {
         if let Standing::Exhausted(wait) = standing
             && checked.is_err()
         {
-            return Err(self.throttled(context, claimed, wait));
+            return Err(self.throttled(context, &claimed.client_id, wait));
         }
         let (kid, algorithm) = token.key();
         let issuer = &platform.trusted.issuer;

@@ -110,8 +110,8 @@ impl Issuer {
                 let granted = self.token(context, parts, &body, found).await?;
                 Ok(granted.to_response(shape))
             }
-            OAuthEndpoint::Revocation => self.revoke(context, &parts.headers, &body, found).await,
-            OAuthEndpoint::Introspection => self.introspect(context, &parts.headers, &body, found).await,
+            OAuthEndpoint::Revocation => self.revoke(context, parts, &body, found).await,
+            OAuthEndpoint::Introspection => self.introspect(context, parts, &body, found).await,
         }
     }
 

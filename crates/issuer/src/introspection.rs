@@ -5,7 +5,7 @@ use fuuffy_domain::{Binding, Client, RequestContext, VerifiedToken};
 use fuuffy_protocol::{AboutToken, ActiveToken, Introspection, Refusal};
 use fuuffy_store::verify;
 use http::Response;
-use http::header::HeaderMap;
+use http::request::Parts;
 
 use crate::Issuer;
 use crate::endpoint::Found;
@@ -18,12 +18,13 @@ impl Issuer {
     pub(crate) async fn introspect(
         &self,
         context: &RequestContext,
-        headers: &HeaderMap,
+        parts: &Parts,
         body: &[u8],
         found: &mut Found,
     ) -> Result<Response<Bytes>, Refusal> {
+        let headers = &parts.headers;
         let AboutToken { authentication, token } = AboutToken::parse(headers, body)?;
-        let known = self.prove_active(context, headers, &authentication, found).await?;
+        let known = self.prove_active(context, parts, &authentication, found).await?;
         let verified = token.and_then(|token| verify(&*self.store, &self.keyring, &token, context.now).ok());
         let told = verified.filter(|verified| may_know(known.client(), verified));
         let told = told.map_or(Introspection::Inactive, |verified| Introspection::Active(self.active(&verified)));

@@ -4,7 +4,9 @@
 
 mod assertion;
 mod authentication;
+mod authorities;
 mod by_assertion;
+mod by_certificate;
 mod by_identity;
 mod endpoint;
 mod introspection;
@@ -26,6 +28,7 @@ mod token_limits;
 mod uses;
 
 pub use assertion::{CheckedClaims, ReadAssertion};
+pub use authorities::Authorities;
 pub use by_identity::Platform;
 pub use endpoint::OAuthEndpoint;
 pub use jwt::TokenFormat;

@@ -5,7 +5,8 @@ use fuuffy_domain::{Reason, RequestContext};
 use fuuffy_protocol::{AboutToken, AccessToken, Refusal};
 use fuuffy_store::{TokenName, verify};
 use http::Response;
-use http::header::{self, HeaderMap, HeaderValue};
+use http::header::{self, HeaderValue};
+use http::request::Parts;
 
 use crate::Issuer;
 use crate::authentication::cause;
@@ -19,12 +20,13 @@ impl Issuer {
     pub(crate) async fn revoke(
         &self,
         context: &RequestContext,
-        headers: &HeaderMap,
+        parts: &Parts,
         body: &[u8],
         found: &mut Found,
     ) -> Result<Response<Bytes>, Refusal> {
+        let headers = &parts.headers;
         let AboutToken { authentication, token } = AboutToken::parse(headers, body)?;
-        let known = self.prove_active(context, headers, &authentication, found).await?;
+        let known = self.prove_active(context, parts, &authentication, found).await?;
         let client = known.client();
         let is_own = |token: &AccessToken| {
             let verified = verify(&*self.store, &self.keyring, token, context.now);

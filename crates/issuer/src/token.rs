@@ -3,19 +3,21 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use arc_swap::ArcSwapOption;
 use fuuffy_domain::{
-    ApprovedGrant, Binding, Client, ClientId, Clock, Entropy, GrantRefusal, Keyring, LeakGrades, Lifetime, Proofs,
-    Proving, Reason, RefusalCounts, RequestContext, Stage, Tally, Timestamp,
+    ApprovedGrant, Binding, BindingKind, CertificateFault, Client, ClientId, Clock, Entropy, GrantRefusal, Keyring,
+    LeakGrades, Lifetime, Proofs, Proving, Reason, RefusalCounts, RequestContext, Stage, Tally, Timestamp,
 };
 use fuuffy_protocol::{
-    AccessToken, ClientAuthentication, Identifiers, ProofFault, ProofField, ProofPlace, Refusal, TokenRequest,
-    TokenResponse, TokenType,
+    AccessToken, ClientAuthentication, Identifiers, ProofFault, ProofField, ProofPlace, Refusal, RequestFault,
+    TokenRequest, TokenResponse, TokenType,
 };
 use fuuffy_store::{Explanations, NewToken, Store, StoreError};
 use http::header::{self, HeaderMap};
 use http::request::Parts;
 use zeroize::Zeroizing;
 
+use crate::authorities::Authorities;
 use crate::by_identity::Platform;
 use crate::endpoint::Found;
 use crate::jwt::TokenFormat;
@@ -74,6 +76,8 @@ pub struct Issuer {
     pub published: Arc<PublishedKeys>,
     /// The platforms whose tokens clients can be known by.
     pub platforms: Vec<Platform>,
+    /// Those who vouch for the names in clients' certificates, if there are any.
+    pub(crate) authorities: ArcSwapOption<Authorities>,
     /// What the environment is called.
     pub identifiers: Identifiers,
 }
@@ -123,6 +127,7 @@ impl Issuer {
             tally: Arc::default(),
             published: Arc::new(PublishedKeys::nowhere()),
             platforms: Vec::new(),
+            authorities: ArcSwapOption::empty(),
             identifiers,
         }
     }
@@ -149,12 +154,12 @@ impl Issuer {
     ) -> Result<TokenResponse, Refusal> {
         let headers = &parts.headers;
         let request = TokenRequest::parse(headers, body)?;
-        let client = self.prove(context, headers, &request.authentication, found).await?;
+        let client = self.prove(context, parts, &request.authentication, found).await?;
         if let ClientAuthentication::Secret(claimed) = &request.authentication {
             self.refuse_browser(context, headers, (&client, claimed), found).await?;
         }
         let (known, presented) = (Arc::clone(client.client()), client.secret().cloned());
-        let binding = self.proven_key(context, parts, &known, found)?;
+        let binding = self.binding(context, parts, &client, found)?;
         let grant = client.approve(request.scope, self.token_lifetime, binding).map_err(|refused| {
             let reason = match refused {
                 GrantRefusal::Suspended => Reason::ClientSuspended { generation: known.generation },
@@ -162,7 +167,10 @@ impl Issuer {
                     presented.map_or(Reason::Told, |secret_id| Reason::SecretQuarantined { secret_id })
                 }
                 GrantRefusal::Scope => Reason::ScopeNotAllowed { may: known.scopes.to_string() },
-                GrantRefusal::Unbound(_) => Reason::ProofRefused { fault: ProofFault::Missing },
+                GrantRefusal::Unbound(BindingKind::DpopKey) => Reason::ProofRefused { fault: ProofFault::Missing },
+                GrantRefusal::Unbound(BindingKind::Certificate) => {
+                    Reason::CertificateRefused { fault: CertificateFault::Missing }
+                }
             };
             found.reason = Some((Some(known.id.clone()), reason));
             refusal_of_grant(refused)
@@ -192,7 +200,7 @@ impl Issuer {
 
     /// The key that the request proves, which the token is to be bound to (RFC 9449 §5). Only once the client is known, so
     /// that nobody else's proofs are remembered.
-    fn proven_key(
+    pub(crate) fn proven_key(
         &self,
         context: &RequestContext,
         parts: &Parts,
@@ -268,6 +276,9 @@ fn refusal_of_grant(refusal: GrantRefusal) -> Refusal {
         GrantRefusal::Suspended => Refusal::UnauthorizedClient,
         GrantRefusal::Quarantined => Refusal::SecretQuarantined,
         GrantRefusal::Scope => Refusal::InvalidScope,
-        GrantRefusal::Unbound(_) => Refusal::InvalidProof(ProofPlace::TokenEndpoint, ProofFault::Missing),
+        GrantRefusal::Unbound(BindingKind::DpopKey) => {
+            Refusal::InvalidProof(ProofPlace::TokenEndpoint, ProofFault::Missing)
+        }
+        GrantRefusal::Unbound(BindingKind::Certificate) => Refusal::InvalidRequest(RequestFault::NoCertificate),
     }
 }

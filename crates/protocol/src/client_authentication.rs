@@ -1,5 +1,6 @@
-//! How a client says who it is at the endpoints of the token service, read and believed by nobody yet: by a secret, or by
-//! an assertion that its own key has signed (RFC 7521 §4.2, RFC 7523 §2.2).
+//! How a client says who it is at the endpoints of the token service, read and believed by nobody yet: by a secret, by an
+//! assertion that its own key has signed (RFC 7521 §4.2, RFC 7523 §2.2), or by its name alone, where the connection is to
+//! say the rest (RFC 8705 §2).
 
 use std::fmt;
 
@@ -21,6 +22,8 @@ pub enum ClientAuthentication {
     Secret(Credentials),
     /// `private_key_jwt`, or a platform's token in the same place.
     Assertion(ClaimedAssertion),
+    /// `client_id` and nothing else: `tls_client_auth` or `self_signed_tls_client_auth`, if the connection bears that out.
+    Name(String),
 }
 
 /// An assertion, and whose it is said to be.
@@ -46,6 +49,10 @@ impl ClientAuthentication {
     pub fn parse(headers: &HeaderMap, form: &Form) -> Result<Self, CredentialsFault> {
         let kind = form.get("client_assertion_type")?;
         let Some(assertion) = form.get("client_assertion")? else {
+            let says_no_more = !headers.contains_key(header::AUTHORIZATION) && form.get("client_secret")?.is_none();
+            if let Some(client_id) = form.get("client_id")?.filter(|_| says_no_more) {
+                return Ok(Self::Name(client_id.to_owned()));
+            }
             return Credentials::parse(headers, form).map(Self::Secret);
         };
         if headers.contains_key(header::AUTHORIZATION) || form.get("client_secret")?.is_some() {
@@ -66,6 +73,7 @@ impl ClientAuthentication {
         match self {
             Self::Secret(credentials) => &credentials.client_id,
             Self::Assertion(claimed) => &claimed.client_id,
+            Self::Name(client_id) => client_id,
         }
     }
 }

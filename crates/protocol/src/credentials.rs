@@ -19,11 +19,15 @@ pub enum AuthMethod {
     ClientSecretPost,
     /// `client_assertion` in the form (RFC 7523 §2.2).
     PrivateKeyJwt,
+    /// A certificate that an authority has signed (RFC 8705 §2.1).
+    TlsClientAuth,
+    /// A certificate that is registered itself (RFC 8705 §2.2).
+    SelfSignedTlsClientAuth,
 }
 
 impl AuthMethod {
-    /// All that are taken.
-    pub const ALL: [Self; 3] = [Self::ClientSecretBasic, Self::ClientSecretPost, Self::PrivateKeyJwt];
+    /// Those that are taken, whatever is configured.
+    pub const ALWAYS: [Self; 3] = [Self::ClientSecretBasic, Self::ClientSecretPost, Self::PrivateKeyJwt];
 
     /// As it is registered (RFC 7591 §4.2.2).
     #[must_use]
@@ -32,6 +36,8 @@ impl AuthMethod {
             Self::ClientSecretBasic => "client_secret_basic",
             Self::ClientSecretPost => "client_secret_post",
             Self::PrivateKeyJwt => "private_key_jwt",
+            Self::TlsClientAuth => "tls_client_auth",
+            Self::SelfSignedTlsClientAuth => "self_signed_tls_client_auth",
         }
     }
 }

@@ -15,6 +15,29 @@ const ASSERTION_ALGORITHMS: [&str; 3] = ["ES256", "EdDSA", "Ed25519"];
 /// Where the API's is, before the path of its identifier (RFC 9728 §3.1).
 const PROTECTED_RESOURCE: &str = "/.well-known/oauth-protected-resource";
 
+/// How far clients are known by certificate (RFC 8705 §2).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum MutualTls {
+    /// Not at all: callers are not asked for certificates.
+    #[default]
+    Off,
+    /// By certificates that are registered themselves.
+    SelfSigned,
+    /// By those, and by names in certificates that an authority has signed.
+    Authorities,
+}
+
+impl MutualTls {
+    /// The methods of authentication that it adds.
+    const fn methods(self) -> &'static [AuthMethod] {
+        match self {
+            Self::Off => &[],
+            Self::SelfSigned => &[AuthMethod::SelfSignedTlsClientAuth],
+            Self::Authorities => &[AuthMethod::TlsClientAuth, AuthMethod::SelfSignedTlsClientAuth],
+        }
+    }
+}
+
 /// Both documents, written down.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Metadata {
@@ -31,18 +54,21 @@ pub struct Metadata {
 struct AuthorizationServer<'a> {
     issuer: &'a str,
     token_endpoint: String,
-    token_endpoint_auth_methods_supported: [&'static str; AuthMethod::ALL.len()],
+    token_endpoint_auth_methods_supported: &'a [&'static str],
     token_endpoint_auth_signing_alg_values_supported: [&'static str; ASSERTION_ALGORITHMS.len()],
     revocation_endpoint: String,
-    revocation_endpoint_auth_methods_supported: [&'static str; AuthMethod::ALL.len()],
+    revocation_endpoint_auth_methods_supported: &'a [&'static str],
     revocation_endpoint_auth_signing_alg_values_supported: [&'static str; ASSERTION_ALGORITHMS.len()],
     introspection_endpoint: String,
-    introspection_endpoint_auth_methods_supported: [&'static str; AuthMethod::ALL.len()],
+    introspection_endpoint_auth_methods_supported: &'a [&'static str],
     introspection_endpoint_auth_signing_alg_values_supported: [&'static str; ASSERTION_ALGORITHMS.len()],
     /// RFC 9701 §7.
     introspection_signing_alg_values_supported: [&'static str; 1],
     /// RFC 9449 §5.1.
     dpop_signing_alg_values_supported: [&'static str; dpop::ALGORITHMS.len()],
+    /// RFC 8705 §3.3.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    tls_client_certificate_bound_access_tokens: bool,
     jwks_uri: String,
     grant_types_supported: [&'static str; 1],
     /// There is no authorization endpoint and so no response type. The member is required all the same (§2), though one
@@ -61,6 +87,8 @@ struct ProtectedResource<'a> {
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     scopes_supported: &'a [&'a str],
     bearer_methods_supported: [&'static str; 1],
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    tls_client_certificate_bound_access_tokens: bool,
     dpop_signing_alg_values_supported: [&'static str; dpop::ALGORITHMS.len()],
 }
 
@@ -70,9 +98,11 @@ impl Metadata {
 
     /// Writes the documents of an environment whose routes ask for these scopes.
     #[must_use]
-    pub fn new(identifiers: &Identifiers, scopes: &[&str]) -> Self {
+    pub fn new(identifiers: &Identifiers, scopes: &[&str], mutual_tls: MutualTls) -> Self {
         let issuer = identifiers.issuer();
-        let methods = AuthMethod::ALL.map(AuthMethod::as_str);
+        let methods = AuthMethod::ALWAYS.iter().chain(mutual_tls.methods()).map(|method| method.as_str());
+        let methods = &methods.collect::<Vec<_>>()[..];
+        let binds_to_certificates = mutual_tls != MutualTls::Off;
         let authorization_server = AuthorizationServer {
             issuer,
             token_endpoint: format!("{issuer}/oauth/token"),
@@ -86,6 +116,7 @@ impl Metadata {
             introspection_endpoint_auth_signing_alg_values_supported: ASSERTION_ALGORITHMS,
             introspection_signing_alg_values_supported: ["EdDSA"],
             dpop_signing_alg_values_supported: dpop::ALGORITHMS,
+            tls_client_certificate_bound_access_tokens: binds_to_certificates,
             jwks_uri: format!("{issuer}{}", Self::PUBLIC_KEYS),
             grant_types_supported: ["client_credentials"],
             response_types_supported: [],
@@ -97,6 +128,7 @@ impl Metadata {
             authorization_servers: [issuer],
             scopes_supported: scopes,
             bearer_methods_supported: ["header"],
+            tls_client_certificate_bound_access_tokens: binds_to_certificates,
             dpop_signing_alg_values_supported: dpop::ALGORITHMS,
         };
         let resource_path = identifiers.resource_path().to_owned();

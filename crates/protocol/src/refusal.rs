@@ -7,7 +7,7 @@ use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Response, StatusCode, header};
 use serde_json::json;
 
-use crate::{AuthMethod, CredentialsFault, FormFault, ProofFault, dpop};
+use crate::{AuthMethod, CredentialsFault, FormFault, ProofFault, RequestFault, TokenType, dpop};
 
 /// Which of the two error bodies a path speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,8 +45,8 @@ pub enum Refusal {
     InvalidProof(ProofPlace, ProofFault),
     /// `use_dpop_nonce`; the nonce to use (RFC 9449 §8, §9)
     UseNonce(ProofPlace, String),
-    /// 403 `insufficient_scope`; the scopes that the route asks for.
-    InsufficientScope(String),
+    /// 403 `insufficient_scope`; how the token is used, and the scopes that the route asks for.
+    InsufficientScope(TokenType, String),
     /// 404 `not_found`
     NotFound,
     /// 405 `method_not_allowed`; the value of `Allow`.
@@ -75,49 +75,6 @@ pub enum Refusal {
     ServiceUnavailable(u64),
 }
 
-/// What is wrong with a request that nobody could serve.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum RequestFault {
-    /// Anything but `application/x-www-form-urlencoded` where a form is expected.
-    ContentType,
-    /// A form that cannot be decoded.
-    MalformedForm,
-    /// A repeated form parameter.
-    RepeatedParameter,
-    /// No `grant_type`.
-    MissingGrantType,
-    /// No `token` where a token is asked about.
-    MissingTokenParameter,
-    /// Two client authentications in one request.
-    SeveralAuthentications,
-    /// `client_id` or `client_secret` in the query string.
-    CredentialsInQuery,
-    /// Two `Authorization` fields.
-    RepeatedAuthorization,
-    /// A path with dot segments, empty segments, or letters hidden behind percent signs.
-    AmbiguousPath,
-    /// A message whose length or fields can be read in two ways.
-    AmbiguousFraming,
-    /// Not HTTP, or a body that broke off.
-    MalformedMessage,
-    /// Plain HTTP where TLS is spoken.
-    PlainHttp,
-    /// An `Upgrade` on a route that does not allow it.
-    UpgradeNotAllowed,
-    /// What sets a drill is not JSON, or has other members.
-    MalformedDrill,
-    /// A drill that there is not.
-    UnknownDrill,
-    /// A drill that nobody or too many would meet.
-    DrillRequests,
-    /// A delay that is too long, or of a drill that has none.
-    DrillDelay,
-    /// A question after usage that is none.
-    UsageQuery,
-    /// A report of leaks that is not signed by a key that is known, or is none.
-    Report,
-}
-
 /// The code of a refusal, as an extension of its answer: for whoever writes down how requests ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RefusalCode(pub &'static str);
@@ -144,6 +101,10 @@ pub enum BoundTokenFault {
     OtherKey,
     /// It is bound to none, and came with a proof.
     Unbound,
+    /// It is bound to a certificate, and came without one (RFC 8705 §3).
+    NoCertificate,
+    /// It is bound to another certificate.
+    OtherCertificate,
 }
 
 /// Where a proof is sent to, which decides how it is refused.
@@ -235,14 +196,27 @@ impl Refusal {
             Self::InvalidClient(Some(AuthMethod::ClientSecretBasic)) => challenge(r#"Basic realm="fuuffy""#.to_owned()),
             Self::MissingToken | Self::InvalidClient(None) => challenge(r#"Bearer realm="fuuffy""#.to_owned()),
             // A token that may be right enables nothing where there are two of them (RFC 6750 §3, §3.1).
-            Self::InvalidClient(Some(AuthMethod::ClientSecretPost | AuthMethod::PrivateKeyJwt))
+            Self::InvalidClient(Some(
+                AuthMethod::ClientSecretPost
+                | AuthMethod::PrivateKeyJwt
+                | AuthMethod::TlsClientAuth
+                | AuthMethod::SelfSignedTlsClientAuth,
+            ))
             | Self::InvalidToken(_)
+            // Such a token goes as a bearer token (RFC 8705 §3).
+            | Self::InvalidBoundToken(BoundTokenFault::NoCertificate | BoundTokenFault::OtherCertificate)
             | Self::InvalidRequest(RequestFault::RepeatedAuthorization) => {
                 challenge(format!(r#"Bearer realm="fuuffy", error="{code}", error_description="{message}""#))
             }
-            Self::InsufficientScope(scope) => challenge(format!(
+            Self::InsufficientScope(TokenType::Bearer, scope) => challenge(format!(
                 r#"Bearer realm="fuuffy", error="{code}", error_description="{message}", scope="{scope}""#
             )),
+            Self::InsufficientScope(TokenType::Dpop, scope) => {
+                let algorithms = dpop::ALGORITHMS.join(" ");
+                challenge(format!(
+                    r#"DPoP realm="fuuffy", error="{code}", error_description="{message}", scope="{scope}", algs="{algorithms}""#
+                ))
+            }
             Self::InvalidBoundToken(_)
             | Self::InvalidProof(ProofPlace::Api, _)
             | Self::UseNonce(ProofPlace::Api, _) => {
@@ -306,6 +280,12 @@ impl Refusal {
                 "Client authentication failed",
                 "Check the key and each claim of the assertion, and that both belong to this environment",
             ),
+            Self::InvalidClient(Some(AuthMethod::TlsClientAuth | AuthMethod::SelfSignedTlsClientAuth)) => words(
+                S::UNAUTHORIZED,
+                "invalid_client",
+                "Client authentication failed",
+                "Check client_id and the certificate: its name, its time and its authority, and that the client is known by it in this environment",
+            ),
             Self::InvalidClient(_) => words(
                 S::UNAUTHORIZED,
                 "invalid_client",
@@ -352,6 +332,18 @@ impl Refusal {
                 "The access token is not bound to the key of the proof",
                 "Prove the key that the token was requested with; a token that is bound to none goes without a proof, as Bearer",
             ),
+            Self::InvalidBoundToken(BoundTokenFault::NoCertificate) => words(
+                S::UNAUTHORIZED,
+                "invalid_token",
+                "The access token is bound to a client certificate, and none came with it",
+                "Use the token over a connection with the certificate that it was requested with",
+            ),
+            Self::InvalidBoundToken(BoundTokenFault::OtherCertificate) => words(
+                S::UNAUTHORIZED,
+                "invalid_token",
+                "The access token is bound to another client certificate",
+                "Use the token over a connection with the certificate that it was requested with, or request a new one",
+            ),
             Self::InvalidProof(place, _) => words(
                 place.status(),
                 "invalid_dpop_proof",
@@ -364,7 +356,7 @@ impl Refusal {
                 "The DPoP proof must have a nonce of this server",
                 "Send the request again with a proof that has the value of the field DPoP-Nonce as its nonce",
             ),
-            Self::InsufficientScope(_) => words(
+            Self::InsufficientScope(..) => words(
                 S::FORBIDDEN,
                 "insufficient_scope",
                 "The access token lacks a scope that this route needs",
@@ -451,62 +443,6 @@ impl ProofPlace {
         match self {
             Self::TokenEndpoint => StatusCode::BAD_REQUEST,
             Self::Api => StatusCode::UNAUTHORIZED,
-        }
-    }
-}
-
-impl RequestFault {
-    const fn words(self) -> (&'static str, &'static str) {
-        match self {
-            Self::ContentType => {
-                ("The content type is not supported here", "Send Content-Type: application/x-www-form-urlencoded")
-            }
-            Self::MalformedForm => ("The form is malformed", "Percent-encode the values as UTF-8"),
-            Self::RepeatedParameter => ("A parameter is repeated", "Send each parameter once"),
-            Self::MissingGrantType => ("The parameter grant_type is missing", "Send grant_type=client_credentials"),
-            Self::MissingTokenParameter => ("The parameter token is missing", "Send the token in the form, as token"),
-            Self::SeveralAuthentications => (
-                "The client is authenticated in more than one way",
-                "Send a secret in the form or by Basic, or an assertion: one of them",
-            ),
-            Self::CredentialsInQuery => (
-                "Credentials do not belong into the query string",
-                "Send them in the form, and replace this secret: URLs are logged",
-            ),
-            Self::RepeatedAuthorization => ("The Authorization field is repeated", "Send one Authorization field"),
-            Self::AmbiguousPath => (
-                "The path can be read in more than one way",
-                "Leave out dot segments, empty segments and needless percent-encoding",
-            ),
-            Self::AmbiguousFraming => (
-                "The message can be read in more than one way",
-                "Send one Content-Length or one Transfer-Encoding, and well-formed fields",
-            ),
-            Self::MalformedMessage => {
-                ("The request is not well-formed HTTP", "Check the request line, the fields and the body")
-            }
-            Self::PlainHttp => (
-                "Plain HTTP was sent to a port that speaks HTTPS alone",
-                "Use https:// in the URL; a secret or token that was sent is to be replaced, since it crossed the network in clear",
-            ),
-            Self::UpgradeNotAllowed => ("This route does not allow an upgrade", "Leave out the Upgrade field"),
-            Self::MalformedDrill => (
-                "The drill is not a JSON object of the members that a drill has",
-                "Send drill, and if need be requests and delay_ms as whole numbers, and nothing else",
-            ),
-            Self::UnknownDrill => {
-                ("There is no such drill", "The drills are expired, revoked, rate-limited, auth-down, slow and flaky")
-            }
-            Self::DrillRequests => ("So many requests cannot meet a drill", "Send requests from 1 to 1000"),
-            Self::DrillDelay => ("The drill cannot have that delay", "Send delay_ms up to 30000, and for slow alone"),
-            Self::Report => (
-                "The report is not signed by a key that is known here, or cannot be read",
-                "Send an array of objects with a token each, and sign the body with the key that Github-Public-Key-Identifier names",
-            ),
-            Self::UsageQuery => (
-                "The question after usage is not understood",
-                "Send by (client, route, minute, hour or day), since and until (24h, 7d or a time), page and per_page",
-            ),
         }
     }
 }

@@ -6,13 +6,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fuuffy_domain::{
-    ApprovedGrant, AuditEvent, AuditHash, AuthenticatedClient, BindingKind, Cause, Checkpoint, ClaimRules, Client,
-    ClientChange, ClientId, ClientKeyId, ClientSlot, IdentityId, KeyAlgorithm, KeyId, LastUse, Lifetime, Limits,
-    PlanName, Revision, ScopeSet, SecretDigest, SecretId, Timestamp, TokenDigest,
+    ApprovedGrant, AuditEvent, AuditHash, AuthenticatedClient, BindingKind, Cause, CertificateId, Checkpoint, Client,
+    ClientChange, ClientId, ClientKeyId, ClientSlot, IdentityId, KeyId, LastUse, Lifetime, Limits, PlanName, Revision,
+    ScopeSet, SecretDigest, SecretId, Timestamp, TokenDigest,
 };
 use thiserror::Error;
 
-use crate::{Directory, TokenIndex};
+use crate::{
+    AssertionUse, CertificateUse, Directory, IdentityUse, NewCertificate, NewClientKey, NewCredential, NewIdentity,
+    TokenIndex,
+};
 
 /// A deed under way. It resolves when what it did is on disk and in memory, and not before.
 pub type Deed<T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'static>>;
@@ -73,6 +76,19 @@ pub trait Store: Send + Sync + 'static {
     /// Unbinds a client: from the answer on nobody is known by such a token.
     fn remove_identity(&self, cause: Cause, of: (ClientId, IdentityId), seen: Option<Revision>) -> Deed<Changed>;
 
+    /// Has a client known by another certificate, if it is by fewer than ten and by none that is the same
+    /// ([`Creation::Taken`]).
+    fn add_certificate(
+        &self,
+        cause: Cause,
+        id: ClientId,
+        certificate: NewCertificate,
+        on: Conditions,
+    ) -> Deed<Creation>;
+
+    /// Takes a certificate away: from the answer on nobody is known by it.
+    fn remove_certificate(&self, cause: Cause, of: (ClientId, CertificateId), seen: Option<Revision>) -> Deed<Changed>;
+
     /// Uses an assertion up (RFC 7523 §3, 7), and records that its key was used, if that is a registered one. `false`: one
     /// with the same `jti` was used before, and this is decided by the write itself.
     ///
@@ -83,6 +99,11 @@ pub trait Store: Send + Sync + 'static {
     ///
     /// Fails with [`StoreError::Superseded`] where the client has the identity no more.
     fn use_identity(&self, used: IdentityUse) -> Deed<()>;
+
+    /// Records that a client was known by a certificate.
+    ///
+    /// Fails with [`StoreError::Superseded`] where the client is known by it no more.
+    fn use_certificate(&self, used: CertificateUse) -> Deed<()>;
 
     /// Revokes one token: from the answer on it is not accepted any more. `None`: there is no such token, or
     /// none that is still remembered.
@@ -147,82 +168,6 @@ pub struct NewClient {
     pub credential: NewCredential,
 }
 
-/// What a new client proves itself by. Its creation time is the client's.
-#[derive(Debug)]
-pub enum NewCredential {
-    /// A secret.
-    Secret(NewSecret),
-    /// A key of its own, so that there is no secret.
-    Key(NewClientKey),
-    /// The keys that it publishes at a URL.
-    KeysAt(Arc<str>),
-    /// A platform's token.
-    Identity(NewIdentity),
-}
-
-/// What a platform's token must say, to keep.
-#[derive(Debug)]
-pub struct NewIdentity {
-    /// Its id, made by the caller.
-    pub id: IdentityId,
-    /// The platform, by its issuer.
-    pub issuer: Arc<str>,
-    /// What its token must say.
-    pub rules: ClaimRules,
-    /// When it is added.
-    pub created_at: Timestamp,
-}
-
-/// A public key to keep.
-#[derive(Debug)]
-pub struct NewClientKey {
-    /// Its thumbprint (RFC 7638).
-    pub id: ClientKeyId,
-    /// What its holder calls it, if anything.
-    pub kid: Option<Arc<str>>,
-    /// What it is for.
-    pub algorithm: KeyAlgorithm,
-    /// The key, as a JWK without members that do not make it up.
-    pub jwk: Arc<str>,
-    /// When it is added.
-    pub created_at: Timestamp,
-}
-
-/// An assertion that is used, and by that used up.
-#[derive(Debug)]
-pub struct AssertionUse {
-    /// Whose.
-    pub client: ClientSlot,
-    /// By which of its keys.
-    pub key: UsedKey,
-    /// SHA-256 of its `jti`, which is remembered until it has expired.
-    pub jti: [u8; 32],
-    /// When it expires.
-    pub expires_at: Timestamp,
-    /// When, from where and by what.
-    pub last: LastUse,
-}
-
-/// Which key signed an assertion.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum UsedKey {
-    /// One that is registered.
-    Registered(ClientKeyId),
-    /// One that its client publishes. Its uses are not counted, for it is kept nowhere.
-    Published,
-}
-
-/// A use of a platform's token.
-#[derive(Debug)]
-pub struct IdentityUse {
-    /// Whose.
-    pub client: ClientSlot,
-    /// By which of its identities.
-    pub identity: IdentityId,
-    /// When, from where and by what.
-    pub last: LastUse,
-}
-
 /// A secret to keep, as its digest. Its creation time is the client's where it is the first.
 #[derive(Debug)]
 pub struct NewSecret {
@@ -275,11 +220,11 @@ pub enum Creation {
     Before(Answered),
     /// The client changed since it was seen.
     Stale,
-    /// The client has three live secrets, three keys or ten identities already.
+    /// The client has three live secrets, three keys, ten identities or ten certificates already.
     TooMany,
     /// There is no such client.
     NoClient,
-    /// There is, or was, a client of that id; or the client has that key, or another that is called so, or that identity.
+    /// There is, or was, a client of that id; or the client has that key, or another that is called so, or that identity or certificate.
     Taken,
 }
 
@@ -290,7 +235,7 @@ pub enum Changed {
     Done(Arc<Client>),
     /// The client changed since it was seen.
     Stale,
-    /// There is no such client, or it has no such secret, key or identity.
+    /// There is no such client, or it has no such secret, key, identity or certificate.
     Nothing,
 }
 

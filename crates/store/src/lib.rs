@@ -9,6 +9,7 @@ mod acme;
 pub mod audit_key;
 #[cfg(any(test, feature = "conformance"))]
 pub mod conformance;
+mod credentials;
 mod deeds;
 mod directory;
 pub mod embedded;
@@ -22,10 +23,12 @@ mod usage;
 mod verify;
 
 pub use acme::{AcmeItem, AcmeShelf};
+pub use credentials::{
+    AssertionUse, CertificateUse, IdentityUse, NewCertificate, NewClientKey, NewCredential, NewIdentity, UsedKey,
+};
 pub use deeds::{
-    Answered, AssertionUse, AuditQuery, AuditRow, Changed, Conditions, Creation, Deed, IdentityUse, ListedToken, Lost,
-    NewClient, NewClientKey, NewCredential, NewIdentity, NewSecret, NewToken, Once, Part, PartOf, SecretChange,
-    SecretUse, Store, StoreError, TokenName, UsedKey,
+    Answered, AuditQuery, AuditRow, Changed, Conditions, Creation, Deed, ListedToken, Lost, NewClient, NewSecret,
+    NewToken, Once, Part, PartOf, SecretChange, SecretUse, Store, StoreError, TokenName,
 };
 pub use directory::Directory;
 pub use explanations::Explanations;

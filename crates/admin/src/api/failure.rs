@@ -4,7 +4,7 @@ use axum::body::Body;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use fuuffy_domain::KeySetFault;
-use fuuffy_protocol::{BodyShape, Refusal};
+use fuuffy_protocol::{BodyShape, Refusal, TokenType};
 use fuuffy_store::{OutboxError, StoreError};
 use serde_json::json;
 
@@ -39,6 +39,10 @@ pub(super) enum Failure {
     IssuerUntrusted,
     TooManyIdentities,
     IdentityTaken,
+    NoMutualTls,
+    NoAuthorities,
+    TooManyCertificates,
+    CertificateTaken,
     TooManySilences(String),
     NoChannel,
     /// An alert was not taken, and why.
@@ -67,7 +71,13 @@ impl From<DeedError> for Failure {
             DeedError::IssuerUntrusted => Self::IssuerUntrusted,
             DeedError::TooManyIdentities => Self::TooManyIdentities,
             DeedError::IdentityTaken => Self::IdentityTaken,
-            DeedError::Forbidden(scope) => Self::Refused(Refusal::InsufficientScope(scope.to_owned())),
+            DeedError::NoMutualTls => Self::NoMutualTls,
+            DeedError::NoAuthorities => Self::NoAuthorities,
+            DeedError::TooManyCertificates => Self::TooManyCertificates,
+            DeedError::CertificateTaken => Self::CertificateTaken,
+            DeedError::Forbidden(scope) => {
+                Self::Refused(Refusal::InsufficientScope(TokenType::Bearer, scope.to_owned()))
+            }
             DeedError::KeyReused => Self::KeyReused,
             DeedError::Unreadable => Self::Unavailable(DeedError::Unreadable.to_string()),
             DeedError::Untold(Untold::NoChannel) => Self::NoChannel,
@@ -199,6 +209,31 @@ impl IntoResponse for Failure {
                 "identity_exists",
                 "The client has that identity already".to_owned(),
                 "List the identities of the client".to_owned(),
+            ),
+            Self::NoMutualTls => (
+                StatusCode::CONFLICT,
+                "mutual_tls_off",
+                "The environment asks nobody for a certificate".to_owned(),
+                "Give the environment a table mutual_tls, and restart the server".to_owned(),
+            ),
+            Self::NoAuthorities => (
+                StatusCode::CONFLICT,
+                "authorities_missing",
+                "The configuration names no authority that vouches for names in certificates".to_owned(),
+                "Name authorities in the environment's mutual_tls and restart the server, or register the certificate itself"
+                    .to_owned(),
+            ),
+            Self::TooManyCertificates => (
+                StatusCode::CONFLICT,
+                "too_many_certificates",
+                "The client has ten certificates already".to_owned(),
+                "Remove one that is no longer used, then add another".to_owned(),
+            ),
+            Self::CertificateTaken => (
+                StatusCode::CONFLICT,
+                "certificate_exists",
+                "The client is known by that certificate already".to_owned(),
+                "List the certificates of the client".to_owned(),
             ),
             Self::TooManySilences(words) => {
                 (StatusCode::CONFLICT, "too_many_silences", "Nothing more can be silenced".to_owned(), words)

@@ -7,7 +7,7 @@ use axum::extract::{MatchedPath, Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
-use fuuffy_domain::{Actor, Cause, RequestId, Shown};
+use fuuffy_domain::{Actor, Cause, NotHeld, RequestId, Shown};
 use fuuffy_protocol::{Bearer, BoundTokenFault, Refusal};
 use fuuffy_store::verify;
 
@@ -93,13 +93,15 @@ fn caller(here: &Environment, request: &Request) -> Result<Known, Failure> {
         Ok(verified) => verified,
         Err(fault) => return refused(Refusal::InvalidToken(fault)),
     };
-    // A proof is for the API behind the gateway; here nobody checks one, and a token that needs one does nothing.
+    // A proof is for the API behind the gateway, and so is a certificate; here nobody checks one, and a token that needs one
+    // does nothing.
     let scope = Arc::clone(verified.scope());
     match verified.held(Shown::Nothing) {
         Ok(held) => {
             let actor = Actor::Operator { client_id: held.client().id.clone() };
             Ok(Known { actor, from: Some(from), may: May::Scopes(scope) })
         }
+        Err(NotHeld::NoCertificate) => refused(Refusal::InvalidBoundToken(BoundTokenFault::NoCertificate)),
         Err(_) => refused(Refusal::InvalidBoundToken(BoundTokenFault::Unproven)),
     }
 }

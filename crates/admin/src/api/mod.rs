@@ -3,6 +3,7 @@
 mod alerts;
 mod answer;
 mod asked;
+mod client_certificates;
 mod client_keys;
 mod clients;
 mod failure;
@@ -71,6 +72,8 @@ fn deeds() -> OpenApiRouter<Arc<Environment>> {
         .routes(routes!(client_keys::remove_key))
         .routes(routes!(identities::list_identities, identities::add_identity))
         .routes(routes!(identities::remove_identity))
+        .routes(routes!(client_certificates::list_certificates, client_certificates::add_certificate))
+        .routes(routes!(client_certificates::remove_certificate))
         .routes(routes!(tokens::list_tokens))
         .routes(routes!(clients::revoke_tokens))
         .routes(routes!(tokens::revoke_token))

@@ -200,7 +200,7 @@ const fn words(status: u16) -> (&'static str, Option<&'static str>) {
         404 => ("not_found: there is none in this environment.", None),
         405 => ("method_not_allowed.", Some("Allow")),
         409 => (
-            "too_many_secrets, too_many_keys: the client has three; too_many_identities: it has ten; key_exists, identity_exists: it has that one; keys_published: it publishes its keys; issuer_untrusted: the configuration has no such issuer; too_many_silences: end one first; no_webhook: there is nobody to tell.",
+            "too_many_secrets, too_many_keys: the client has three; too_many_identities, too_many_certificates: it has ten; key_exists, identity_exists, certificate_exists: it has that one; keys_published: it publishes its keys; issuer_untrusted: the configuration has no such issuer; mutual_tls_off, authorities_missing: it asks nobody for certificates, or names no authority; too_many_silences: end one first; no_webhook: there is nobody to tell.",
             None,
         ),
         412 => ("precondition_failed: the client was changed since it was seen.", None),

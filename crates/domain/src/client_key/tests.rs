@@ -38,6 +38,7 @@ fn client(keys: Vec<ClientKey>) -> Arc<Client> {
         keys,
         jwks_uri: None,
         identities: Vec::new(),
+        certificates: Vec::new(),
     })
 }
 

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::net::Ipv4Addr;
 
-use fuuffy_protocol::{AuthMethod, BoundTokenFault, ProofFault, ProofPlace, RequestFault, TokenFault};
+use fuuffy_protocol::{AuthMethod, BoundTokenFault, ProofFault, ProofPlace, RequestFault, TokenFault, TokenType};
 
 use super::*;
 
@@ -65,6 +65,9 @@ fn every_reason_has_words_of_its_own() {
     ];
     let assertions = AssertionFault::ALL.map(|fault| Reason::AssertionRefused { fault });
     let proofs = ProofFault::ALL.map(|fault| Reason::ProofRefused { fault });
+    let certificates = CertificateFault::ALL.map(|fault| Reason::CertificateRefused { fault });
+    let unknown = [false, true].map(|is_trusted| Reason::CertificateUnbound { subject: "CN=a".to_owned(), is_trusted });
+    let certificates = certificates.into_iter().chain(unknown);
     let issuer = || "https://platform.example".to_owned();
     let identities = IdentityFault::ALL.map(|fault| Reason::IdentityRefused { fault });
     let unusable = KeySetFault::ALL.map(|fault| Reason::KeysUnusable { fault });
@@ -72,7 +75,7 @@ fn every_reason_has_words_of_its_own() {
     let unbound = Reason::IdentityUnbound { issuer: issuer(), subject: "system:serviceaccount:shop:a".to_owned() };
     let of_identities = identities.into_iter().chain(unusable).chain(of_issuer).chain([unbound]);
     let mut told = HashSet::new();
-    for reason in all.into_iter().chain(assertions).chain(of_identities).chain(proofs) {
+    for reason in all.into_iter().chain(assertions).chain(of_identities).chain(proofs).chain(certificates) {
         let kept = serde_json::from_str(&serde_json::to_string(&reason).unwrap()).unwrap();
         assert_eq!(reason, kept, "as it is kept");
         let refused = refused("/v1/orders", reason);
@@ -117,6 +120,8 @@ fn place(refusal: &Refusal) -> usize {
             F::PlainHttp => 40,
             F::MissingTokenParameter => 41,
             F::Report => 44,
+            F::NoCertificate => 53,
+            F::SeveralBindings => 54,
         },
         Refusal::UnsupportedGrantType => 16,
         Refusal::InvalidScope => 17,
@@ -128,7 +133,7 @@ fn place(refusal: &Refusal) -> usize {
         Refusal::InvalidToken(TokenFault::Malformed) => 23,
         Refusal::InvalidToken(TokenFault::Unknown) => 24,
         Refusal::InvalidToken(TokenFault::Expired) => 25,
-        Refusal::InsufficientScope(_) => 26,
+        Refusal::InsufficientScope(..) => 26,
         Refusal::NotFound => 27,
         Refusal::MethodNotAllowed(_) => 28,
         Refusal::PayloadTooLarge => 29,
@@ -151,6 +156,9 @@ fn place(refusal: &Refusal) -> usize {
         Refusal::InvalidProof(..) => 49,
         Refusal::UseNonce(..) => 50,
         Refusal::InvalidBoundToken(BoundTokenFault::Unbound) => 51,
+        Refusal::InvalidClient(Some(AuthMethod::TlsClientAuth | AuthMethod::SelfSignedTlsClientAuth)) => 52,
+        Refusal::InvalidBoundToken(BoundTokenFault::NoCertificate) => 55,
+        Refusal::InvalidBoundToken(BoundTokenFault::OtherCertificate) => 56,
     }
 }
 
@@ -186,7 +194,7 @@ fn every_refusal_is_explained_in_words() {
         Refusal::InvalidToken(TokenFault::Malformed),
         Refusal::InvalidToken(TokenFault::Unknown),
         Refusal::InvalidToken(TokenFault::Expired),
-        Refusal::InsufficientScope("a".to_owned()),
+        Refusal::InsufficientScope(TokenType::Bearer, "a".to_owned()),
         Refusal::NotFound,
         Refusal::MethodNotAllowed("GET"),
         Refusal::PayloadTooLarge,
@@ -212,6 +220,11 @@ fn every_refusal_is_explained_in_words() {
         Refusal::InvalidProof(ProofPlace::Api, ProofFault::Missing),
         Refusal::UseNonce(ProofPlace::Api, "n".to_owned()),
         Refusal::InvalidBoundToken(BoundTokenFault::Unbound),
+        Refusal::InvalidClient(Some(AuthMethod::TlsClientAuth)),
+        Refusal::InvalidRequest(F::NoCertificate),
+        Refusal::InvalidRequest(F::SeveralBindings),
+        Refusal::InvalidBoundToken(BoundTokenFault::NoCertificate),
+        Refusal::InvalidBoundToken(BoundTokenFault::OtherCertificate),
     ];
     let all: Vec<Refusal> = faults.into_iter().map(Refusal::InvalidRequest).chain(others).collect();
     let context = RequestContext { id: RequestId::generate(NOW, [0; 10]), peer: Ipv4Addr::LOCALHOST.into(), now: NOW };

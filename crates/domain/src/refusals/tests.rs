@@ -1,6 +1,6 @@
 //! Every class has a place of its own, under the code of its answer.
 
-use fuuffy_protocol::{ProofFault, ProofPlace, Refusal, RequestFault, TokenFault};
+use fuuffy_protocol::{ProofFault, ProofPlace, Refusal, RequestFault, TokenFault, TokenType};
 
 use super::{REFUSAL_CODES, RefusalCounts};
 
@@ -14,7 +14,7 @@ fn every_refusal_counts_under_the_code_of_its_answer() {
         Refusal::UnauthorizedClient,
         Refusal::MissingToken,
         Refusal::InvalidToken(TokenFault::Expired),
-        Refusal::InsufficientScope(String::new()),
+        Refusal::InsufficientScope(TokenType::Bearer, String::new()),
         Refusal::NotFound,
         Refusal::MethodNotAllowed("GET"),
         Refusal::PayloadTooLarge,

@@ -47,6 +47,7 @@ fn judged(secrets: Vec<Secret>, now: Timestamp) -> Retirement {
         keys: Vec::new(),
         jwks_uri: None,
         identities: Vec::new(),
+        certificates: Vec::new(),
     };
     client.retirement(&client.secrets[0], Lifetime::HOUR, Lifetime::DAY, now)
 }

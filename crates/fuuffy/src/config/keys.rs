@@ -209,6 +209,7 @@ pub(super) static ENVIRONMENT: Section = Section {
             "[]",
             "With `tls = \"terminated\"`: whence connections are taken. Any other is closed.",
         ),
+        key("mutual_tls", TABLE, "none", "That clients may be known by certificate, and tokens bound to one."),
         key("reminders", TABLE, "none: the log alone", "Who is told that a secret expires soon."),
         key("email", TABLE, "none", "Who gets a letter for each alert, besides or instead of a webhook."),
         key("leaks", TABLE, "{}", "What comes of secrets and tokens that are seen where they do not belong."),
@@ -238,6 +239,17 @@ pub(super) static TLS: Section = Section {
         ),
         key("key", "the path of a file with a private key in PEM that not everybody can read", "", "Its key."),
     ],
+};
+
+pub(super) static MUTUAL_TLS: Section = Section {
+    heading: "`[environments.….mutual_tls]`",
+    about: "Mutual TLS (RFC 8705). With this table callers are asked for a certificate in the handshake, and need not have one; with `tls = \"terminated\"` the `trusted_proxies` say by `Client-Cert` which one they were shown (RFC 9440), and must take that field from everybody else's requests. A client that is known by a certificate (`fuuffy clients certificates add`) needs no secret, and its tokens are bound to that certificate. Where both environments have one `listen`, callers of both are asked.",
+    keys: &[key(
+        "authorities",
+        "the path of a file of certificates in PEM",
+        "none: only certificates that are registered themselves",
+        "Those who vouch for the names that clients are registered by. Read anew on `SIGHUP`.",
+    )],
 };
 
 pub(super) static REMINDERS: Section = Section {
@@ -611,6 +623,7 @@ static ALL: &[&Section] = &[
     &ENVIRONMENTS,
     &ENVIRONMENT,
     &TLS,
+    &MUTUAL_TLS,
     &REMINDERS,
     &EMAIL,
     &LEAKS,

@@ -6,6 +6,7 @@ mod base_url;
 mod email;
 mod identities;
 mod keys;
+mod mutual_tls;
 mod quantity;
 mod read;
 mod register;
@@ -28,6 +29,7 @@ use ipnet::IpNet;
 pub use acme::{AcmeConfig, ChallengeKind, STAGING};
 pub use email::{EmailConfig, MailTls};
 pub use keys::reference;
+pub use mutual_tls::MutualTlsConfig;
 pub(crate) use quantity::{age, show_age};
 pub use register::{PlatformIdentity, Proofs, PublicKey, Registered, Standing, read_register, write_register};
 
@@ -113,6 +115,8 @@ pub struct EnvironmentConfig {
     pub retire_unused_after: Lifetime,
     /// Who speaks TLS.
     pub tls: TlsMode,
+    /// Whether callers may show certificates.
+    pub mutual_tls: Option<MutualTlsConfig>,
     /// Who is told that a secret expires soon, besides the log.
     pub reminders: Option<WebhookConfig>,
     /// Who gets letters.

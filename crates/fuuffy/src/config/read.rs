@@ -183,6 +183,7 @@ fn environment(name: EnvironmentName, table: &Table<'_>, folder: &Path) -> Optio
     });
     let quiet = table.parsed("retire_unused_after", |text| Lifetime::parse(text).ok());
     let tls = tls(table, listen, hosts.as_deref(), folder);
+    let mutual_tls = super::mutual_tls::read(table, tls.as_ref(), folder);
     let reminders = table.table("reminders", &keys::REMINDERS).and_then(|table| webhook(&table, folder));
     let email = table.table("email", &keys::EMAIL).and_then(|table| super::email::read(&table, folder));
     let leaks_table = table.table("leaks", &keys::LEAKS);
@@ -214,6 +215,7 @@ fn environment(name: EnvironmentName, table: &Table<'_>, folder: &Path) -> Optio
         reminders,
         email,
         tls: tls?,
+        mutual_tls,
         leaks,
         report_keys,
         published,

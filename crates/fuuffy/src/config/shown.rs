@@ -88,6 +88,8 @@ struct Environment {
     dpop_nonces: &'static str,
     retire_unused_after: String,
     #[serde(skip_serializing_if = "Option::is_none")]
+    mutual_tls: Option<MutualTls>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     reminders: Option<Reminders>,
     #[serde(skip_serializing_if = "Option::is_none")]
     email: Option<Email>,
@@ -103,6 +105,12 @@ struct Environment {
     limits: Limits,
     identity_issuers: Vec<IdentityIssuer>,
     routes: Vec<Route>,
+}
+
+#[derive(Serialize)]
+struct MutualTls {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    authorities: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -293,6 +301,9 @@ impl From<&EnvironmentConfig> for Environment {
                 NonceUse::Always => "always",
             },
             retire_unused_after: config.retire_unused_after.to_string(),
+            mutual_tls: config.mutual_tls.as_ref().map(|config| MutualTls {
+                authorities: config.authorities.as_ref().map(|path| path.display().to_string()),
+            }),
             reminders: config.reminders.as_ref().map(|webhook| Reminders {
                 webhook: webhook.url.clone(),
                 webhook_key_file: webhook.key_file.display().to_string(),

@@ -77,6 +77,12 @@ fn every_key_refuses_what_it_cannot_be() {
         ("tls = \"self-signed\"", "tls"),
         ("tls = \"terminated\"", "tls"),
         ("trusted_proxies = [\"10.0.0.0/8\"]", "trusted_proxies"),
+        ("mutual_tls = {}", "mutual_tls"),
+        ("mutual_tls = true", "mutual_tls"),
+        (
+            "tls = \"terminated\"\ntrusted_proxies = [\"10.0.0.1\"]\nmutual_tls = { authorities = \"\" }",
+            "mutual_tls.authorities",
+        ),
         ("tls = \"terminated\"\ntrusted_proxies = [\"ten\"]", "trusted_proxies"),
         ("routes = 3", "routes"),
         ("limits = { connections = 0 }", "limits.connections"),

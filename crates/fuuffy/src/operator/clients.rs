@@ -1,6 +1,7 @@
 //! `fuuffy clients`
 
 use std::io::Write;
+use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 use fuuffy_domain::{Lifetime, Limits};
@@ -8,6 +9,7 @@ use fuuffy_protocol::ScopeSet;
 use http::Method;
 use serde_json::{Map, json};
 
+use super::client_certificates::{CertificatesArgs, Name};
 use super::client_keys::{KeysArgs, public_key};
 use super::identities::{IdentitiesArgs, MaybeRules};
 use super::{Call, Care, Common, InEnvironment, Shape, Why, run, segment};
@@ -33,7 +35,8 @@ struct OneClient {
 
 #[derive(Debug, Subcommand)]
 enum ClientsCommand {
-    /// Register a client and show its first secret, once; or with a public key or an identity, and then there is no secret.
+    /// Register a client and show its first secret, once; or with a public key, an identity or a certificate, and then there
+    /// is no secret.
     Create {
         #[command(flatten)]
         place: InEnvironment,
@@ -55,14 +58,22 @@ enum ClientsCommand {
         /// Bind all its tokens to the key of its DPoP proofs, so that none works without.
         #[arg(long)]
         dpop: bool,
+        /// Bind all its tokens to the certificate that it requests them with, so that none works without.
+        #[arg(long, conflicts_with = "dpop")]
+        certificate_bound: bool,
         /// A file with its public key as a JWK, or - for standard input: it proves itself by that, without a secret.
-        #[arg(long, value_name = "FILE", conflicts_with_all = ["jwks_uri", "issuer"])]
+        #[arg(long, value_name = "FILE", conflicts_with_all = ["jwks_uri", "issuer", "rule"])]
         jwk: Option<String>,
         /// A URL at which it publishes its keys: it proves itself by those, without a secret. The URL never changes.
-        #[arg(long, value_name = "URL", conflicts_with = "issuer")]
+        #[arg(long, value_name = "URL", conflicts_with_all = ["issuer", "rule"])]
         jwks_uri: Option<String>,
         #[command(flatten)]
         identity: MaybeRules,
+        #[command(flatten)]
+        known_by: Name,
+        /// A file with its certificate in PEM: it proves itself by exactly that, without a secret.
+        #[arg(long, value_name = "FILE", group = "rule", conflicts_with = "issuer")]
+        certificate: Option<PathBuf>,
         #[command(flatten)]
         why: Why,
     },
@@ -91,6 +102,9 @@ enum ClientsCommand {
         /// Whether all its tokens are bound to the key of its DPoP proofs. Asking for that revokes its tokens.
         #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
         dpop: Option<bool>,
+        /// Whether all its tokens are bound to the certificate that it requests them with. Asking for that revokes its tokens.
+        #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
+        certificate_bound: Option<bool>,
     },
     /// List all clients.
     List {
@@ -109,6 +123,8 @@ enum ClientsCommand {
     Keys(KeysArgs),
     /// Bind a client to what a platform's own token says of it, so that it needs no secret.
     Identities(IdentitiesArgs),
+    /// Have a client known by the certificate of its connection, so that it needs no secret.
+    Certificates(CertificatesArgs),
 }
 
 /// Limits, as an operator changes them.
@@ -130,11 +146,26 @@ pub(super) const CLIENT_COLUMNS: &[&str] = &["client_id", "name", "status", "sco
 /// Runs a `clients` command.
 ///
 /// # Errors
-/// The server or the data directory could not be reached, a file has no public key, or writing failed.
+/// The server or the data directory could not be reached, a file has no public key or certificate, or writing failed.
 pub async fn clients(args: ClientsArgs, out: &mut dyn Write, err: &mut dyn Write) -> anyhow::Result<u8> {
     use ClientsCommand as C;
     let (place, call) = match args.command {
-        C::Create { place, name, scope, plan, token_lifetime, allow_rotation, dpop, jwk, jwks_uri, identity, why } => {
+        C::Create {
+            place,
+            name,
+            scope,
+            plan,
+            token_lifetime,
+            allow_rotation,
+            dpop,
+            certificate_bound,
+            jwk,
+            jwks_uri,
+            identity,
+            known_by,
+            certificate,
+            why,
+        } => {
             let mut body = json!({
                 "name": name,
                 "scope": scope.map(|scope| scope.to_string()),
@@ -142,6 +173,7 @@ pub async fn clients(args: ClientsArgs, out: &mut dyn Write, err: &mut dyn Write
                 "token_lifetime": token_lifetime.map(|life| life.to_string()),
                 "may_rotate": allow_rotation,
                 "dpop_bound_access_tokens": dpop,
+                "tls_client_certificate_bound_access_tokens": certificate_bound,
             });
             if let Some(file) = jwk {
                 body["jwk"] = public_key(&file)?;
@@ -152,9 +184,12 @@ pub async fn clients(args: ClientsArgs, out: &mut dyn Write, err: &mut dyn Write
             if let Some(rules) = identity.body() {
                 body["identity"] = rules;
             }
+            if let Some(rule) = known_by.body(certificate.as_deref())? {
+                body["certificate"] = rule;
+            }
             (place, Call::create("clients".to_owned(), body, why))
         }
-        C::Update { one, name, scope, plan, limits, token_lifetime, allow_rotation, dpop } => {
+        C::Update { one, name, scope, plan, limits, token_lifetime, allow_rotation, dpop, certificate_bound } => {
             let life = token_lifetime.map(|life| match life {
                 Life::Default => json!(null),
                 Life::Of(life) => json!(life.to_string()),
@@ -171,6 +206,7 @@ pub async fn clients(args: ClientsArgs, out: &mut dyn Write, err: &mut dyn Write
                 ("token_lifetime", life),
                 ("may_rotate", allow_rotation.map(|may| json!(may))),
                 ("dpop_bound_access_tokens", dpop.map(|bound| json!(bound))),
+                ("tls_client_certificate_bound_access_tokens", certificate_bound.map(|bound| json!(bound))),
             ];
             let given = members.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?)));
             let (place, call) = deed(one, "");
@@ -190,6 +226,7 @@ pub async fn clients(args: ClientsArgs, out: &mut dyn Write, err: &mut dyn Write
         }
         C::Keys(args) => args.call()?,
         C::Identities(args) => args.call(),
+        C::Certificates(args) => args.call()?,
     };
     run(&args.common, place.environment, call, out, err).await
 }

@@ -30,7 +30,7 @@ pub(super) struct Rules {
 #[derive(Debug, Args)]
 pub(super) struct MaybeRules {
     /// A platform of the configuration's identity_issuers, by its issuer: it proves itself by that platform's own token.
-    #[arg(long, value_name = "URL", requires = "claims")]
+    #[arg(long, value_name = "URL", requires = "claims", conflicts_with = "rule")]
     issuer: Option<String>,
     /// A claim of the token and its exact value, as in "sub=system:serviceaccount:shop:orders"; all that are given must fit.
     #[arg(long = "claim", id = "claims", value_name = "NAME=VALUE", value_parser = claim, requires = "issuer")]

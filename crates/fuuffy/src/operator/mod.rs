@@ -5,6 +5,7 @@ mod apply;
 mod audit;
 mod backup;
 mod certs;
+mod client_certificates;
 mod client_keys;
 mod clients;
 mod desk;

@@ -24,6 +24,7 @@ use super::framing::{Framing, HeadLimits};
 use super::guard::{Guarded, Patience};
 use super::leaks;
 use super::listener::Door;
+use super::mutual_tls::CertificateSource;
 use super::request_line::RequestLine;
 use super::service;
 use super::tls::Accepted;
@@ -113,6 +114,15 @@ pub(super) struct Caller {
     pub(super) shared: Arc<Shared>,
     /// Whether it came by HTTPS.
     pub(super) is_secure: bool,
+    pub(super) certificates: CertificateSource,
+}
+
+/// What is known of a connection before its first request.
+#[derive(Clone, Copy)]
+struct Origin<'a> {
+    peer: SocketAddr,
+    scheme: &'static str,
+    certificates: &'a CertificateSource,
 }
 
 /// Serves one connection until either side ends it. hyper has it only while there is something to do.
@@ -149,10 +159,12 @@ pub(super) async fn serve(door: &Door, stream: TcpStream, peer: SocketAddr, mut 
             return;
         }
     };
+    let certificates = CertificateSource::of(&worker.environment, &stream);
+    let origin = Origin { peer, scheme, certificates: &certificates };
     let limits = &worker.environment.settings.limits;
     let (mut patience, mut is_idle) = (limits.header_timeout, is_new);
     while !is_idle || has_bytes(stream.socket(), patience, &mut stopped).await {
-        let awake = Box::pin(serve_awake(worker, stream, peer, scheme, &mut stopped));
+        let awake = Box::pin(serve_awake(worker, stream, origin, &mut stopped));
         let Some(idle) = awake.await else {
             return;
         };
@@ -211,8 +223,7 @@ fn nap(limits: &ConnectionLimits) -> Duration {
 async fn serve_awake(
     worker: &Arc<Worker>,
     stream: Transport,
-    peer: SocketAddr,
-    scheme: &'static str,
+    Origin { peer, scheme, certificates }: Origin<'_>,
     stopped: &mut watch::Receiver<bool>,
 ) -> Option<Transport> {
     let shared = Arc::new(Shared::default());
@@ -224,6 +235,7 @@ async fn serve_awake(
         fields,
         shared: Arc::clone(&shared),
         is_secure: scheme == "https",
+        certificates: certificates.clone(),
     });
     let service = service_fn(move |request| service::answer(Arc::clone(&caller), request));
     {

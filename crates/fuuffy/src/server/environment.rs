@@ -33,7 +33,7 @@ use super::trails::Trails;
 use super::unusual::Watch;
 use super::well_known;
 use super::{Environments, Sources, told_to_stop};
-use crate::config::{self, Config, EnvironmentConfig, OtlpConfig, TlsMode};
+use crate::config::{self, Config, EnvironmentConfig, MutualTlsConfig, OtlpConfig, TlsMode};
 
 /// The clock that an environment lives by.
 pub(super) type EnvironmentClock = SteadyClock<Arc<dyn TimeSource>>;
@@ -155,7 +155,7 @@ impl Environment {
         let reports = reports.with_context(|| format!("environments.{name}.leaks.report_keys"))?;
         let usage = Arc::new(UsageBook::open(path.with_extension("usage.sqlite3"), name, vec![tally]));
         let plans = Arc::new(ArcSwap::from_pointee(config.plans.clone()));
-        let metadata = well_known::metadata(&settings.base_url, settings.routes.iter().map(|route| &route.route));
+        let metadata = well_known::metadata(settings, settings.routes.iter().map(|route| &route.route));
         Ok(Self {
             name,
             stage,
@@ -214,6 +214,7 @@ impl Environment {
             test_alert: self.alerts.tester(),
             keyring: Arc::clone(&self.keyring),
             plans: Arc::new(move |plan: &PlanName| plans.load().contains_key(plan)),
+            mutual_tls: MutualTlsConfig::extent(self.settings.mutual_tls.as_ref()),
             issuers: self.issuer.platforms.iter().map(|platform| platform.trusted.clone()).collect(),
             may_publish_at: Arc::new(move |url| published::may_be_at(url, may_reach)),
             keys_of: Arc::new(move |url| {
@@ -350,7 +351,7 @@ impl Environment {
     pub(super) fn reload(&self, (snapshot, configured): (Snapshot, Configured)) {
         self.plans.store(Arc::new(configured.plans.clone()));
         let routes = configured.routes.iter().map(|(route, _)| route);
-        self.metadata.store(Arc::new(well_known::metadata(&self.settings.base_url, routes)));
+        self.metadata.store(Arc::new(well_known::metadata(&self.settings, routes)));
         self.configured.store(Arc::new(configured));
         self.gateway.reload(snapshot);
     }

@@ -53,7 +53,8 @@ impl Bound {
             Some((environment.settings.hosts.clone(), Arc::clone(environment.certificate.as_ref()?)))
         };
         let certificates: Option<Vec<_>> = self.environments.iter().map(certificate).collect();
-        certificates.map(|certificates| Tls::new(certificates, challenges.cloned())).transpose()
+        let asks = self.environments.iter().any(|environment| environment.settings.mutual_tls.is_some());
+        certificates.map(|certificates| Tls::new(certificates, challenges.cloned(), asks)).transpose()
     }
 }
 

@@ -18,6 +18,7 @@ mod letter;
 mod listener;
 mod looked;
 mod metrics;
+mod mutual_tls;
 #[cfg(not(feature = "otlp"))]
 #[path = "no_otlp.rs"]
 mod otlp;
@@ -186,6 +187,7 @@ impl Environments {
         for environment in [&mut self.testing, &mut self.production].into_iter().flatten() {
             let environment = Arc::get_mut(environment).context("the environment is shared already")?;
             environment.open_certificate(self.acme.as_deref())?;
+            environment.open_authorities()?;
             environment.settings.check_published()?;
             environment.write_down_requests(config.otlp.as_ref())?;
         }
@@ -326,7 +328,7 @@ impl Server {
         let socket = config.data_dir.join("admin.sock");
         let router = admin::observe(environments.clone(), Arc::clone(&ready), sources.time.wall())
             .merge(environments.admin_router());
-        let tls = certificate.map(|certificate| Tls::new(vec![(None, certificate)], None)).transpose()?;
+        let tls = certificate.map(|certificate| Tls::new(vec![(None, certificate)], None, false)).transpose()?;
         let door = admin::Door::new(router, tls, environments.clone());
         addresses.admin = admin::listen(&mut control, config.admin.listen, door, stopped.clone())
             .await
@@ -395,6 +397,7 @@ impl Server {
         }
         for (environment, new) in prepared {
             environment.reload(new);
+            environment.reload_authorities();
         }
         if let Some(now) = self.environments.iter().next().map(|environment| environment.clock.now()) {
             self.environments.certificates().for_each(|certificate| certificate.reload(now));

@@ -57,6 +57,7 @@ pub(super) async fn answer(
     mut request: Request<Incoming>,
 ) -> Result<Response<Busy<ResponseBody>>, Infallible> {
     let traced = trace_of(request.headers_mut());
+    caller.certificates.note_on(&mut request);
     let (busy, version) = (caller.shared.begin(), request.version());
     let proxied = caller.proxied_for(request.headers()).map(|address| (address, CallerFields::new(address, "https")));
     let (address, fields) = proxied.as_ref().map_or((caller.peer.ip(), &caller.fields), |(at, fields)| (*at, fields));

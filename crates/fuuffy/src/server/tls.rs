@@ -18,6 +18,7 @@ use tokio_rustls::server::TlsStream;
 
 use super::acme::{ACME_TLS, Challenges};
 use super::certificate::Certificate;
+use super::mutual_tls::AnyCertificate;
 
 /// The first byte of a record that begins a handshake (RFC 8446 §5.1).
 const HANDSHAKE: u8 = 22;
@@ -70,20 +71,24 @@ pub(super) enum Accepted {
 }
 
 impl Tls {
-    /// For those who are known by these hosts, each by its own certificate.
+    /// For those who are known by these hosts, each by its own certificate; callers are asked for theirs where that is wanted.
     ///
     /// # Errors
     /// The machine has no randomness.
     pub(super) fn new(
         of: Vec<(Option<Vec<String>>, Arc<Certificate>)>,
         challenges: Option<Arc<Challenges>>,
+        asks_callers: bool,
     ) -> anyhow::Result<Self> {
         let names = Arc::new(Names { of, challenges });
-        let mut config = ServerConfig::builder_with_provider(Arc::new(default_provider()))
+        let config = ServerConfig::builder_with_provider(Arc::new(default_provider()))
             .with_safe_default_protocol_versions()
-            .context("no version of TLS can be spoken")?
-            .with_no_client_auth()
-            .with_cert_resolver(Arc::<Names>::clone(&names));
+            .context("no version of TLS can be spoken")?;
+        let config = match asks_callers {
+            true => config.with_client_cert_verifier(Arc::new(AnyCertificate::new())),
+            false => config.with_no_client_auth(),
+        };
+        let mut config = config.with_cert_resolver(Arc::<Names>::clone(&names));
         // All suites are good ones, and callers may choose; but scanners call it a fault where they do.
         config.ignore_client_order = true;
         config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];

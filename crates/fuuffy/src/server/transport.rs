@@ -4,6 +4,7 @@ use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
+use rustls::pki_types::CertificateDer;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::server::TlsStream;
@@ -23,6 +24,14 @@ impl Transport {
         match self {
             Self::Clear(stream) => stream,
             Self::Tls(stream) => stream.get_ref().0,
+        }
+    }
+
+    /// What the caller has shown in the handshake, or in the one that this session goes on from: its own certificate first.
+    pub(super) fn certificates(&self) -> Option<&[CertificateDer<'static>]> {
+        match self {
+            Self::Clear(_) => None,
+            Self::Tls(stream) => stream.get_ref().1.peer_certificates(),
         }
     }
 }

@@ -11,6 +11,7 @@ use http::request::Parts;
 use http::{Method, Response};
 
 use super::Environment;
+use crate::config::{EnvironmentConfig, MutualTlsConfig};
 
 /// Metadata changes with the configuration alone.
 const AN_HOUR: HeaderValue = HeaderValue::from_static("max-age=3600");
@@ -18,9 +19,10 @@ const AN_HOUR: HeaderValue = HeaderValue::from_static("max-age=3600");
 const FIVE_MINUTES: HeaderValue = HeaderValue::from_static("max-age=300");
 
 /// The documents, of the scopes that routes ask for.
-pub(super) fn metadata<'a>(base_url: &str, routes: impl Iterator<Item = &'a Route>) -> Metadata {
+pub(super) fn metadata<'a>(settings: &EnvironmentConfig, routes: impl Iterator<Item = &'a Route>) -> Metadata {
     let scopes: BTreeSet<&str> = routes.flat_map(|route| route.read.iter().chain(route.write.iter())).collect();
-    Metadata::new(&Identifiers::of(base_url), &scopes.into_iter().collect::<Vec<_>>())
+    let extent = MutualTlsConfig::extent(settings.mutual_tls.as_ref());
+    Metadata::new(&Identifiers::of(&settings.base_url), &scopes.into_iter().collect::<Vec<_>>(), extent)
 }
 
 /// Answers one request.

@@ -46,6 +46,8 @@ mod lifecycle;
 mod limits;
 mod metrics;
 mod migrate;
+mod mutual;
+mod mutual_tls;
 mod overload;
 mod own_secrets;
 mod platform;

@@ -14,9 +14,11 @@ use hyper::client::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto;
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, date_time_ymd};
+use rcgen::{
+    BasicConstraints, CertificateParams, CertifiedIssuer, DistinguishedName, DnType, IsCa, KeyPair, date_time_ymd,
+};
 use rustls::crypto::aws_lc_rs::default_provider;
-use rustls::pki_types::PrivatePkcs8KeyDer;
+use rustls::pki_types::{CertificateDer, PrivatePkcs8KeyDer};
 use rustls::server::WebPkiClientVerifier;
 use rustls::server::danger::ClientCertVerifier;
 use rustls::{ALL_VERSIONS, RootCertStore, ServerConfig, SupportedProtocolVersion};
@@ -73,6 +75,22 @@ impl Authority {
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         params.distinguished_name.push(DnType::CommonName, name);
         Self(CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap())
+    }
+
+    /// Signs whatever it is asked to sign.
+    pub(crate) fn sign(&self, params: &CertificateParams, key: &KeyPair) -> CertificateDer<'static> {
+        params.signed_by(key, &self.0).unwrap().der().clone()
+    }
+
+    /// One that it has signed itself.
+    pub(crate) fn below(&self, name: &str) -> (Self, CertificateDer<'static>) {
+        let mut params = CertificateParams::default();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        params.distinguished_name = DistinguishedName::new();
+        params.distinguished_name.push(DnType::CommonName, name);
+        let signed = CertifiedIssuer::signed_by(params, KeyPair::generate().unwrap(), &self.0).unwrap();
+        let der = signed.der().clone();
+        (Self(signed), der)
     }
 
     /// Writes the authority's certificate where `SSL_CERT_FILE` may point to.

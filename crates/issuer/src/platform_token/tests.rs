@@ -38,7 +38,7 @@ fn sent(text: &str) -> UnverifiedAssertion {
     let form = format!("client_assertion_type={}&client_assertion={text}", ClientAuthentication::ASSERTION_TYPE);
     match ClientAuthentication::parse(&HeaderMap::new(), &Form::parse(form.as_bytes()).unwrap()).unwrap() {
         ClientAuthentication::Assertion(claimed) => claimed.assertion,
-        ClientAuthentication::Secret(_) => panic!("an assertion"),
+        ClientAuthentication::Secret(_) | ClientAuthentication::Name(_) => panic!("an assertion"),
     }
 }
 

@@ -51,6 +51,20 @@ fn an_assertion_of_another_type_is_none() {
     assert_eq!(read(None, KIND).unwrap_err(), CredentialsFault::Missing);
 }
 
+/// RFC 8705 §2: "the client MUST include the client_id parameter", and the connection says the rest.
+#[test]
+fn a_name_alone_is_for_the_connection_to_prove() {
+    let named = read(None, "client_id=app_1&grant_type=client_credentials").unwrap();
+    assert!(matches!(&named, ClientAuthentication::Name(id) if id == "app_1"));
+    assert_eq!(named.client_id(), "app_1");
+    for (field, more) in [(None, "&client_secret=b"), (Some("Basic YXBwXzE6Yg=="), "")] {
+        let known = read(field, &format!("client_id=app_1{more}")).unwrap();
+        assert!(matches!(known, ClientAuthentication::Secret(_)), "{more}");
+    }
+    assert_eq!(read(Some("Bearer a"), "client_id=app_1").unwrap_err(), CredentialsFault::MalformedBasic);
+    assert_eq!(read(None, "client_secret=b").unwrap_err(), CredentialsFault::Missing);
+}
+
 #[test]
 fn an_assertion_does_not_print() {
     let assertion = jwt(r#"{"sub":"app_1"}"#);

@@ -2,6 +2,7 @@
 //! and panics where a promise is broken. A backend's tests call [`run_all`].
 
 mod audit;
+mod certificates;
 mod client_keys;
 mod clients;
 mod identities;
@@ -187,6 +188,7 @@ pub async fn run_all<B: Backend>(fresh: impl Fn() -> B) {
     client_keys::an_assertion_is_used_once(&fresh()).await;
     identities::a_client_is_bound_to_ten_at_most_and_none_twice(&fresh()).await;
     identities::published_keys_last_with_their_client(&fresh()).await;
+    certificates::a_client_is_known_by_ten_at_most_and_none_twice(&fresh()).await;
     audit::every_change_is_in_the_chain(&fresh()).await;
     audit::a_deed_is_named_only_for_what_it_did(&fresh()).await;
     audit::a_checkpoint_says_how_the_chain_stands(&fresh()).await;

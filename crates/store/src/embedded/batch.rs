@@ -1,5 +1,6 @@
 //! One transaction's worth of deeds: what they write, and what memory gets when it is on disk.
 
+pub(in crate::embedded) mod certificates;
 mod client_keys;
 mod clients;
 mod identities;

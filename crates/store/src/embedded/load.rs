@@ -5,14 +5,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fuuffy_domain::{
-    AUDIT_START, Binding, BindingKind, Checkpoint, ClaimRules, Client, ClientId, ClientKey, ClientKeyId, ClientSlot,
-    ClientStatus, EnvironmentName, Identity, IdentityId, KeyAlgorithm, KeyId, LastUse, Lifetime, Limits, PlanName,
-    Retiring, Revision, ScopeSet, Secret, SecretDigest, SecretId, Timestamp, TokenDigest,
+    AUDIT_START, Binding, BindingKind, CertificateId, CertificateName, CertificateRule, Checkpoint, ClaimRules, Client,
+    ClientCertificate, ClientId, ClientKey, ClientKeyId, ClientSlot, ClientStatus, EnvironmentName, Identity,
+    IdentityId, KeyAlgorithm, KeyId, LastUse, Lifetime, Limits, PlanName, Retiring, Revision, ScopeSet, Secret,
+    SecretDigest, SecretId, Thumbprint, Timestamp, TokenDigest,
 };
 use rusqlite::{Connection, OptionalExtension as _, Row};
 
 use super::Memory;
 use super::audit::{AuditHead, checkpoint};
+use super::batch::certificates::EXACT;
 use super::writer::Mark;
 use crate::IndexedToken;
 
@@ -81,6 +83,16 @@ fn load_clients(connection: &Connection, memory: &Memory) -> rusqlite::Result<Op
     while let Some(row) = rows.next()? {
         identities.entry(row.get(0)?).or_default().push(identity(row)?);
     }
+    let mut certificates: HashMap<u32, Vec<ClientCertificate>> = HashMap::new();
+    let mut statement = connection.prepare(
+        "SELECT client, certificate_id, kind, value, ends_at, created_at, use_count, last_used_at, last_used_from,
+                last_used_by
+         FROM client_certificates ORDER BY client, created_at, rowid",
+    )?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        certificates.entry(row.get(0)?).or_default().push(certificate(row)?);
+    }
     let mut newest = None;
     let mut statement = connection.prepare(
         "SELECT slot, client_id, name, scopes, plan, token_lifetime, status, generation, created_at,
@@ -94,6 +106,7 @@ fn load_clients(connection: &Connection, memory: &Memory) -> rusqlite::Result<Op
             secrets: secrets.remove(&slot).unwrap_or_default(),
             keys: keys.remove(&slot).unwrap_or_default(),
             identities: identities.remove(&slot).unwrap_or_default(),
+            certificates: certificates.remove(&slot).unwrap_or_default(),
             ..client(row)?
         };
         newest = newest.max(Some(client.created_at));
@@ -148,6 +161,26 @@ fn identity(row: &Row<'_>) -> rusqlite::Result<Identity> {
     })
 }
 
+fn certificate(row: &Row<'_>) -> rusqlite::Result<ClientCertificate> {
+    let used_at = row.get::<_, Option<i64>>(7)?.map(Timestamp::from_unix_millis);
+    let (kind, value) = (row.get_ref(2)?.as_str()?, row.get_ref(3)?.as_str()?);
+    let rule = if kind == EXACT {
+        CertificateRule::Exact {
+            thumbprint: Thumbprint::parse(value).ok_or(rusqlite::Error::InvalidQuery)?,
+            ends_at: Timestamp::from_unix_millis(row.get(4)?),
+        }
+    } else {
+        CertificateRule::Named(CertificateName::parse(kind, value).map_err(|error| unusable(3, error))?)
+    };
+    Ok(ClientCertificate {
+        id: text(row, 1, CertificateId::parse)?,
+        rule,
+        created_at: Timestamp::from_unix_millis(row.get(5)?),
+        use_count: row.get::<_, i64>(6)?.unsigned_abs(),
+        last_use: last_use(row, used_at, (8, 9))?,
+    })
+}
+
 /// The columns tell from where and by what.
 fn last_use(row: &Row<'_>, at: Option<Timestamp>, (from, by): (usize, usize)) -> rusqlite::Result<Option<LastUse>> {
     let Some(at) = at else {
@@ -190,6 +223,7 @@ fn client(row: &Row<'_>) -> rusqlite::Result<Client> {
         secrets: Vec::new(),
         keys: Vec::new(),
         identities: Vec::new(),
+        certificates: Vec::new(),
     })
 }
 

@@ -24,8 +24,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, mpsc};
 
 use fuuffy_domain::{
-    AuditEvent, Cause, Checkpoint, ClientChange, ClientId, ClientKeyId, ClientSlot, EnvironmentName, IdentityId,
-    Lifetime, MAX_LIVE_SECRETS, Revision, SecretId, Timestamp,
+    AuditEvent, Cause, CertificateId, Checkpoint, Client, ClientChange, ClientId, ClientKeyId, ClientSlot,
+    EnvironmentName, IdentityId, Lifetime, MAX_LIVE_SECRETS, Revision, SecretId, Timestamp,
 };
 use tokio::sync::oneshot;
 
@@ -38,9 +38,9 @@ pub use log::{AuditLog, LogEntry, LogStart};
 pub use state::PreviousRun;
 
 use crate::{
-    Answered, AssertionUse, AuditQuery, AuditRow, Changed, Conditions, Creation, Deed, Directory, IdentityUse,
-    ListedToken, Lost, NewClient, NewClientKey, NewCredential, NewIdentity, NewSecret, NewToken, Once, Part, PartOf,
-    SecretChange, SecretUse, Store, StoreError, TokenIndex, TokenName,
+    Answered, AssertionUse, AuditQuery, AuditRow, CertificateUse, Changed, Conditions, Creation, Deed, Directory,
+    IdentityUse, ListedToken, Lost, NewCertificate, NewClient, NewClientKey, NewCredential, NewIdentity, NewSecret,
+    NewToken, Once, Part, PartOf, SecretChange, SecretUse, Store, StoreError, TokenIndex, TokenName,
 };
 use batch::{Batch, Fault};
 use chains::Chains;
@@ -163,6 +163,35 @@ impl EmbeddedStore {
         let once =
             move |batch: &mut Batch<'_>| work.take().map_or(Err(Fault::Refused(StoreError::Full)), |work| work(batch));
         self.queue(once, urgency)
+    }
+
+    /// Queues one more of what a client proves itself by: once where that is asked for, and only if the client is as it was
+    /// seen.
+    fn submit_addition(
+        &self,
+        id: ClientId,
+        on: Conditions,
+        at: Timestamp,
+        add: impl FnOnce(&mut Batch<'_>, &Client) -> Result<Creation, Fault> + Send + 'static,
+    ) -> Deed<Creation> {
+        self.submit(move |batch| {
+            if let Some(once) = &on.once
+                && let Some(before) = batch.answered(&once.key)?
+            {
+                return Ok(Creation::Before(before));
+            }
+            let Some(client) = batch.find(&id) else {
+                return Ok(Creation::NoClient);
+            };
+            if on.seen.is_some_and(|seen| seen != client.revision) {
+                return Ok(Creation::Stale);
+            }
+            let added = add(batch, &client)?;
+            if let (Creation::Done(_), Some(once)) = (&added, &on.once) {
+                batch.keep_answer(once, at)?;
+            }
+            Ok(added)
+        })
     }
 
     /// The same for work that takes access away: it is done even when the disk is full.
@@ -297,24 +326,7 @@ impl Store for EmbeddedStore {
     }
 
     fn add_key(&self, cause: Cause, id: ClientId, key: NewClientKey, on: Conditions) -> Deed<Creation> {
-        self.submit(move |batch| {
-            if let Some(once) = &on.once
-                && let Some(before) = batch.answered(&once.key)?
-            {
-                return Ok(Creation::Before(before));
-            }
-            let Some(client) = batch.find(&id) else {
-                return Ok(Creation::NoClient);
-            };
-            if on.seen.is_some_and(|seen| seen != client.revision) {
-                return Ok(Creation::Stale);
-            }
-            let added = batch.add_key(&cause, &client, key)?;
-            if let (Creation::Done(_), Some(once)) = (&added, &on.once) {
-                batch.keep_answer(once, cause.at)?;
-            }
-            Ok(added)
-        })
+        self.submit_addition(id, on, cause.at, move |batch, client| batch.add_key(&cause, client, key))
     }
 
     fn remove_key(
@@ -331,24 +343,7 @@ impl Store for EmbeddedStore {
     }
 
     fn add_identity(&self, cause: Cause, id: ClientId, identity: NewIdentity, on: Conditions) -> Deed<Creation> {
-        self.submit(move |batch| {
-            if let Some(once) = &on.once
-                && let Some(before) = batch.answered(&once.key)?
-            {
-                return Ok(Creation::Before(before));
-            }
-            let Some(client) = batch.find(&id) else {
-                return Ok(Creation::NoClient);
-            };
-            if on.seen.is_some_and(|seen| seen != client.revision) {
-                return Ok(Creation::Stale);
-            }
-            let added = batch.add_identity(&cause, &client, identity)?;
-            if let (Creation::Done(_), Some(once)) = (&added, &on.once) {
-                batch.keep_answer(once, cause.at)?;
-            }
-            Ok(added)
-        })
+        self.submit_addition(id, on, cause.at, move |batch, client| batch.add_identity(&cause, client, identity))
     }
 
     fn remove_identity(
@@ -367,12 +362,42 @@ impl Store for EmbeddedStore {
         })
     }
 
+    fn add_certificate(
+        &self,
+        cause: Cause,
+        id: ClientId,
+        certificate: NewCertificate,
+        on: Conditions,
+    ) -> Deed<Creation> {
+        self.submit_addition(id, on, cause.at, move |batch, client| batch.add_certificate(&cause, client, certificate))
+    }
+
+    fn remove_certificate(
+        &self,
+        cause: Cause,
+        (client, certificate): (ClientId, CertificateId),
+        seen: Option<Revision>,
+    ) -> Deed<Changed> {
+        self.submit_revocation(move |batch| match batch.find(&client) {
+            None => Ok(Changed::Nothing),
+            Some(client) if seen.is_some_and(|seen| seen != client.revision) => Ok(Changed::Stale),
+            Some(client) => {
+                let removed = batch.remove_certificate(&cause, &client, &certificate)?;
+                Ok(removed.map_or(Changed::Nothing, Changed::Done))
+            }
+        })
+    }
+
     fn use_assertion(&self, used: AssertionUse) -> Deed<bool> {
         self.queue_once(move |batch| batch.use_assertion(&used), Urgency::Token)
     }
 
     fn use_identity(&self, used: IdentityUse) -> Deed<()> {
         self.queue_once(move |batch| batch.use_identity(&used), Urgency::Token)
+    }
+
+    fn use_certificate(&self, used: CertificateUse) -> Deed<()> {
+        self.queue_once(move |batch| batch.use_certificate(&used), Urgency::Token)
     }
 
     fn revoke_token(&self, cause: Cause, which: TokenName) -> Deed<Option<ListedToken>> {

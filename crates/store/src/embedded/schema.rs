@@ -145,6 +145,23 @@ const MIGRATIONS: &[&str] = &[
     ALTER TABLE tokens ADD COLUMN binding BLOB CHECK (binding IS NULL OR length(binding) = 33);
     ALTER TABLE clients ADD COLUMN must_bind TEXT CHECK (must_bind IN ('dpop', 'certificate'));
 ",
+    "
+    -- The value is a name of its kind, or the thumbprint of the one certificate that is meant, which ends then.
+    CREATE TABLE client_certificates (
+        client INTEGER NOT NULL REFERENCES clients (slot),
+        certificate_id TEXT NOT NULL,
+        kind TEXT NOT NULL
+            CHECK (kind IN ('subject_dn', 'san_dns', 'san_uri', 'san_ip', 'san_email', 'certificate')),
+        value TEXT NOT NULL,
+        ends_at INTEGER CHECK ((ends_at IS NULL) = (kind <> 'certificate')),
+        created_at INTEGER NOT NULL,
+        last_used_at INTEGER,
+        last_used_from TEXT,
+        last_used_by TEXT,
+        use_count INTEGER NOT NULL DEFAULT 0,
+        PRIMARY KEY (client, certificate_id)
+    ) STRICT;
+",
 ];
 
 /// Opens the file and brings it to the newest version.

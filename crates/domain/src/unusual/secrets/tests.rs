@@ -52,6 +52,7 @@ fn client(secrets: Vec<Secret>) -> Client {
         keys: Vec::new(),
         jwks_uri: None,
         identities: Vec::new(),
+        certificates: Vec::new(),
     }
 }
 

@@ -15,11 +15,13 @@ impl Batch<'_> {
         let slot = ClientSlot(self.memory.directory.next_slot().0 + self.new_clients);
         let (mut created_at, mut secret_id, mut key_id, mut identity_id, mut jwks_uri) =
             (cause.at, None, None, None, None);
+        let mut certificate_id = None;
         match &new.credential {
             NewCredential::Secret(secret) => (created_at, secret_id) = (secret.created_at, Some(secret.id.clone())),
             NewCredential::Key(key) => (created_at, key_id) = (key.created_at, Some(key.id.clone())),
             NewCredential::KeysAt(uri) => jwks_uri = Some(Arc::clone(uri)),
             NewCredential::Identity(new) => (created_at, identity_id) = (new.created_at, Some(new.id.clone())),
+            NewCredential::Certificate(new) => (created_at, certificate_id) = (new.created_at, Some(new.id.clone())),
         }
         let client = Client {
             id: new.id,
@@ -39,6 +41,7 @@ impl Batch<'_> {
             keys: Vec::new(),
             jwks_uri: jwks_uri.clone(),
             identities: Vec::new(),
+            certificates: Vec::new(),
         };
         self.connection
             .prepare_cached(
@@ -70,6 +73,7 @@ impl Batch<'_> {
             key_id,
             jwks_uri: jwks_uri.as_deref().map(str::to_owned),
             identity_id,
+            certificate_id,
         };
         self.audit(cause, &event)?;
         match new.credential {
@@ -77,6 +81,7 @@ impl Batch<'_> {
             NewCredential::Key(key) => self.insert_key(client, key),
             NewCredential::KeysAt(_) => Ok(self.keep(client)),
             NewCredential::Identity(new) => self.insert_identity(cause, client, new),
+            NewCredential::Certificate(new) => self.insert_certificate(cause, client, new),
         }
     }
 
@@ -96,6 +101,9 @@ impl Batch<'_> {
             self.connection.prepare_cached("DELETE FROM client_keys WHERE client = ?1")?.execute([changed.slot.0])?;
             self.connection
                 .prepare_cached("DELETE FROM client_identities WHERE client = ?1")?
+                .execute([changed.slot.0])?;
+            self.connection
+                .prepare_cached("DELETE FROM client_certificates WHERE client = ?1")?
                 .execute([changed.slot.0])?;
             self.connection
                 .prepare_cached("UPDATE clients SET jwks_uri = NULL WHERE slot = ?1")?
