@@ -40,7 +40,7 @@ fn each_mistake_has_its_refusal() {
             Refusal::InvalidRequest(F::RepeatedParameter)
         }),
         ("token=x", Refusal::InvalidClient(None)),
-        ("client_id=a&token=x", Refusal::InvalidClient(None)),
+        ("client_secret=b&token=x", Refusal::InvalidClient(None)),
         ("token=%zz", Refusal::InvalidRequest(F::MalformedForm)),
     ];
     for (body, refusal) in cases {
