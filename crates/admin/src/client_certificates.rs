@@ -37,7 +37,7 @@ pub(crate) struct NewRule {
     #[schema(max_length = 256, example = "orders@example.com")]
     san_email: Option<String>,
     /// The certificate itself, in PEM.
-    #[schema(max_length = 65536)]
+    #[schema(max_length = 32768)]
     certificate: Option<String>,
 }
 
@@ -89,6 +89,7 @@ impl From<&ClientCertificate> for Shown {
 
 /// The rule as it is kept: one that can be met, by what the configuration has.
 pub(crate) fn checked(environment: &Environment, wanted: NewRule) -> Result<NewCertificate, DeedError> {
+    must_take_certificates(environment)?;
     let NewRule { subject_dn, san_dns, san_uri, san_ip, san_email, certificate } = wanted;
     let given = [subject_dn, san_dns, san_uri, san_ip, san_email];
     let mut names = CertificateName::KINDS.into_iter().zip(given).filter_map(|(kind, text)| Some((kind, text?)));
@@ -103,7 +104,6 @@ pub(crate) fn checked(environment: &Environment, wanted: NewRule) -> Result<NewC
             return Err(DeedError::Invalid(format!("expected exactly one of {kinds} and certificate")));
         }
     };
-    must_take_certificates(environment)?;
     if matches!(rule, CertificateRule::Named(_)) && environment.mutual_tls != MutualTls::Authorities {
         return Err(DeedError::NoAuthorities);
     }

@@ -373,14 +373,16 @@ fn checked_binding(
     to_key: bool,
     to_certificate: bool,
 ) -> Result<Option<BindingKind>, DeedError> {
+    if to_certificate {
+        client_certificates::must_take_certificates(environment)?;
+    }
     match (to_key, to_certificate) {
         (true, true) => Err(DeedError::Invalid(
             "expected only one of dpop_bound_access_tokens and tls_client_certificate_bound_access_tokens".to_owned(),
         )),
-        (false, true) => {
-            client_certificates::must_take_certificates(environment).map(|()| Some(BindingKind::Certificate))
-        }
-        (to_key, false) => Ok(to_key.then_some(BindingKind::DpopKey)),
+        (true, false) => Ok(Some(BindingKind::DpopKey)),
+        (false, true) => Ok(Some(BindingKind::Certificate)),
+        (false, false) => Ok(None),
     }
 }
 

@@ -119,6 +119,9 @@ fn complete(operation: &mut Value, deed: &Deed) {
     if deed.path == "/clients/{client}/keys" && deed.kind == Kind::Read {
         refusals.push(502);
     }
+    if deed.path == "/clients/{client}" && deed.method == axum::http::Method::PATCH {
+        refusals.push(409);
+    }
     if deed.path == "/alerts/test" {
         refusals.extend([409, 502]);
     }

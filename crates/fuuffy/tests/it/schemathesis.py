@@ -42,7 +42,7 @@ def filter_case(context, case):
 def before_call(context, case, kwargs):
     if isinstance(case.body, dict):
         # A client proves itself by one of these.
-        given = [member for member in ("jwk", "jwks_uri", "identity") if case.body.get(member) is not None]
+        given = [member for member in ("jwk", "jwks_uri", "identity", "certificate") if case.body.get(member) is not None]
         for member in given[1:]:
             del case.body[member]
         for member, (form, known) in KNOWN.items():
