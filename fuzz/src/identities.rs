@@ -27,7 +27,7 @@ fn asserted(data: &[u8]) -> impl Iterator<Item = UnverifiedAssertion> {
         let form = Form::parse(form.as_bytes()).ok()?;
         match ClientAuthentication::parse(&HeaderMap::new(), &form).ok()? {
             ClientAuthentication::Assertion(claimed) => Some(claimed.assertion),
-            ClientAuthentication::Secret(_) => None,
+            ClientAuthentication::Secret(_) | ClientAuthentication::Name(_) => None,
         }
     })
 }
