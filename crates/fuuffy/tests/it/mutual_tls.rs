@@ -105,7 +105,7 @@ fn certificates_are_added_listed_and_removed_by_commands() {
         (&["--file", file.as_str()][..], 1, "known by that certificate already"),
         (&["--san-dns", "*.example.com"], 1, "without a wildcard"),
         (&["--subject-dn", "orders"], 1, "as RFC 4514 writes it"),
-        (&["--file", "/nowhere"], 1, "could not be read"),
+        (&["--file", place.path("nowhere").to_str().unwrap()], 1, "could not be read"),
         (&["--file", place.path("testing.key").to_str().unwrap()], 1, "has no certificate"),
         (&[], 2, "required"),
         (&["--san-ip", "192.0.2.7", "--san-dns", "a"], 2, "cannot be used with"),
