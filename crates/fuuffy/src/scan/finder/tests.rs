@@ -108,9 +108,16 @@ proptest! {
     }
 
     #[test]
-    fn where_the_window_ends_changes_nothing(bytes in around(), token: [u8; 16], window in 0_usize..1200) {
+    fn where_the_window_ends_changes_nothing(
+        bytes in around(),
+        token: [u8; 16],
+        before in proptest::sample::select(vec!["", "x", " "]),
+        written in written(),
+        window in 0_usize..1200,
+    ) {
         let token = AccessToken::from_random(&mut token.clone());
-        let bytes = [&bytes, token.reveal().as_bytes(), &bytes[..]].concat();
+        let token = written.write(&format!("{before}{}", token.reveal()));
+        let bytes = [&bytes, &token[..], &bytes].concat();
         prop_assert_eq!(found_in(&bytes, window, 7), found_in(&bytes, 1 << 16, 1 << 16));
     }
 
@@ -119,6 +126,23 @@ proptest! {
         let secret = ClientSecret::from_random(kind, &mut random);
         let masked = mask(&format!("{before}{}{after}", secret.reveal()));
         prop_assert!(!masked.contains(secret.reveal()) && masked.contains(&secret.masked()));
+    }
+}
+
+/// Of two bytes a character has the other one zero, or it is another character.
+#[test]
+fn between_the_characters_there_is_nothing() {
+    let secret = ClientSecret::from_random(SecretKind::Testing, &mut [7; 32]);
+    for written in [Written::LittleEndian, Written::BigEndian] {
+        let right = written.write(secret.reveal());
+        assert_eq!(found_in(&right, 0, 9).len(), 1);
+        for at in (0..right.len()).filter(|at| right[*at] == 0) {
+            let mut wrong = right.clone();
+            wrong[at] = 1;
+            // What is before the first character, or after the last one, is none of it.
+            let is_outside = at == 0 || at == right.len() - 1;
+            assert_eq!(found_in(&wrong, 0, 9).len(), usize::from(is_outside), "{at} {written:?}");
+        }
     }
 }
 

@@ -8,11 +8,12 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use fuuffy_protocol::{ClientSecret, SecretKind};
 use parking_lot::Mutex;
 use rcgen::{KeyPair, SigningKey as _};
 use serde_json::{Value, json};
 
-use crate::app::{Registered, ask_for_token, config_with};
+use crate::app::{ask_for_token, config_with};
 use crate::http1::{Reply, request};
 use crate::timed::Timed;
 use crate::upstream::Upstream;
@@ -122,8 +123,9 @@ fn a_signed_report_quarantines_what_is_right() {
     let timed = partner.served();
     let (client, other) = (timed.client.clone(), timed.register());
     let (to, bearer) = (timed.testing(), timed.token());
-    let wrong = Registered { secret: client.secret[..57].to_owned() + "0", ..client.clone() };
-    let many: Vec<&str> = std::iter::repeat_n(wrong.secret.as_str(), 400).collect();
+    // Secrets that could be somebody's, and are nobody's.
+    let wrong = ClientSecret::from_random(SecretKind::Testing, &mut [7; 32]);
+    let many: Vec<&str> = std::iter::repeat_n(wrong.reveal(), 400).collect();
     let finds = [&many[..], &["sk-0", "", &client.secret, &bearer]].concat();
     let taken = partner.report(to, "first", &finds);
     assert_eq!((taken.status, &taken.json()["data"]), (200, &json!({"taken": 404})), "{}", taken.text());

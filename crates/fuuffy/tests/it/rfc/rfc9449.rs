@@ -298,6 +298,9 @@ fn section_8_and_9_the_server_may_ask_for_nonces() {
     let (status, code, challenge) = challenged(&refused);
     assert_eq!((status, code.as_str()), (401, "use_dpop_nonce"));
     assert!(challenge.starts_with(r#"DPoP realm="fuuffy", error="use_dpop_nonce""#), "{challenge}");
+    assert_eq!(refused.headers.iter().filter(|(name, _)| name == "dpop-nonce").count(), 1);
+    // "Responses that include the DPoP-Nonce HTTP header should be uncacheable" (§8.2).
+    assert_eq!(refused.field("cache-control"), Some("no-store"));
     let nonce = refused.field("dpop-nonce").unwrap().to_owned();
     let ask = |nonce: &str| {
         let mut claims = prover.claims_with(&token, timed.now());

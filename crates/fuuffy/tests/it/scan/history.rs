@@ -1,5 +1,6 @@
 //! What a git repository keeps is searched, whether anything leads to it or not.
 
+use std::cell::Cell;
 use std::path::Path;
 use std::process::Command;
 
@@ -7,18 +8,21 @@ use fuuffy_protocol::SecretKind;
 
 use super::{scan_in, secret, write};
 
-/// A repository; each commit is made at the same moment by the same author, so that its id is always the same.
-struct Repository(tempfile::TempDir);
+/// A repository; each commit is made a minute after the one before by the same author, so that its id is always the same.
+struct Repository {
+    folder: tempfile::TempDir,
+    commits: Cell<u32>,
+}
 
 impl Repository {
     fn new() -> Self {
-        let it = Self(tempfile::tempdir().unwrap());
+        let it = Self { folder: tempfile::tempdir().unwrap(), commits: Cell::new(0) };
         it.git(&["init", "--quiet", "--initial-branch", "main"]);
         it
     }
 
     fn path(&self) -> &Path {
-        self.0.path()
+        self.folder.path()
     }
 
     fn git(&self, arguments: &[&str]) -> String {
@@ -30,8 +34,9 @@ impl Repository {
         for name in ["GIT_AUTHOR_EMAIL", "GIT_COMMITTER_EMAIL"] {
             git.env(name, "a@example.com");
         }
+        self.commits.set(self.commits.get() + u32::from(arguments[0] == "commit"));
         for name in ["GIT_AUTHOR_DATE", "GIT_COMMITTER_DATE"] {
-            git.env(name, "2026-11-01T00:00:00Z");
+            git.env(name, format!("2026-11-01T00:{:02}:00Z", self.commits.get()));
         }
         let done = git.output().unwrap();
         assert!(done.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&done.stderr));
@@ -127,6 +132,16 @@ fn repositories_within_a_folder_are_met() {
     assert_eq!(scan_in(outer.path(), &["work/inner/.git", "--history"], b"").status, 1);
 }
 
+/// What git keeps is searched by asking git, for most of it is compressed; its files are not searched besides.
+#[test]
+fn the_files_of_objects_are_not_searched_themselves() {
+    let repository = Repository::new();
+    repository.commit("README", "Hello\n");
+    write(repository.path(), ".git/objects/pack/x.tmp", secret(SecretKind::Testing, 35));
+    write(repository.path(), "objects/x", secret(SecretKind::Testing, 36));
+    assert_eq!(repository.found(), ["./objects/x:1:1"], "another folder of that name is one as any");
+}
+
 #[test]
 fn what_has_no_history_and_a_machine_without_git_are_told() {
     let place = tempfile::tempdir().unwrap();
@@ -202,12 +217,14 @@ fn a_foreign_repository_has_nothing_fetched() {
 #[test]
 fn what_is_replaced_is_searched_as_it_is() {
     let repository = Repository::new();
-    repository.commit("clean", "hello");
+    let clean = repository.commit("clean", "hello");
     let first = repository.commit("a", &secret(SecretKind::Testing, 33));
     let [hidden, shown] = ["HEAD:a", "HEAD:clean"].map(|name| repository.git(&["rev-parse", name]));
     repository.git(&["rm", "--quiet", "a"]);
     repository.git(&["commit", "--quiet", "--message", "Remove"]);
-    repository.git(&["replace", &hidden, &shown]);
+    for (hidden, shown) in [(&hidden, &shown), (&first, &clean)] {
+        repository.git(&["replace", hidden, shown]);
+    }
     assert_eq!(repository.found(), [format!("{first}:a:1:1")]);
 }
 
