@@ -67,3 +67,6 @@ fn algorithm<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Algori
         Named::EdDSA => Algorithm::EdDSA,
     })
 }
+
+#[cfg(test)]
+mod tests;

@@ -77,6 +77,9 @@ fn a_quarantined_secret_can_only_replace_itself() {
     assert!(listed[0]["quarantined_at"].is_string() && listed[0]["exposed_at"].is_string(), "{listed}");
     assert_eq!(deeds(&place, &client)[0], ("secret.quarantined".to_owned(), "it was sent in a URL".to_owned()));
     assert_eq!((count(&server, "secret", "quarantine"), count(&server, "secret", "warn")), (1.0, 0.0));
+    // A token has nothing to replace itself by.
+    assert_eq!(get(server.testing, &format!("/v1/orders?t={bearer}"), &bearer).code(), "invalid_token");
+    assert_eq!((count(&server, "token", "revoke"), count(&server, "secret", "quarantine")), (1.0, 1.0));
     // It lasts.
     assert!(server.stop().success());
     let server = place.serve();

@@ -153,8 +153,10 @@ fn a_set_that_cannot_be_used_is_explained() {
     };
     let many = |count: usize| json!({"keys": (0..count).map(|number| key("kid", json!(number.to_string()))).collect::<Vec<_>>()});
     let twice = json!({"keys": [key("kid", json!("a")), key("kid", json!("a"))]});
-    let moved = b"HTTP/1.1 302 Found\r\nlocation: /keys\r\ncontent-length: 0\r\n\r\n".to_vec();
+    let moved = b"HTTP/1.1 302 Found\r\nlocation: /moved\r\ncontent-length: 0\r\n\r\n".to_vec();
     let page = |body: String| crate::upstream::ok(&body);
+    // What it leads to would do.
+    platform.answer("/moved", page(many(1).to_string()));
     for (number, (answer, said)) in [
         (page(json!({"keys": vec![json!({}); 10_000]}).to_string()), "more than 100"),
         (page(many(10_000).to_string()), "longer than 64 KiB"),

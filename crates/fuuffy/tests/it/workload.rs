@@ -87,6 +87,22 @@ fn a_pod_gets_a_token_by_its_service_account() {
     assert_eq!(refused["client_id"], Value::Null, "nothing proves that it was the client");
 }
 
+/// Two clusters have service accounts of one name, and a client is known by that of one of them.
+#[test]
+fn another_platform_that_is_trusted_says_nothing_of_it() {
+    let [one, other] = [Platform::start(), Platform::start()];
+    let key = PlatformKey::rsa("cluster-1");
+    one.publish(&[&key]);
+    other.publish(&[&key]);
+    let timed = Timed::start(&(one.trusted("") + &other.trusted("")));
+    let client = bound(&timed, &one, &json!({"sub": "system:serviceaccount:shop:orders"}));
+    let by = |platform: &Platform| key.sign(&platform.kubernetes_claims("shop:orders", timed.now()));
+    let refused = ask(&timed, &client, &by(&other));
+    let happened = happened(&timed, &refused);
+    assert!(happened.contains(&other.issuer()), "{happened}");
+    assert_eq!(ask(&timed, &client, &by(&one)).status, 200);
+}
+
 #[test]
 fn a_workflow_gets_a_token_by_its_repository_and_branch() {
     let (platform, key) = (Platform::start(), PlatformKey::rsa("github-1"));
