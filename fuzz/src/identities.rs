@@ -64,8 +64,13 @@ pub fn platform_token(data: &[u8]) {
         longest_life: Lifetime::parse("1d").expect("a day"),
     };
     for assertion in asserted(data) {
-        let checked = UnverifiedToken::read(&assertion).and_then(|token| token.check(&trusted, NOW));
-        assert!(checked.err().is_none_or(|fault| IdentityFault::ALL.contains(&fault)));
+        match UnverifiedToken::read(&assertion).and_then(|token| token.check(&trusted, NOW).map(|()| token)) {
+            Ok(token) => {
+                let later = NOW.after(trusted.longest_life.duration()).after(Duration::from_secs(31));
+                assert_eq!(token.check(&trusted, later), Err(IdentityFault::Expired), "it lives a day at most");
+            }
+            Err(fault) => assert!(IdentityFault::ALL.contains(&fault)),
+        }
     }
     if let Ok(token) = std::str::from_utf8(data).map_err(drop).and_then(|text| PlatformToken::parse(text).map_err(drop))
     {

@@ -4,7 +4,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use http::{Request, Response};
+use http::{Extensions, Request, Response};
 use parking_lot::Mutex;
 
 use crate::clock::Clock;
@@ -123,6 +123,11 @@ impl Shown {
     fn by(certificate: ClientCertificate, connect: &Connect) -> Result<Self, Error> {
         let http = connect(&certificate)?;
         Ok(Self(Arc::new(Pool { certificate, http })))
+    }
+
+    /// Has a request sent by these connections.
+    pub(crate) fn go_along(&self, extensions: &mut Extensions) {
+        extensions.insert(self.clone());
     }
 
     /// What tokens that are bound to the certificate name it by.

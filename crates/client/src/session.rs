@@ -165,7 +165,7 @@ impl Session {
             }
         }
         if let Some(shown) = &token.shown {
-            head.extensions.insert(shown.clone());
+            shown.go_along(&mut head.extensions);
         }
         Ok(head)
     }

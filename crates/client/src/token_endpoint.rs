@@ -68,7 +68,7 @@ impl TokenEndpoint {
             .body(self.form(credentials)?)
             .map_err(|_| Error::configuration("the token endpoint's URL makes no request"))?;
         if let Some(shown) = shown {
-            request.extensions_mut().insert(shown.clone());
+            shown.go_along(request.extensions_mut());
         }
         let request = self.proven(request)?;
         let answer = self.exchange.send(WHAT, request, StatusCode::OK).await?;
