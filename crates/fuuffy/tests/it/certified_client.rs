@@ -1,6 +1,8 @@
 //! An integrator with a certificate: the commands and the agent show it on every connection, and another one once it is
 //! there; a token is used with the certificate which it was granted for, and with no other.
 
+mod gateway;
+
 use std::io::{BufRead as _, BufReader};
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -107,13 +109,18 @@ impl Desk {
     }
 
     fn agent(&self) -> Agent {
-        let mut command = self.command(&["agent", "--listen", "127.0.0.1:0", "--no-cache"]);
+        Agent::start(self.command(&["agent", "--listen", "127.0.0.1:0", "--no-cache"]))
+    }
+}
+
+impl Agent {
+    fn start(mut command: Command) -> Self {
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
         let ready: Value = serde_json::from_str(&line).unwrap();
         let address = ready["ready"]["agent"].as_str().unwrap().parse().unwrap();
-        Agent(child, address)
+        Self(child, address)
     }
 }
 
