@@ -583,7 +583,14 @@ pub(super) static REGISTERED: Section = Section {
             "none",
             "Where it publishes its keys instead. It never changes.",
         ),
+        key(
+            "tls_client_certificate_bound_access_tokens",
+            "true or false",
+            "false",
+            "Whether all its tokens are bound to the certificate that it requests them with (RFC 8705).",
+        ),
         key("identities", "a list of tables", "[]", "What platforms' own tokens say of it."),
+        key("certificates", "a list of tables", "[]", "Certificates that it is known by (mutual TLS)."),
         key("status", r#""active" or "suspended""#, r#""active""#, "Whether it may get tokens."),
     ],
 };
@@ -597,6 +604,20 @@ pub(super) static REGISTERED_KEY: Section = Section {
         key("x", "32 bytes in base64url", "", "Its first coordinate."),
         key("y", "32 bytes in base64url", "none", "Its second one, on P-256."),
         key("kid", "1 to 128 visible characters", "none", "What its holder calls it."),
+    ],
+};
+
+pub(super) static REGISTERED_CERTIFICATE: Section = Section {
+    heading: "`certificates` of `[[clients]]`",
+    about: "",
+    keys: &[
+        key("subject_dn", "a subject as RFC 4514 writes it", "none", "Its subject."),
+        key("san_dns", "a name of DNS", "none", "A name of DNS in it."),
+        key("san_uri", "a URI", "none", "A URI in it."),
+        key("san_ip", "an IP address", "none", "An address in it."),
+        key("san_email", "an address of electronic mail", "none", "An address of electronic mail in it."),
+        key("x5t#S256", "a thumbprint of SHA-256 in base64url", "none", "That very one, which is registered already."),
+        key("certificate", "one certificate in PEM", "none", "That very one."),
     ],
 };
 

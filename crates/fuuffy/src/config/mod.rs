@@ -31,7 +31,9 @@ pub use email::{EmailConfig, MailTls};
 pub use keys::reference;
 pub use mutual_tls::MutualTlsConfig;
 pub(crate) use quantity::{age, show_age};
-pub use register::{PlatformIdentity, Proofs, PublicKey, Registered, Standing, read_register, write_register};
+pub use register::{
+    KnownCertificate, PlatformIdentity, Proofs, PublicKey, Registered, Standing, read_register, write_register,
+};
 
 /// A whole configuration, resolved: every default filled in, every value checked.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -13,7 +13,7 @@ use toml::de::DeTable;
 
 use super::table::{Source, Table};
 use super::{Config, EnvironmentConfig, Mistake, Mistakes, keys};
-pub use proofs::{PlatformIdentity, Proofs, PublicKey};
+pub use proofs::{KnownCertificate, PlatformIdentity, Proofs, PublicKey};
 
 /// The longest name of a client, in characters.
 const LONGEST_NAME: usize = 100;
@@ -37,6 +37,8 @@ pub struct Registered {
     pub may_rotate: bool,
     /// Whether its tokens are always bound to the key of its proofs.
     pub dpop_bound: bool,
+    /// Whether its tokens are always bound to its certificate.
+    pub certificate_bound: bool,
     /// What it proves itself by, beside its secrets.
     pub proofs: Proofs,
     /// Whether it may get tokens.
@@ -123,6 +125,13 @@ fn registered(table: &Table<'_>, config: &Config, environment: &EnvironmentConfi
     let token_lifetime = table.parsed("token_lifetime", |text| Lifetime::parse(text).ok().filter(fits));
     let may_rotate = table.boolean("may_rotate").unwrap_or_default();
     let dpop_bound = table.boolean("dpop_bound_access_tokens").unwrap_or_default();
+    let certificate_bound = table.boolean("tls_client_certificate_bound_access_tokens").unwrap_or_default();
+    if dpop_bound && certificate_bound {
+        table.mistake(
+            "tls_client_certificate_bound_access_tokens",
+            "tokens are bound to one thing: to a key, or to a certificate",
+        );
+    }
     let proofs = Proofs::read(table, environment);
     let status = table.parsed("status", |text| match text {
         "active" => Some(Standing::Active),
@@ -138,6 +147,7 @@ fn registered(table: &Table<'_>, config: &Config, environment: &EnvironmentConfi
         token_lifetime,
         may_rotate,
         dpop_bound,
+        certificate_bound,
         proofs,
         status: status.unwrap_or(Standing::Active),
     })
@@ -173,6 +183,9 @@ pub fn write_register(environment: EnvironmentName, clients: &[Registered]) -> S
         line("may_rotate", client.may_rotate.to_string());
         if client.dpop_bound {
             line("dpop_bound_access_tokens", client.dpop_bound.to_string());
+        }
+        if client.certificate_bound {
+            line("tls_client_certificate_bound_access_tokens", client.certificate_bound.to_string());
         }
         client.proofs.write(&mut text);
         let status = if client.status == Standing::Active { "active" } else { "suspended" };

@@ -70,6 +70,7 @@ fn a_file_is_made_true_once_and_the_second_time_nothing_changes() {
         + token_lifetime: the environment's
         + may_rotate = false
         + dpop_bound_access_tokens = false
+        + tls_client_certificate_bound_access_tokens = false
         + status = "suspended"
     + billing "Billing"
         + name = "Billing"
@@ -79,6 +80,7 @@ fn a_file_is_made_true_once_and_the_second_time_nothing_changes() {
         + token_lifetime = "900s"
         + may_rotate = true
         + dpop_bound_access_tokens = false
+        + tls_client_certificate_bound_access_tokens = false
         + status = "active"
     "#);
     assert_eq!(
@@ -163,6 +165,7 @@ fn changes_and_deletions_are_told_and_made_by_the_same_deeds() {
         + token_lifetime: the environment's
         + may_rotate = false
         + dpop_bound_access_tokens = false
+        + tls_client_certificate_bound_access_tokens = false
         + status = "active"
     ~ billing "Billing"
         - scope = "orders:read orders:write"

@@ -1,14 +1,17 @@
 //! What a registered client proves itself by where it has no secret: public keys, where it publishes them, and what
 //! platforms say of it. Nothing of it is secret.
 
+mod certificate;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
-use fuuffy_domain::{ClaimRules, MAX_CLIENT_KEYS, MAX_IDENTITIES};
+use fuuffy_domain::{ClaimRules, MAX_CERTIFICATES, MAX_CLIENT_KEYS, MAX_IDENTITIES};
 use serde::{Deserialize, Serialize};
 
 use super::super::table::Table;
 use super::super::{EnvironmentConfig, keys};
+pub use certificate::KnownCertificate;
 
 /// The curves that a key may be on (RFC 7518 §6.2, RFC 8037 §2), each with its type and whether it has two coordinates.
 const CURVES: [(&str, &str, bool); 2] = [("EC", "P-256", true), ("OKP", "Ed25519", false)];
@@ -24,6 +27,8 @@ pub struct Proofs {
     pub jwks_uri: Option<String>,
     /// What platforms say of it.
     pub identities: BTreeSet<PlatformIdentity>,
+    /// The certificates that it is known by.
+    pub certificates: BTreeSet<KnownCertificate>,
 }
 
 /// A public key as a JWK (RFC 7517): the members that make it up, and what its holder calls it.
@@ -81,7 +86,11 @@ impl Proofs {
         if identities.len() < count {
             client.mistake("identities", "the same identity is there twice");
         }
-        Self { keys: keys.into_iter().collect(), jwks_uri, identities }
+        let certificates = certificate::read(client, environment);
+        if certificates.len() > MAX_CERTIFICATES {
+            client.mistake("certificates", format!("a client has {MAX_CERTIFICATES} certificates at most"));
+        }
+        Self { keys: keys.into_iter().collect(), jwks_uri, identities, certificates }
     }
 
     /// Writes them down, and nothing where there are none.
@@ -92,6 +101,7 @@ impl Proofs {
         }
         list(text, "keys", self.keys.iter().map(inline));
         list(text, "identities", self.identities.iter().map(inline));
+        list(text, "certificates", self.certificates.iter().map(inline));
     }
 }
 

@@ -10,6 +10,7 @@ use crate::config::{Registered, Standing};
 
 /// One client that is not as the file says.
 #[derive(Debug, PartialEq, Eq)]
+#[expect(clippy::large_enum_variant, reason = "there are few, and none of them moves often")]
 pub(super) enum Step {
     /// There is none yet.
     Create(Registered),
@@ -53,9 +54,23 @@ impl Difference {
     /// Whether all of it can be done.
     ///
     /// # Errors
-    /// What never changes is to be another.
+    /// What never changes is to be another, or something is to be made that is not known whole.
     pub(super) fn check(&self) -> anyhow::Result<()> {
         for step in &self.steps {
+            let (id, new) = match step {
+                Step::Create(to) => (&to.client_id, to.proofs.certificates.iter().collect()),
+                Step::Change { from, to } => {
+                    let new: Vec<_> = to.proofs.certificates.difference(&from.proofs.certificates).collect();
+                    (&to.client_id, new)
+                }
+                Step::Delete(client) => (&client.client_id, Vec::new()),
+            };
+            if let Some(unknown) = new.into_iter().find(|certificate| certificate.to_add().is_none()) {
+                anyhow::bail!(
+                    "{id} is to be known by the certificate {unknown}, of which only the thumbprint is known; nothing was \
+                     changed. Give the certificate itself instead: certificate, in PEM"
+                );
+            }
             if let Step::Change { from, to } = step
                 && from.proofs.jwks_uri != to.proofs.jwks_uri
             {
@@ -117,9 +132,11 @@ pub(super) fn members(client: &Registered) -> Map<String, Value> {
         ("token_lifetime", json!(client.token_lifetime.map(|life| life.to_string()))),
         ("may_rotate", json!(client.may_rotate)),
         ("dpop_bound_access_tokens", json!(client.dpop_bound)),
+        ("tls_client_certificate_bound_access_tokens", json!(client.certificate_bound)),
         ("keys", json!(client.proofs.keys)),
         ("jwks_uri", json!(client.proofs.jwks_uri)),
         ("identities", json!(client.proofs.identities)),
+        ("certificates", json!(client.proofs.certificates)),
         ("status", json!(client.status)),
     ];
     members.map(|(name, value)| (name.to_owned(), value)).into_iter().collect()

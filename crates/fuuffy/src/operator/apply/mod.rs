@@ -79,6 +79,8 @@ struct Shown {
     keys: usize,
     jwks_uri: Option<String>,
     identities: usize,
+    certificates: usize,
+    tls_client_certificate_bound_access_tokens: bool,
 }
 
 /// Writes the clients of an environment down.
@@ -226,6 +228,7 @@ async fn registered(desk: &Desk, environment: EnvironmentName, shown: Value) -> 
     let path = of_client(environment, &shown.client_id);
     // Few have any, and each list is a call of its own.
     let keys = if shown.keys == 0 { Vec::new() } else { proofs::keys(desk, &path).await? };
+    let certificates = if shown.certificates == 0 { Vec::new() } else { proofs::certificates(desk, &path).await? };
     let identities = if shown.identities == 0 { Vec::new() } else { proofs::identities(desk, &path).await? };
     Ok(Registered {
         client_id: shown.client_id,
@@ -236,10 +239,12 @@ async fn registered(desk: &Desk, environment: EnvironmentName, shown: Value) -> 
         token_lifetime: shown.token_lifetime,
         may_rotate: shown.may_rotate,
         dpop_bound: shown.dpop_bound_access_tokens,
+        certificate_bound: shown.tls_client_certificate_bound_access_tokens,
         proofs: Proofs {
             keys: keys.into_iter().map(|known| known.proof).collect(),
             jwks_uri: shown.jwks_uri,
             identities: identities.into_iter().map(|known| known.proof).collect(),
+            certificates: certificates.into_iter().map(|known| known.proof).collect(),
         },
         status: if shown.status == "suspended" { Standing::Suspended } else { Standing::Active },
     })

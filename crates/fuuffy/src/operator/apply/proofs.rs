@@ -4,19 +4,19 @@
 use std::collections::BTreeSet;
 
 use anyhow::Context as _;
-use fuuffy_domain::{MAX_CLIENT_KEYS, MAX_IDENTITIES};
+use fuuffy_domain::{MAX_CERTIFICATES, MAX_CLIENT_KEYS, MAX_IDENTITIES};
 use http::Method;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 
 use super::Desk;
-use crate::config::{PlatformIdentity, Proofs, PublicKey};
+use crate::config::{KnownCertificate, PlatformIdentity, Proofs, PublicKey};
 use crate::operator::segment;
 use crate::operator::transport::On;
 
 /// Members of a client that are no members of its patch.
-pub(super) const LISTS: [&str; 3] = ["keys", "jwks_uri", "identities"];
+pub(super) const LISTS: [&str; 4] = ["keys", "jwks_uri", "identities", "certificates"];
 
 /// One that is registered, and by which id.
 pub(super) struct Known<T> {
@@ -45,6 +45,13 @@ struct ShownIdentity {
     identity: PlatformIdentity,
 }
 
+#[derive(Deserialize)]
+struct ShownCertificate {
+    certificate_id: String,
+    kind: String,
+    value: String,
+}
+
 /// The registered keys of the client at `path`.
 pub(super) async fn keys(desk: &Desk, path: &str) -> anyhow::Result<Vec<Known<PublicKey>>> {
     let listed: Vec<ShownKey> = list(desk, &format!("{path}/keys")).await?;
@@ -59,6 +66,16 @@ pub(super) async fn identities(desk: &Desk, path: &str) -> anyhow::Result<Vec<Kn
     Ok(listed.into_iter().map(known).collect())
 }
 
+/// The certificates that the client at `path` is known by.
+pub(super) async fn certificates(desk: &Desk, path: &str) -> anyhow::Result<Vec<Known<KnownCertificate>>> {
+    let listed: Vec<ShownCertificate> = list(desk, &format!("{path}/certificates")).await?;
+    let known = |ShownCertificate { certificate_id, kind, value }| Known {
+        id: certificate_id,
+        proof: KnownCertificate::listed(kind, value),
+    };
+    Ok(listed.into_iter().map(known).collect())
+}
+
 async fn list<T: DeserializeOwned>(desk: &Desk, path: &str) -> anyhow::Result<Vec<T>> {
     let mut answer = desk.call(Method::GET, path, None, On::default()).await?;
     serde_json::from_value(answer.body["data"].take())
@@ -66,15 +83,17 @@ async fn list<T: DeserializeOwned>(desk: &Desk, path: &str) -> anyhow::Result<Ve
 }
 
 /// Leaves of a new client's proofs the one that it is made with, for the API takes one and no secret then.
-pub(super) fn first_of(body: &mut Map<String, Value>) {
+pub(super) fn first_of(body: &mut Map<String, Value>, proofs: &Proofs) {
     let mut taken = LISTS.map(|name| body.remove(name).unwrap_or_default());
-    let [keys, jwks_uri, identities] = &mut taken;
+    let [keys, jwks_uri, identities, _] = &mut taken;
     if jwks_uri.is_string() {
         body.insert("jwks_uri".to_owned(), jwks_uri.take());
     } else if let Some(key) = keys.get_mut(0) {
         body.insert("jwk".to_owned(), key.take());
     } else if let Some(identity) = identities.get_mut(0) {
         body.insert("identity".to_owned(), identity.take());
+    } else if let Some(certificate) = proofs.certificates.first().and_then(KnownCertificate::to_add) {
+        body.insert("certificate".to_owned(), certificate);
     }
 }
 
@@ -101,6 +120,12 @@ pub(super) async fn deeds(desk: &Desk, path: &str, (from, to): (&Proofs, &Proofs
             |_, _| false,
             |identity| json!(identity),
         ));
+    }
+    if from.certificates != to.certificates {
+        let known = if from.certificates.is_empty() { Vec::new() } else { certificates(desk, path).await? };
+        let place = format!("{path}/certificates");
+        let body = |certificate: &KnownCertificate| certificate.to_add().unwrap_or_default();
+        deeds.extend(replace(&place, (known, &to.certificates, MAX_CERTIFICATES), |_, _| false, body));
     }
     Ok(deeds)
 }

@@ -95,7 +95,7 @@ impl Round<'_> {
                 let mut body = members(client);
                 body.remove("status");
                 body.insert("client_id".to_owned(), json!(client.client_id));
-                proofs::first_of(&mut body);
+                proofs::first_of(&mut body, &client.proofs);
                 let (client_id, body) = (client.client_id.as_str(), body.into());
                 let key = self.handing_out.begin(client_id, &body)?;
                 let created = match self.create(&body, &key).await {
@@ -141,7 +141,7 @@ impl Round<'_> {
         Ok(())
     }
 
-    /// Adds and removes keys and identities until they are as they should be. The state that was seen last.
+    /// Adds and removes keys, identities and certificates until they are as they should be. The state that was seen last.
     async fn make_proofs(
         &self,
         path: &str,

@@ -3,6 +3,7 @@
 use std::process::Output;
 
 use jsonwebtoken::Algorithm;
+use rcgen::{CertificateParams, KeyPair};
 use serde_json::{Value, json};
 
 use super::{apply, export, words};
@@ -152,6 +153,86 @@ fn where_a_client_publishes_its_keys_never_changes() {
         }
     }
     assert!(export(&place).contains("name = \"other\""), "nothing was changed");
+}
+
+/// Offline, so that no certificate of the server's own is needed.
+fn mutual() -> Place {
+    let tls = "tls = { cert = \"own.pem\", key = \"own.key\" }\nmutual_tls = { authorities = \"ca.pem\" }\n";
+    Place::new(&config_with(Upstream::friendly().address, tls, ""))
+}
+
+fn pem(name: &str) -> String {
+    let key = KeyPair::generate().unwrap();
+    CertificateParams::new([name.to_owned()]).unwrap().self_signed(&key).unwrap().pem()
+}
+
+#[test]
+fn certificates_are_written_and_made_by_their_names_or_as_they_are() {
+    let (place, own, next) = (mutual(), pem("orders"), pem("orders"));
+    let exact = |pem: &str| format!("{{ certificate = \"{}\" }}", pem.replace('\n', "\\n"));
+    let names =
+        "{ subject_dn = \"CN=orders, O=Acme\" }, { san_uri = \"spiffe://a/b\" }, { san_dns = \"A.example.com\" }";
+    let bound = "tls_client_certificate_bound_access_tokens = true";
+    let of = |names: &str, more: &str| file(&[client("app", &format!("certificates = [{names}]\n{more}"))]);
+    let first = of(&format!("{}, {names}", exact(&own)), bound);
+    let (status, out, err) = words(&apply(&place, &first, &[]));
+    assert!(status == Some(0) && !out.contains("client_secret"), "{out}{err}");
+    same(&apply(&place, &first, &["--prune"]));
+    let exported = export(&place);
+    same(&apply(&place, &exported, &["--dry-run", "--exit-code", "--prune"]));
+    for line in
+        ["{ subject_dn = \"CN=orders,O=Acme\" }", "{ san_dns = \"a.example.com\" }", "{ \"x5t#S256\" = \"", bound]
+    {
+        assert!(exported.contains(line), "{line}: {exported}");
+    }
+    // Another one instead, and a name less.
+    let second = of(&format!("{}, {{ san_dns = \"a.example.com\" }}", exact(&next)), "dpop_bound_access_tokens = true");
+    let (status, plan, _) = words(&apply(&place, &second, &["--dry-run", "--exit-code"]));
+    assert_eq!(
+        (status, plan.matches("- certificates: ").count(), plan.matches("+ certificates: ").count()),
+        (Some(3), 3, 1),
+        "{plan}"
+    );
+    assert!(plan.contains(r#"- certificates: {"san_uri":"spiffe://a/b"}"#), "{plan}");
+    let (status, _, err) = words(&apply(&place, &second, &[]));
+    assert_eq!(status, Some(0), "{err}");
+    same(&apply(&place, &second, &["--prune"]));
+    assert_eq!(listed(&place, "certificates", "app").len(), 2);
+    // The server keeps no certificate, so elsewhere the thumbprint alone is not enough; names are.
+    let elsewhere = mutual();
+    let (status, out, err) = words(&apply(&elsewhere, &export(&place), &[]));
+    assert_eq!((status, out.as_str()), (Some(1), ""));
+    assert!(err.contains("of which only the thumbprint is known; nothing was changed"), "{err}");
+    assert!(!export(&elsewhere).contains("[[clients]]"));
+    let by_names = of(names, bound);
+    assert_eq!(words(&apply(&elsewhere, &by_names, &[])).0, Some(0));
+    same(&apply(&elsewhere, &by_names, &[]));
+    assert_eq!(words(&apply(&elsewhere, &of("", bound), &[])).0, Some(0));
+    assert_eq!(listed(&elsewhere, "certificates", "app"), Vec::<Value>::new());
+    let key = KeyPair::generate().unwrap().serialize_pem();
+    let bad = of(
+        &format!(
+            "{}, {{ san_dns = \"*.a\" }}, {{ san_dns = \"a\", san_ip = \"::1\" }}, {{ \"x5t#S256\" = \"short\" }}, \
+             {{ san_ip = \"::1\" }}, {{ san_ip = \"0:0::1\" }}",
+            exact(&format!("{own}{key}"))
+        ),
+        "dpop_bound_access_tokens = true\ntls_client_certificate_bound_access_tokens = true",
+    );
+    let (status, _, err) = words(&apply(&place, &bad, &["--dry-run"]));
+    assert_eq!(status, Some(2));
+    for words in [
+        "certificates[0].certificate: expected one certificate in PEM",
+        "certificates[1].san_dns: expected a name of DNS",
+        "certificates[2]: expected exactly one of a name",
+        "certificates[3].x5t#S256: expected a thumbprint",
+        "certificates: the same certificate is there twice",
+        "tls_client_certificate_bound_access_tokens: tokens are bound to one thing",
+    ] {
+        assert!(err.contains(&format!("clients[0].{words}")), "{words}: {err}");
+    }
+    assert!(!err.contains(key.lines().nth(1).unwrap()), "{err}");
+    let (status, _, err) = words(&apply(&super::place(), &by_names, &["--dry-run"]));
+    assert!(status == Some(2) && err.contains("clients[0].certificates: expected mutual_tls"), "{err}");
 }
 
 #[test]
