@@ -7,10 +7,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fuuffy_client::{ClientCertificate, PlatformToken, PrivateKey};
-use fuuffy_domain::{AssertionFault, IdentityFault, KeySetFault, Lifetime, Timestamp, TrustedIssuer};
+use fuuffy_domain::{
+    AssertionFault, DistinguishedName, IdentityFault, KeySetFault, Lifetime, Presented, ReadCertificate, Timestamp,
+    TrustedIssuer,
+};
+use fuuffy_gateway::take_client_cert;
 use fuuffy_issuer::{KeySet, ReadAssertion, UnverifiedToken, keys_in};
 use fuuffy_protocol::{ClientAuthentication, Form, UnverifiedAssertion};
-use http::HeaderMap;
+use http::{HeaderMap, HeaderValue};
 
 use super::jwt;
 
@@ -104,6 +108,36 @@ pub fn metadata(data: &[u8]) {
             assert!(text.contains("issuer") || text.contains('\\'), "{text}");
         }
         Err(fault) => assert!(KeySetFault::ALL.contains(&fault)),
+    }
+}
+
+/// What a proxy says of a certificate: the first line is `Client-Cert`, each other one `Client-Cert-Chain`. Both are taken out
+/// whatever they say. A subject that is read is written so that it is read as the same.
+pub fn client_cert(data: &[u8]) {
+    let mut headers = HeaderMap::new();
+    for (number, line) in data.split(|byte| *byte == b'\n').enumerate() {
+        if let Ok(value) = HeaderValue::from_bytes(line) {
+            headers.append(if number == 0 { "client-cert" } else { "client-cert-chain" }, value);
+        }
+    }
+    let is_there = headers.contains_key("client-cert");
+    let presented = take_client_cert(&mut headers);
+    assert!(headers.is_empty() && presented.is_some() == is_there);
+    if let Some(Presented::Certificate(certificate)) = &presented {
+        assert!(!certificate.own().is_empty() && certificate.others().count() < 8);
+        subject_is_read_again(certificate.own());
+    }
+    subject_is_read_again(data);
+    if let Ok(text) = std::str::from_utf8(data)
+        && let Ok(name) = DistinguishedName::parse(text)
+    {
+        assert_eq!(DistinguishedName::parse(&name.to_string()).as_ref(), Ok(&name));
+    }
+}
+
+fn subject_is_read_again(der: &[u8]) {
+    if let Ok(ReadCertificate { subject: Some(subject), .. }) = ReadCertificate::read(der) {
+        assert_eq!(DistinguishedName::parse(&subject.to_string()).as_ref(), Ok(&subject));
     }
 }
 

@@ -22,13 +22,13 @@ use fuuffy_protocol::{
 use http::{HeaderMap, HeaderValue, Method, Request, header};
 use zeroize::Zeroizing;
 
-pub use identities::{assertion, client_certificate, key_set, metadata, platform_token};
+pub use identities::{assertion, client_cert, client_certificate, key_set, metadata, platform_token};
 
 /// What must hold for an input; panics where it does not.
 pub type Body = fn(&[u8]);
 
 /// All bodies by the names of their targets and corpora.
-pub const ALL: [(&str, Body); 19] = [
+pub const ALL: [(&str, Body); 20] = [
     ("form", form),
     ("authorization", authorization),
     ("token_request", token_request),
@@ -39,6 +39,7 @@ pub const ALL: [(&str, Body); 19] = [
     ("key_set", key_set),
     ("metadata", metadata),
     ("client_certificate", client_certificate),
+    ("client_cert", client_cert),
     ("scope", scope),
     ("stray", stray),
     ("route", route),
