@@ -17,9 +17,11 @@ use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
 use self::hop::Hop;
-use self::ways::{BASIC, BY_ED25519, BY_ES256, POST, Way};
+use self::ways::{BASIC, BY_CERTIFICATE, BY_ED25519, BY_ES256, BY_SELF_SIGNED, POST, Way};
 use crate::app::{BINARY, Place, Registered, Server};
+use crate::mutual::{Shown, for_orders};
 use crate::signing_client::SigningClient;
+use crate::tls::Authority;
 use crate::upstream::Upstream;
 
 /// One library, and the script that uses it.
@@ -41,8 +43,8 @@ const NOT_OFFERED: &str = "not offered by the library";
 const WRITE: &str = "WRITE_COMPATIBILITY=1 cargo test -p fuuffy --all-features --test it -- libraries";
 
 const BY_SECRET: &[Way] = &[BASIC, POST];
-const BY_SECRET_OR_KEY: &[Way] = &[BASIC, POST, BY_ES256, BY_ED25519];
-const BY_ALL: &[Way] = &[
+const UNBOUND: &[Way] = &[BASIC, POST, BY_ES256, BY_ED25519, BY_CERTIFICATE, BY_SELF_SIGNED];
+const ALL: &[Way] = &[
     BASIC,
     POST,
     BY_ES256,
@@ -51,6 +53,8 @@ const BY_ALL: &[Way] = &[
     POST.bound_by("Ed25519"),
     BY_ES256.bound_by("ES256"),
     BY_ED25519.bound_by("Ed25519"),
+    BY_CERTIFICATE,
+    BY_SELF_SIGNED,
 ];
 
 const LIBRARIES: [Library; 7] = [
@@ -58,14 +62,9 @@ const LIBRARIES: [Library; 7] = [
         name: "Authlib over requests (Python)",
         package: "authlib",
         script: "authlib_requests.py",
-        ways: BY_SECRET_OR_KEY,
+        ways: UNBOUND,
     },
-    Library {
-        name: "Authlib over httpx (Python)",
-        package: "authlib",
-        script: "authlib_httpx.py",
-        ways: BY_SECRET_OR_KEY,
-    },
+    Library { name: "Authlib over httpx (Python)", package: "authlib", script: "authlib_httpx.py", ways: UNBOUND },
     Library {
         name: "requests-oauthlib (Python)",
         package: "requests-oauthlib",
@@ -73,8 +72,8 @@ const LIBRARIES: [Library; 7] = [
         ways: BY_SECRET,
     },
     Library { name: "httpx-auth (Python)", package: "httpx-auth", script: "httpx_auth_flow.py", ways: &[BASIC] },
-    Library { name: "openid-client (Node)", package: "openid-client", script: "openid-client.mjs", ways: BY_ALL },
-    Library { name: "oauth4webapi (Node)", package: "oauth4webapi", script: "oauth4webapi.mjs", ways: BY_ALL },
+    Library { name: "openid-client (Node)", package: "openid-client", script: "openid-client.mjs", ways: ALL },
+    Library { name: "oauth4webapi (Node)", package: "oauth4webapi", script: "oauth4webapi.mjs", ways: ALL },
     Library { name: "simple-oauth2 (Node)", package: "simple-oauth2", script: "simple-oauth2.mjs", ways: BY_SECRET },
 ];
 
@@ -92,6 +91,8 @@ struct Secured {
     /// The token service's issuer, which is the origin of all its endpoints.
     issuer: String,
     upstream: Upstream,
+    /// Whose certificates of clients are believed.
+    clients: Authority,
 }
 
 impl Secured {
@@ -99,18 +100,21 @@ impl Secured {
         Self::serve_as(own_address(port), own_address(port))
     }
 
-    /// One whose metadata tells an address that leads to it.
+    /// One whose metadata tells an address that leads to it. It knows clients by certificate, too.
     fn serve_as(known_as: SocketAddr, address: SocketAddr) -> Self {
         let (issuer, upstream) = (format!("https://{known_as}"), Upstream::friendly());
         let place = Place::new(&format!(
             "data_dir = \"data\"\nworkers = 2\n[admin]\nlisten = \"127.0.0.1:0\"\n\
              [environments.testing]\nlisten = \"{address}\"\nbase_url = \"{issuer}/v1\"\n\
              tls = {{ cert = \"tls/cert.pem\", key = \"tls/key.pem\" }}\n\
+             mutual_tls = {{ authorities = \"clients.pem\" }}\n\
              [[environments.testing.routes]]\nprefix = \"/v1/orders\"\nupstreams = [\"http://{}\"]\n",
             upstream.address
         ));
         place.done(&["certs", "issue-local", "--host", &address.ip().to_string()]);
-        Self { _server: place.serve(), place, issuer, upstream }
+        let clients = Authority::named("Those of clients");
+        clients.write_to(&place.path("clients.pem"));
+        Self { _server: place.serve(), place, issuer, upstream, clients }
     }
 
     /// A token of a client's, with a scope.
@@ -135,10 +139,16 @@ enum Client {
     Secret(Registered),
     /// One that has no secret, and a file with its key.
     Key(SigningClient, PathBuf),
+    /// One that has a certificate and its key.
+    Certificate(String, [PathBuf; 2]),
 }
 
 impl Client {
-    fn new(place: &Place, way: Way) -> Self {
+    fn new(gateway: &Secured, way: Way) -> Self {
+        let place = &gateway.place;
+        if way == BY_CERTIFICATE || way == BY_SELF_SIGNED {
+            return Self::certified(gateway, way);
+        }
         let Some(algorithm) = way.algorithm() else {
             return Self::Secret(place.client_with("testing", &[]));
         };
@@ -148,12 +158,38 @@ impl Client {
         Self::Key(client, file)
     }
 
+    fn certified(gateway: &Secured, way: Way) -> Self {
+        let place = &gateway.place;
+        let is_vouched_for = way == BY_CERTIFICATE;
+        let shown = match is_vouched_for {
+            true => Shown::of(&gateway.clients, &for_orders()),
+            false => Shown::self_signed(&for_orders()),
+        };
+        let files = ["pem", "key"].map(|kind| place.path(format!("{}.{kind}", way.method)));
+        std::fs::write(&files[0], in_lines(&shown.pem())).unwrap();
+        std::fs::write(&files[1], in_lines(&shown.key_pem())).unwrap();
+        let known_by = match is_vouched_for {
+            true => ["--san-dns", "orders.example.com"],
+            false => ["--certificate", files[0].to_str().unwrap()],
+        };
+        let create = ["clients", "create", "--environment", "testing", "--name", "Acme"];
+        let made = place.done(&[&create[..], &known_by].concat());
+        Self::Certificate(made["client_id"].as_str().unwrap().to_owned(), files)
+    }
+
     fn id(&self) -> &str {
         match self {
             Self::Secret(client) => &client.id,
             Self::Key(client, _) => &client.id,
+            Self::Certificate(id, _) => id,
         }
     }
+}
+
+/// PEM as OpenSSL reads it, which knows no long lines.
+fn in_lines(pem: &str) -> String {
+    let lines = pem.lines().flat_map(|line| line.as_bytes().chunks(64));
+    lines.map(|line| std::str::from_utf8(line).unwrap().to_owned() + "\n").collect()
 }
 
 fn folder(language: &str) -> PathBuf {
@@ -214,6 +250,9 @@ impl Library {
         match client {
             Client::Secret(client) => command.env("CLIENT_SECRET", &client.secret),
             Client::Key(_, file) => command.env("CLIENT_KEY_FILE", file),
+            Client::Certificate(_, [certificate, key]) => {
+                command.env("CLIENT_CERT_FILE", certificate).env("CLIENT_KEY_FILE", key)
+            }
         };
         for (name, algorithm) in [("KEY_ALGORITHM", way.signed_by), ("DPOP_ALGORITHM", way.bound_by)] {
             command.envs(algorithm.map(|algorithm| (name, algorithm)));
@@ -256,30 +295,40 @@ fn hold(table: &str) {
     assert!(kept == table, "docs/compatibility.md is not what came of it, run: {WRITE}\n{table}");
 }
 
-/// A gateway, and a hop before it that sees what is sent.
+/// A gateway, and a hop before it that sees what is sent; and one without, to which callers show certificates.
 struct Watched {
     gateway: Secured,
     hop: Hop,
+    direct: Secured,
 }
 
 impl Watched {
-    fn serve(port: u16, behind: u16) -> Self {
-        let [address, behind] = [port, behind].map(own_address);
+    /// At three ports.
+    fn serve(port: u16) -> Self {
+        let [address, behind] = [port, port + 1].map(own_address);
         let gateway = Secured::serve_as(address, behind);
         let hop = Hop::start(address, behind, &gateway.place.path("tls"));
-        Self { gateway, hop }
+        Self { gateway, hop, direct: Secured::serve(port + 2) }
     }
 
     /// The row of a library, which did all that it can, by this way and no other.
     fn row(&self, (name, version): (&str, &str), way: Way, deeds: impl FnOnce(&Secured, &Client) -> Told) -> String {
         // Each has a client of its own, so that what its API saw is known to be of it.
-        let client = Client::new(&self.gateway.place, way);
-        let told = deeds(&self.gateway, &client);
+        let gateway = if way.is_by_certificate() { &self.direct } else { &self.gateway };
+        let client = Client::new(gateway, way);
+        let told = deeds(gateway, &client);
         let done = [0, 1, 2, 3].map(|deed| told[deed] == "ok");
         let is_well = told.iter().all(|it| it == "ok" || it == NOT_OFFERED) && done[0] && done[1];
         assert!(is_well, "{name} by {}: {told:?}", way.shown());
-        assert_eq!(way.missed_by(&self.hop.take(), &done), None, "{name} by {}", way.shown());
-        let seen = self.gateway.upstream.seen();
+        if way.is_by_certificate() {
+            // Nothing else proves whose it is, and the server says by which it was known.
+            let list = ["clients", "certificates", "list", "--environment", "testing", "--client", client.id()];
+            let known = gateway.place.done(&list)[0].clone();
+            assert_eq!((&known["method"], &known["use_count"]), (&way.method.into(), &3.into()), "{name}: {known}");
+        } else {
+            assert_eq!(way.missed_by(&self.hop.take(), &done), None, "{name} by {}", way.shown());
+        }
+        let seen = gateway.upstream.seen();
         assert!(seen.iter().any(|seen| seen.field("x-client-id") == Some(client.id())), "{name}");
         row(name, version, way, &told)
     }
@@ -287,7 +336,7 @@ impl Watched {
 
 #[test]
 fn every_library_gets_a_token_and_calls_with_it() {
-    let watched = Watched::serve(8443, 8448);
+    let watched = Watched::serve(8443);
     let mut table = include_str!("libraries/heading.md").to_owned();
     for library in &LIBRARIES {
         for way in library.ways {
@@ -317,8 +366,8 @@ fn every_library_gets_a_token_and_calls_with_it() {
 /// A row is of what was sent, and not of what a library was told to send.
 #[test]
 fn another_way_than_was_said_is_seen() {
-    let watched = Watched::serve(8449, 8450);
-    let client = Client::new(&watched.gateway.place, BASIC);
+    let watched = Watched::serve(8453);
+    let client = Client::new(&watched.gateway, BASIC);
     rust_caller::run(&watched.gateway, &client, async |caller, client| {
         oauth2_crate::deeds(caller, client, BASIC).await
     });

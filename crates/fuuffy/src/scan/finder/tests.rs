@@ -159,8 +159,12 @@ fn a_token_is_a_word_of_its_own() {
         (format!("{token}-"), false),
     ] {
         for written in [Written::Plain, Written::LittleEndian, Written::BigEndian] {
-            let found = found_in(&written.write(&text), 0, 1);
-            assert_eq!(found.iter().any(|it| it.found == Found::Token), is_found, "{text} {written:?}");
+            // Wherever the window ends.
+            for before in 0..300 {
+                let bytes = [vec![b' '; before], written.write(&text)].concat();
+                let found = found_in(&bytes, 0, 100);
+                assert_eq!(found.iter().any(|it| it.found == Found::Token), is_found, "{text} {written:?} {before}");
+            }
         }
     }
     let mut found = Vec::new();

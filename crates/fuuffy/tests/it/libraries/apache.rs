@@ -89,9 +89,9 @@ impl Drop for Apache {
 
 #[test]
 fn apache_lets_in_whoever_has_a_right_token_alone() {
-    let gateway = Secured::serve(8444);
+    let gateway = Secured::serve(8461);
     let api = gateway.place.client_with("testing", &["--scope", "introspect"]);
-    let apache = Apache::start(&gateway, &api, 8445);
+    let apache = Apache::start(&gateway, &api, 8462);
     let caller = gateway.place.client("testing");
     let token = gateway.token(&caller, "orders:read orders:write");
     assert_eq!(apache.ask(&token), (200, true));
@@ -108,8 +108,8 @@ fn apache_lets_in_whoever_has_a_right_token_alone() {
 /// Whoever may not ask about others' tokens is told of none, and lets nobody in.
 #[test]
 fn apache_without_the_scope_lets_nobody_in() {
-    let gateway = Secured::serve(8446);
-    let apache = Apache::start(&gateway, &gateway.place.client("testing"), 8447);
+    let gateway = Secured::serve(8463);
+    let apache = Apache::start(&gateway, &gateway.place.client("testing"), 8464);
     let token = gateway.token(&gateway.place.client("testing"), "orders:read");
     assert_eq!(apache.ask(&token), (401, false));
 }

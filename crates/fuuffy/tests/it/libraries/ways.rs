@@ -26,7 +26,16 @@ pub(super) const BY_ES256: Way = Way { method: "private_key_jwt", signed_by: Som
 /// By the name that RFC 9864 gave to `EdDSA` with such a key.
 pub(super) const BY_ED25519: Way = Way { signed_by: Some("Ed25519"), ..BY_ES256 };
 
+/// By a certificate (RFC 8705): of an authority that is trusted, or one that is registered itself.
+pub(super) const BY_CERTIFICATE: Way = Way { method: "tls_client_auth", signed_by: None, bound_by: None };
+pub(super) const BY_SELF_SIGNED: Way = Way { method: "self_signed_tls_client_auth", ..BY_CERTIFICATE };
+
 impl Way {
+    /// Whether it is seen in the handshake, and not in what is sent.
+    pub(super) fn is_by_certificate(self) -> bool {
+        self == BY_CERTIFICATE || self == BY_SELF_SIGNED
+    }
+
     pub(super) const fn bound_by(self, algorithm: &'static str) -> Self {
         Self { bound_by: Some(algorithm), ..self }
     }

@@ -3,13 +3,17 @@
 
 import assert from "node:assert";
 import * as client from "openid-client";
-import { API_URL, AUTH_METHOD, CLIENT_ID, CLIENT_SECRET, DPOP_ALGORITHM, ISSUER, clientKey, tell } from "./report.mjs";
+import { API_URL, AUTH_METHOD, CLIENT_ID, CLIENT_SECRET, DPOP_ALGORITHM, ISSUER } from "./report.mjs";
+import { clientKey, fetchWithCertificate, tell } from "./report.mjs";
 
 const methods = {
   client_secret_basic: () => client.ClientSecretBasic(CLIENT_SECRET),
   client_secret_post: () => client.ClientSecretPost(CLIENT_SECRET),
   private_key_jwt: async () => client.PrivateKeyJwt(await clientKey()),
+  tls_client_auth: () => client.TlsClientAuth(),
+  self_signed_tls_client_auth: () => client.TlsClientAuth(),
 };
+const byCertificate = AUTH_METHOD.endsWith("tls_client_auth") ? { [client.customFetch]: fetchWithCertificate } : {};
 let config;
 let token;
 let DPoP;
@@ -19,7 +23,8 @@ const call = () => client.fetchProtectedResource(config, token, new URL(API_URL)
 await tell({
   async token() {
     const method = await methods[AUTH_METHOD]();
-    config = await client.discovery(new URL(ISSUER), CLIENT_ID, undefined, method, { algorithm: "oauth2" });
+    const options = { algorithm: "oauth2", ...byCertificate };
+    config = await client.discovery(new URL(ISSUER), CLIENT_ID, undefined, method, options);
     if (DPOP_ALGORITHM) DPoP = client.getDPoPHandle(config, await client.randomDPoPKeyPair(DPOP_ALGORITHM));
     token = (await client.clientCredentialsGrant(config, {}, { DPoP })).access_token;
   },

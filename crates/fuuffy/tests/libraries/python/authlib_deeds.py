@@ -15,12 +15,14 @@ class ShortAssertion(PrivateKeyJWT):
 
 
 def do_with(kind):
-    """Does the deeds with a client of a kind."""
+    """Does the deeds with a client of a kind, which shows the certificate by itself where it has one. It has nothing else to
+    prove itself by then, and says no more than who it is."""
+    method = "none" if report.CERTIFICATE else report.METHOD
     client = kind(
         report.CLIENT_ID,
-        report.CLIENT_SECRET or report.client_key(),
-        token_endpoint_auth_method=report.METHOD,
-        revocation_endpoint_auth_method=report.METHOD,
+        None if report.CERTIFICATE else report.CLIENT_SECRET or report.client_key(),
+        token_endpoint_auth_method=method,
+        revocation_endpoint_auth_method=method,
     )
     client.register_client_auth_method(ShortAssertion())
 

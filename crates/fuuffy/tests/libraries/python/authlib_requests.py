@@ -3,5 +3,13 @@
 from authlib.integrations.requests_client import OAuth2Session
 
 import authlib_deeds
+import report
 
-authlib_deeds.do_with(OAuth2Session)
+
+def session(*arguments, **options):
+    made = OAuth2Session(*arguments, **options)
+    made.cert = report.CERTIFICATE
+    return made
+
+
+authlib_deeds.do_with(session)

@@ -10,6 +10,8 @@ CLIENT_ID = os.environ["CLIENT_ID"]
 CLIENT_SECRET = os.environ.get("CLIENT_SECRET")
 KEY_ALGORITHM = os.environ.get("KEY_ALGORITHM")
 ISSUER = os.environ["ISSUER"]
+# One with a certificate has neither.
+CERTIFICATE = (os.environ["CLIENT_CERT_FILE"], os.environ["CLIENT_KEY_FILE"]) if "CLIENT_CERT_FILE" in os.environ else None
 TOKEN_URL = os.environ["TOKEN_URL"]
 REVOKE_URL = os.environ["REVOKE_URL"]
 INTROSPECT_URL = os.environ["INTROSPECT_URL"]
