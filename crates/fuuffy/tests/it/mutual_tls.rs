@@ -162,7 +162,10 @@ fn environments_on_one_port_are_told_apart() {
     assert_eq!(shared.ask(server.testing, (None, "testing.test"), &form).status, 401);
     let other = shared.place.client_with("production", &[]);
     let by_name = format!("client_id={}", other.id);
-    assert_eq!(shared.ask(server.testing, (Some(&shown), "production.test"), &by_name).status, 401);
+    let unasked = shared.ask(server.testing, (Some(&shown), "production.test"), &by_name);
+    assert_eq!(unasked.status, 401);
+    let challenge = unasked.field("www-authenticate").unwrap();
+    assert!(!challenge.contains("error="), "as where nothing was shown: {challenge}");
     let by_secret = format!("{by_name}&client_secret={}", other.secret);
     assert_eq!(shared.ask(server.testing, (Some(&shown), "production.test"), &by_secret).status, 200);
     let refused = shared.place.command(&[
