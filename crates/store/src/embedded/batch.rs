@@ -3,6 +3,7 @@
 pub(in crate::embedded) mod certificates;
 mod client_keys;
 mod clients;
+mod credentials;
 mod identities;
 mod secrets;
 mod tokens;
@@ -16,6 +17,7 @@ use fuuffy_domain::{
 };
 use rusqlite::{Connection, OptionalExtension as _, params};
 
+use self::credentials::CredentialUses;
 use super::Memory;
 use super::audit::AuditHead;
 use crate::{Answered, IndexedToken, Once, StoreError};
@@ -64,6 +66,7 @@ pub(super) struct Batch<'a> {
     changed: HashMap<ClientSlot, Arc<Client>>,
     new_clients: u32,
     uses: HashMap<(ClientSlot, SecretId), Use>,
+    credential_uses: CredentialUses,
     tokens: Vec<IndexedToken>,
     issued_at: Vec<Timestamp>,
     revoked: Vec<TokenDigest>,
@@ -99,6 +102,7 @@ impl<'a> Batch<'a> {
             changed: HashMap::new(),
             new_clients: 0,
             uses: HashMap::new(),
+            credential_uses: CredentialUses::new(),
             tokens: Vec::new(),
             issued_at: Vec::new(),
             revoked: Vec::new(),
@@ -140,7 +144,8 @@ impl<'a> Batch<'a> {
 
     /// Writes what was summed up over the batch. Memory gets the result after the commit.
     pub(super) fn finish(mut self) -> rusqlite::Result<Changes> {
-        let slots: HashSet<ClientSlot> = self.uses.keys().map(|(slot, _)| *slot).collect();
+        let slots = self.uses.keys().map(|(slot, _)| *slot);
+        let slots: HashSet<ClientSlot> = slots.chain(self.credential_uses.keys().map(|(slot, _)| *slot)).collect();
         for slot in slots {
             if let Some(client) = self.get(slot) {
                 let changed = self.with_uses(&client);
@@ -164,6 +169,7 @@ impl<'a> Batch<'a> {
                 self.rekey(slot, &id)?;
             }
         }
+        self.write_credential_uses()?;
         let mut clients: Vec<Arc<Client>> = std::mem::take(&mut self.changed).into_values().collect();
         clients.sort_by_key(|client| client.slot);
         let Self { tokens, issued_at, revoked, checkpoints, new_keys, removed_a_piece, standing, .. } = self;

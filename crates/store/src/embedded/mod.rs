@@ -194,6 +194,20 @@ impl EmbeddedStore {
         })
     }
 
+    /// Queues that a client proves itself by something no longer, if it is as it was seen.
+    fn submit_removal(
+        &self,
+        id: ClientId,
+        seen: Option<Revision>,
+        mut remove: impl FnMut(&mut Batch<'_>, &Client) -> Result<Option<Arc<Client>>, Fault> + Send + 'static,
+    ) -> Deed<Changed> {
+        self.submit_revocation(move |batch| match batch.find(&id) {
+            None => Ok(Changed::Nothing),
+            Some(client) if seen.is_some_and(|seen| seen != client.revision) => Ok(Changed::Stale),
+            Some(client) => Ok(remove(batch, &client)?.map_or(Changed::Nothing, Changed::Done)),
+        })
+    }
+
     /// The same for work that takes access away: it is done even when the disk is full.
     fn submit_revocation<T: Send + 'static>(
         &self,
@@ -335,11 +349,7 @@ impl Store for EmbeddedStore {
         (client, key): (ClientId, ClientKeyId),
         seen: Option<Revision>,
     ) -> Deed<Changed> {
-        self.submit_revocation(move |batch| match batch.find(&client) {
-            None => Ok(Changed::Nothing),
-            Some(client) if seen.is_some_and(|seen| seen != client.revision) => Ok(Changed::Stale),
-            Some(client) => Ok(batch.remove_key(&cause, &client, &key)?.map_or(Changed::Nothing, Changed::Done)),
-        })
+        self.submit_removal(client, seen, move |batch, client| batch.remove_key(&cause, client, &key))
     }
 
     fn add_identity(&self, cause: Cause, id: ClientId, identity: NewIdentity, on: Conditions) -> Deed<Creation> {
@@ -352,14 +362,7 @@ impl Store for EmbeddedStore {
         (client, identity): (ClientId, IdentityId),
         seen: Option<Revision>,
     ) -> Deed<Changed> {
-        self.submit_revocation(move |batch| match batch.find(&client) {
-            None => Ok(Changed::Nothing),
-            Some(client) if seen.is_some_and(|seen| seen != client.revision) => Ok(Changed::Stale),
-            Some(client) => {
-                let removed = batch.remove_identity(&cause, &client, &identity)?;
-                Ok(removed.map_or(Changed::Nothing, Changed::Done))
-            }
-        })
+        self.submit_removal(client, seen, move |batch, client| batch.remove_identity(&cause, client, &identity))
     }
 
     fn add_certificate(
@@ -378,14 +381,7 @@ impl Store for EmbeddedStore {
         (client, certificate): (ClientId, CertificateId),
         seen: Option<Revision>,
     ) -> Deed<Changed> {
-        self.submit_revocation(move |batch| match batch.find(&client) {
-            None => Ok(Changed::Nothing),
-            Some(client) if seen.is_some_and(|seen| seen != client.revision) => Ok(Changed::Stale),
-            Some(client) => {
-                let removed = batch.remove_certificate(&cause, &client, &certificate)?;
-                Ok(removed.map_or(Changed::Nothing, Changed::Done))
-            }
-        })
+        self.submit_removal(client, seen, move |batch, client| batch.remove_certificate(&cause, client, &certificate))
     }
 
     fn use_assertion(&self, used: AssertionUse) -> Deed<bool> {

@@ -7,11 +7,17 @@ use fuuffy_domain::{
 };
 use rusqlite::params;
 
+use super::credentials::Credential;
 use super::{Batch, Fault};
 use crate::{CertificateUse, Creation, NewCertificate, StoreError};
 
 /// What exactly one certificate is kept as. Names are kept as their kinds.
 pub(in crate::embedded) const EXACT: &str = "certificate";
+
+pub(super) const DELETE: &str = "DELETE FROM client_certificates WHERE client = ?1 AND certificate_id = ?2";
+pub(super) const USE: &str = "UPDATE client_certificates
+    SET use_count = use_count + ?3, last_used_at = ?4, last_used_from = ?5, last_used_by = ?6
+    WHERE client = ?1 AND certificate_id = ?2";
 
 impl Batch<'_> {
     /// One more certificate, if there is room for it and none that is the same.
@@ -72,38 +78,18 @@ impl Batch<'_> {
         if changed.certificates.len() == client.certificates.len() {
             return Ok(None);
         }
-        changed.revision.0 += 1;
-        self.update_client(&changed)?;
-        self.connection
-            .prepare_cached("DELETE FROM client_certificates WHERE client = ?1 AND certificate_id = ?2")?
-            .execute(params![client.slot.0, id.as_str()])?;
         let (client_id, certificate_id) = (client.id.clone(), id.clone());
-        self.audit(cause, &AuditEvent::ClientCertificateRemoved { client_id, certificate_id })?;
-        Ok(Some(self.keep(changed)))
+        let event = AuditEvent::ClientCertificateRemoved { client_id, certificate_id };
+        self.remove_credential((cause, &event), changed, &Credential::Certificate(id.clone())).map(Some)
     }
 
     /// Counts one use. Refused where the certificate was taken away since it was looked at.
     pub(in crate::embedded) fn use_certificate(&mut self, used: &CertificateUse) -> Result<(), Fault> {
         let client = self.get(used.client).ok_or(Fault::Refused(StoreError::Superseded))?;
-        let mut changed = (*client).clone();
-        let certificate = changed.certificates.iter_mut().find(|known| known.id == used.certificate);
-        let certificate = certificate.ok_or(Fault::Refused(StoreError::Superseded))?;
-        certificate.use_count += 1;
-        certificate.last_use = Some(used.last.clone());
-        self.connection
-            .prepare_cached(
-                "UPDATE client_certificates
-                 SET use_count = use_count + 1, last_used_at = ?3, last_used_from = ?4, last_used_by = ?5
-                 WHERE client = ?1 AND certificate_id = ?2",
-            )?
-            .execute(params![
-                used.client.0,
-                used.certificate.as_str(),
-                used.last.at.unix_millis(),
-                used.last.from.map(|from| from.to_string()),
-                used.last.agent,
-            ])?;
-        self.keep(changed);
+        if !client.certificates.iter().any(|known| known.id == used.certificate) {
+            return Err(Fault::Refused(StoreError::Superseded));
+        }
+        self.note_credential_use(used.client, Credential::Certificate(used.certificate.clone()), &used.last);
         Ok(())
     }
 }

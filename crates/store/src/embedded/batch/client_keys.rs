@@ -2,11 +2,17 @@
 
 use std::sync::Arc;
 
-use fuuffy_domain::{AuditEvent, Cause, Client, ClientKey, ClientKeyId, LastUse, MAX_CLIENT_KEYS, Timestamp};
+use fuuffy_domain::{AuditEvent, Cause, Client, ClientKey, ClientKeyId, MAX_CLIENT_KEYS, Timestamp};
 use rusqlite::params;
 
+use super::credentials::Credential;
 use super::{Batch, Fault};
 use crate::{AssertionUse, Creation, NewClientKey, StoreError, UsedKey};
+
+pub(super) const DELETE: &str = "DELETE FROM client_keys WHERE client = ?1 AND key_id = ?2";
+pub(super) const USE: &str = "UPDATE client_keys
+    SET use_count = use_count + ?3, last_used_at = ?4, last_used_from = ?5, last_used_by = ?6
+    WHERE client = ?1 AND key_id = ?2";
 
 impl Batch<'_> {
     /// One more key, if there is room for it and none like it.
@@ -56,13 +62,8 @@ impl Batch<'_> {
         if changed.keys.len() == client.keys.len() {
             return Ok(None);
         }
-        changed.revision.0 += 1;
-        self.update_client(&changed)?;
-        self.connection
-            .prepare_cached("DELETE FROM client_keys WHERE client = ?1 AND key_id = ?2")?
-            .execute(params![client.slot.0, id.as_str()])?;
-        self.audit(cause, &AuditEvent::ClientKeyRemoved { client_id: client.id.clone(), key_id: id.clone() })?;
-        Ok(Some(self.keep(changed)))
+        let event = AuditEvent::ClientKeyRemoved { client_id: client.id.clone(), key_id: id.clone() };
+        self.remove_credential((cause, &event), changed, &Credential::Key(id.clone())).map(Some)
     }
 
     /// Whether the assertion was not used before. The row decides, and nothing that was read.
@@ -83,30 +84,9 @@ impl Batch<'_> {
             return Ok(false);
         }
         if let UsedKey::Registered(id) = &used.key {
-            self.note_key_use((*client).clone(), id, &used.last)?;
+            self.note_credential_use(used.client, Credential::Key(id.clone()), &used.last);
         }
         Ok(true)
-    }
-
-    fn note_key_use(&mut self, mut client: Client, id: &ClientKeyId, last: &LastUse) -> rusqlite::Result<()> {
-        for key in client.keys.iter_mut().filter(|key| key.id == *id) {
-            key.use_count += 1;
-            key.last_use = Some(last.clone());
-        }
-        self.connection
-            .prepare_cached(
-                "UPDATE client_keys SET use_count = use_count + 1, last_used_at = ?3, last_used_from = ?4, last_used_by = ?5
-                 WHERE client = ?1 AND key_id = ?2",
-            )?
-            .execute(params![
-                client.slot.0,
-                id.as_str(),
-                last.at.unix_millis(),
-                last.from.map(|from| from.to_string()),
-                last.agent,
-            ])?;
-        self.keep(client);
-        Ok(())
     }
 
     /// Forgets the assertions that had expired by then, which are refused for that.

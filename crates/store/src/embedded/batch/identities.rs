@@ -5,8 +5,14 @@ use std::sync::Arc;
 use fuuffy_domain::{AuditEvent, Cause, Client, Identity, IdentityId, MAX_IDENTITIES};
 use rusqlite::params;
 
+use super::credentials::Credential;
 use super::{Batch, Fault};
 use crate::{Creation, IdentityUse, NewIdentity, StoreError};
+
+pub(super) const DELETE: &str = "DELETE FROM client_identities WHERE client = ?1 AND identity_id = ?2";
+pub(super) const USE: &str = "UPDATE client_identities
+    SET use_count = use_count + ?3, last_used_at = ?4, last_used_from = ?5, last_used_by = ?6
+    WHERE client = ?1 AND identity_id = ?2";
 
 impl Batch<'_> {
     /// One more identity, if there is room for it and none that is the same.
@@ -64,38 +70,17 @@ impl Batch<'_> {
         if changed.identities.len() == client.identities.len() {
             return Ok(None);
         }
-        changed.revision.0 += 1;
-        self.update_client(&changed)?;
-        self.connection
-            .prepare_cached("DELETE FROM client_identities WHERE client = ?1 AND identity_id = ?2")?
-            .execute(params![client.slot.0, id.as_str()])?;
         let event = AuditEvent::ClientIdentityRemoved { client_id: client.id.clone(), identity_id: id.clone() };
-        self.audit(cause, &event)?;
-        Ok(Some(self.keep(changed)))
+        self.remove_credential((cause, &event), changed, &Credential::Identity(id.clone())).map(Some)
     }
 
     /// Counts one use. Refused where the identity was taken away since it was looked at.
     pub(in crate::embedded) fn use_identity(&mut self, used: &IdentityUse) -> Result<(), Fault> {
         let client = self.get(used.client).ok_or(Fault::Refused(StoreError::Superseded))?;
-        let mut changed = (*client).clone();
-        let identity = changed.identities.iter_mut().find(|identity| identity.id == used.identity);
-        let identity = identity.ok_or(Fault::Refused(StoreError::Superseded))?;
-        identity.use_count += 1;
-        identity.last_use = Some(used.last.clone());
-        self.connection
-            .prepare_cached(
-                "UPDATE client_identities
-                 SET use_count = use_count + 1, last_used_at = ?3, last_used_from = ?4, last_used_by = ?5
-                 WHERE client = ?1 AND identity_id = ?2",
-            )?
-            .execute(params![
-                used.client.0,
-                used.identity.as_str(),
-                used.last.at.unix_millis(),
-                used.last.from.map(|from| from.to_string()),
-                used.last.agent,
-            ])?;
-        self.keep(changed);
+        if !client.identities.iter().any(|known| known.id == used.identity) {
+            return Err(Fault::Refused(StoreError::Superseded));
+        }
+        self.note_credential_use(used.client, Credential::Identity(used.identity.clone()), &used.last);
         Ok(())
     }
 }

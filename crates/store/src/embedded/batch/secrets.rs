@@ -135,7 +135,7 @@ impl Batch<'_> {
         Ok(())
     }
 
-    /// A client with the uses of its secrets in this batch.
+    /// A client with the uses in this batch of its secrets and of what else it proves itself by.
     pub(super) fn with_uses(&self, client: &Client) -> Client {
         let mut changed = client.clone();
         for secret in &mut changed.secrets {
@@ -150,6 +150,7 @@ impl Batch<'_> {
                 }
             }
         }
+        self.apply_credential_uses(&mut changed);
         changed
     }
 
