@@ -15,6 +15,7 @@ use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 use serde_json::json;
 use tempfile::TempDir;
 
+use super::until;
 use crate::http1::{Connection, message};
 use crate::tls::Authority;
 
@@ -117,6 +118,9 @@ impl Site {
             command.env(format!("PEBBLE_{name}"), value);
         }
         let it = started(&mut command, "ACME directory available");
+        // It says so a moment before it listens.
+        let listens = |address: &SocketAddr| TcpStream::connect(address).is_ok();
+        until("pebble listens", || [self.address, self.management].iter().all(listens));
         Pebble { site: self, _dns: of_dns, _it: it }
     }
 }
