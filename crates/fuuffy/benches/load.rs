@@ -24,12 +24,10 @@ use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use parking_lot::Mutex;
 use tokio::net::{TcpListener, TcpSocket};
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
-/// How often it is looked whether callers are due.
-const BEAT: Duration = Duration::from_micros(100);
 /// How often a caller with the right secret asks during a storm.
 const VICTIM_EVERY: Duration = Duration::from_millis(5);
 /// Requests that it makes before the storm, to compare with.
@@ -120,14 +118,7 @@ impl Callers {
     async fn offer(self, lasts: Duration) -> anyhow::Result<String> {
         let (callers, idle, seen) = (Arc::new(self), Arc::new(Mutex::new(Vec::<Sender>::new())), Arc::default());
         let (begun, mut asking, mut asked) = (Instant::now(), JoinSet::new(), 0_u64);
-        let (beat, mut beats) = mpsc::unbounded_channel();
-        // The runtime's timers are as coarse as a millisecond, and callers that come by the dozen wait for one another.
-        let beating = std::thread::spawn(move || {
-            while beat.send(()).is_ok() {
-                std::thread::park_timeout(BEAT);
-            }
-        });
-        while begun.elapsed() < lasts && beats.recv().await.is_some() {
+        while begun.elapsed() < lasts {
             let due = u64::try_from(begun.elapsed().as_micros())? * callers.rate / 1_000_000;
             for _ in asked..due {
                 let (callers, idle, seen) = (Arc::clone(&callers), Arc::clone(&idle), Arc::clone(&seen));
@@ -135,9 +126,8 @@ impl Callers {
             }
             asked = asked.max(due);
             while asking.try_join_next().is_some() {}
+            sleep(Duration::from_millis(1)).await;
         }
-        drop(beats);
-        beating.join().map_err(|_| anyhow::anyhow!("a thread ended"))?;
         while asking.join_next().await.is_some() {}
         let mut seen: Seen = std::mem::take(&mut *seen.lock());
         let told = serde_json::json!({
