@@ -1,6 +1,14 @@
 //! Every key of the configuration: the one table that unknown keys are told by, that mistakes quote,
 //! and that the reference is written from.
 
+mod alerts;
+mod register;
+mod trust;
+
+pub(super) use alerts::{EMAIL, REMINDERS};
+pub(super) use register::{REGISTER, REGISTERED, REGISTERED_CERTIFICATE, REGISTERED_IDENTITY, REGISTERED_KEY};
+pub(super) use trust::{IDENTITY_ISSUER, LEAKS, PUBLISHED_KEYS};
+
 use std::fmt::Write as _;
 
 /// One key of a section.
@@ -252,162 +260,6 @@ pub(super) static MUTUAL_TLS: Section = Section {
     )],
 };
 
-pub(super) static REMINDERS: Section = Section {
-    heading: "`[environments.….reminders]`",
-    about: "That a secret expires is told 14 days, 3 days and a day before, in the log and here.",
-    keys: &[
-        key(
-            "webhook",
-            "an https:// URL without a query, or an http:// one of a private address with webhook_allow_private",
-            "",
-            "Gets a POST with JSON, again at growing distances for a day until it answers with 2xx.",
-        ),
-        key(
-            "webhook_key_file",
-            "the path of a file of at least 32 bytes that nobody else can read",
-            "",
-            "The key of `X-Fuuffy-Signature`: HMAC-SHA-256 of the body, in hexadecimal digits.",
-        ),
-        key(
-            "webhook_allow_private",
-            "true or false",
-            "false",
-            "Whether the webhook may be on this machine or its own network: loopback, RFC 1918, `100.64.0.0/10` and `fc00::/7`. Where its name has any other address than it may have, nothing is sent.",
-        ),
-    ],
-};
-
-pub(super) static EMAIL: Section = Section {
-    heading: "`[environments.….email]`",
-    about: "Every alert goes here too, with the same facts, again at growing distances for a day until the mail server takes it.",
-    keys: &[
-        key(
-            "server",
-            r#"a host and a port, as in "smtp.example.com:587""#,
-            "",
-            "The mail server that takes the letters.",
-        ),
-        key(
-            "tls",
-            r#""required", "implicit", or "none" for a server on loopback"#,
-            r#""required""#,
-            "`required` is STARTTLS, without which nothing is sent; `implicit` is TLS from the first byte, as on port 465.",
-        ),
-        key("from", r#"an address, as in "Fuuffy <gateway@example.com>""#, "", "Who the letters are from."),
-        key("to", r#"a list of at most 20 addresses, as in ["ops@example.com"]"#, "", "Who gets them."),
-        key(
-            "username",
-            "a name of up to 255 characters, with password_file beside it",
-            "none",
-            "Who signs in, by AUTH PLAIN or LOGIN.",
-        ),
-        key(
-            "password_file",
-            "the path of a file that nobody else can read, with username beside it",
-            "none",
-            "Its password, without white space at the end. Read at the start.",
-        ),
-        key(
-            "allow_private",
-            "true or false",
-            "false",
-            "Whether the server may be on this machine or its own network, as `webhook_allow_private` says of a webhook.",
-        ),
-    ],
-};
-
-const GRADE: &str = r#""warn", "quarantine" or "revoke""#;
-
-pub(super) static LEAKS: Section = Section {
-    heading: "`[environments.….leaks]`",
-    about: "Only what is right has consequences, and each of them is told to operators. `warn` tells; a secret that is quarantined can do nothing but replace itself, as `fuuffy rotate` does where its client may; what is revoked works no more. A token that would be quarantined is revoked.",
-    keys: &[
-        key("url", GRADE, r#""warn""#, "A secret or a token in the path or the query of a request."),
-        key(
-            "browser",
-            GRADE,
-            r#""warn""#,
-            "A secret that a browser sent, by `Origin` or the `Sec-Fetch-` fields of browsers.",
-        ),
-        key(
-            "plain_http",
-            GRADE,
-            r#""revoke" for tokens on a listener with certificates, else "warn""#,
-            "A secret or a token that came in clear to a port that speaks TLS, or a token that a trusted proxy says came so (`X-Forwarded-Proto: http`).",
-        ),
-        key(
-            "public",
-            GRADE,
-            r#""quarantine""#,
-            "A secret or a token that somebody found where anybody can read it, by a report at `/v1/auth/leaks`.",
-        ),
-        key(
-            "report_keys",
-            "an https:// URL, or an http:// one on loopback",
-            "none: no reports are taken",
-            "Where the keys are published that reports are signed with, in the form of GitHub's partner programme; its own are at `https://api.github.com/meta/public_keys/secret_scanning`.",
-        ),
-        key("misplaced", GRADE, r#""warn""#, "A secret that was sent as a bearer token."),
-    ],
-};
-
-const ALLOW_PRIVATE: &str = "Whether keys may be on this machine or its own network: loopback, RFC 1918, `100.64.0.0/10` and `fc00::/7`. Where a name has any other address than it may have, nothing is fetched.";
-const CA_FILE: &str = "Who is trusted to say whose server it is, in the stead of the machine's authorities.";
-
-pub(super) static PUBLISHED_KEYS: Section = Section {
-    heading: "`[environments.….published_keys]`",
-    about: "Keys are fetched over HTTPS alone, without following a redirect: at most 64 KiB and 100 keys within five seconds. They are fetched anew every ten minutes while they are used, and when a key is named that is not among them, at most twice a minute. While they cannot be fetched, those that are known do for a week.",
-    keys: &[
-        key("allow_private", "true or false", "false", ALLOW_PRIVATE),
-        key("ca_file", "the path of a file of certificates in PEM", "none: the machine's authorities", CA_FILE),
-    ],
-};
-
-pub(super) static IDENTITY_ISSUER: Section = Section {
-    heading: "`[[environments.….identity_issuers]]`",
-    about: "A client that is bound to what such a platform says of it (`fuuffy clients identities add`) gets tokens by the platform's own token, and there is no secret. The token is signed by RS256, ES256 or EdDSA. It is used again and again until it ends, so its audience should be this token service alone.",
-    keys: &[
-        key(
-            "issuer",
-            r#"an https:// URL without a query, as in "https://token.actions.githubusercontent.com""#,
-            "",
-            "What the platform calls itself: `iss` of its tokens, written exactly so.",
-        ),
-        key(
-            "audience",
-            "1 to 500 visible characters",
-            "the issuer of this environment: the origin of `base_url`",
-            "What `aud` of its tokens must be, and nothing besides.",
-        ),
-        key(
-            "jwks_uri",
-            "an https:// URL at an address that may be reached",
-            "what `/.well-known/openid-configuration` of the issuer says",
-            "Where its keys are.",
-        ),
-        key(
-            "jwks_file",
-            "the path of a file with a JWK Set, and no jwks_uri beside it",
-            "none",
-            "Its keys, for a cluster that cannot be reached: `kubectl get --raw /openid/v1/jwks`. Read anew as a URL is.",
-        ),
-        key(
-            "binding_claims",
-            r#"a list of claims that tell one workload from others, as in ["sub"]"#,
-            r#"`sub`; of GitHub Actions also `repository`, `repository_id`, `repository_owner`, `repository_owner_id` and `job_workflow_ref`; of GitLab also `project_path`, `project_id`, `namespace_path` and `namespace_id`"#,
-            "Each identity names one of them, so that none is everybody's.",
-        ),
-        key(
-            "longest_life",
-            r#"a whole number with the unit s, m, h or d, from 1s to 30d, as in "24h""#,
-            r#""24h""#,
-            "Tokens that live longer, from `iat` to `exp`, are refused.",
-        ),
-        key("allow_private", "true or false", "false", ALLOW_PRIVATE),
-        key("ca_file", "the path of a file of certificates in PEM", "none: the machine's authorities", CA_FILE),
-    ],
-};
-
 pub(super) static LIMITS: Section = Section {
     heading: "`[environments.….limits]`",
     about: "",
@@ -535,106 +387,6 @@ pub(super) static PLAN: Section = Section {
 };
 
 /// Not of the configuration: the file that `fuuffy export` writes and `fuuffy apply` reads.
-pub(super) static REGISTER: Section = Section {
-    heading: "the file itself",
-    about: "",
-    keys: &[
-        key("environment", r#""testing" or "production""#, "", "Whose clients these are."),
-        key("clients", "a list of tables", "none", "All clients of the environment."),
-    ],
-};
-
-pub(super) static REGISTERED: Section = Section {
-    heading: "`[[clients]]`",
-    about: "",
-    keys: &[
-        key("client_id", "1 to 64 letters, digits, '_' and '-'", "", "What it is known by."),
-        key("name", "1 to 100 characters without control characters", "", "What people call it."),
-        key("scope", SCOPE, "none", "All that it may be granted."),
-        key("plan", "a plan that the configuration has", r#""standard""#, "What it may do."),
-        key(
-            "limits",
-            r#"limits separated by spaces, as in "200/min 5000/h", each with another unit"#,
-            "the plan's",
-            "Its own, in place of its plan's.",
-        ),
-        key(
-            "token_lifetime",
-            r#"at most the environment's token_lifetime, as in "15m""#,
-            "the environment's",
-            "A life for its tokens.",
-        ),
-        key("may_rotate", "true or false", "false", "Whether it may rotate its own secrets."),
-        key(
-            "dpop_bound_access_tokens",
-            "true or false",
-            "false",
-            "Whether all its tokens are bound to the key of its DPoP proofs (RFC 9449), so that none works without.",
-        ),
-        key(
-            "keys",
-            "a list of tables",
-            "[]",
-            "Public keys, by which it proves itself without a secret (`private_key_jwt`).",
-        ),
-        key(
-            "jwks_uri",
-            "an https:// URL at an address that may be reached",
-            "none",
-            "Where it publishes its keys instead. It never changes.",
-        ),
-        key(
-            "tls_client_certificate_bound_access_tokens",
-            "true or false",
-            "false",
-            "Whether all its tokens are bound to the certificate that it requests them with (RFC 8705).",
-        ),
-        key("identities", "a list of tables", "[]", "What platforms' own tokens say of it."),
-        key("certificates", "a list of tables", "[]", "Certificates that it is known by (mutual TLS)."),
-        key("status", r#""active" or "suspended""#, r#""active""#, "Whether it may get tokens."),
-    ],
-};
-
-pub(super) static REGISTERED_KEY: Section = Section {
-    heading: "`keys` of `[[clients]]`",
-    about: "",
-    keys: &[
-        key("kty", r#""EC" or "OKP""#, "", "Its type."),
-        key("crv", r#""P-256" or "Ed25519""#, "", "Its curve."),
-        key("x", "32 bytes in base64url", "", "Its first coordinate."),
-        key("y", "32 bytes in base64url", "none", "Its second one, on P-256."),
-        key("kid", "1 to 128 visible characters", "none", "What its holder calls it."),
-    ],
-};
-
-pub(super) static REGISTERED_CERTIFICATE: Section = Section {
-    heading: "`certificates` of `[[clients]]`",
-    about: "",
-    keys: &[
-        key("subject_dn", "a subject as RFC 4514 writes it", "none", "Its subject."),
-        key("san_dns", "a name of DNS", "none", "A name of DNS in it."),
-        key("san_uri", "a URI", "none", "A URI in it."),
-        key("san_ip", "an IP address", "none", "An address in it."),
-        key("san_email", "an address of electronic mail", "none", "An address of electronic mail in it."),
-        key("x5t#S256", "a thumbprint of SHA-256 in base64url", "none", "That very one, which is registered already."),
-        key("certificate", "one certificate in PEM", "none", "That very one."),
-    ],
-};
-
-pub(super) static REGISTERED_IDENTITY: Section = Section {
-    heading: "`identities` of `[[clients]]`",
-    about: "",
-    keys: &[
-        key("issuer", "an issuer of the environment's identity_issuers", "", "The platform."),
-        key(
-            "claims",
-            r#"a table of strings, as in { sub = "system:serviceaccount:shop:orders" }"#,
-            "",
-            "What its token must say.",
-        ),
-    ],
-};
-
 static ALL: &[&Section] = &[
     &ROOT,
     &ADMIN,
