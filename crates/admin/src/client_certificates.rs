@@ -4,14 +4,14 @@ use fuuffy_domain::{
     Cause, CertificateName, CertificateRule, ClientCertificate, ReadCertificate, Revision, Thumbprint, Timestamp,
 };
 use fuuffy_protocol::MutualTls;
-use fuuffy_store::{Changed, Conditions, Creation, NewCertificate};
+use fuuffy_store::{Changed, Creation, NewCertificate};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use utoipa::ToSchema;
 
 use crate::clients;
 use crate::deed::{DeedError, Environment};
-use crate::once::{Made, OnceOnly};
+use crate::once::{self, Made, OnceOnly, conditions};
 use crate::roles::Target;
 
 /// What a certificate must be for a client to be known by it: exactly one of these. A name is that of a certificate which
@@ -142,21 +142,12 @@ pub(crate) async fn add(
     let new = checked(environment, wanted)?;
     let shown = Shown::new(new.id.as_str(), &new.rule, new.created_at);
     let certificate_id = new.id.clone();
-    // The state after it is known beforehand only where the state before it is asked for.
-    let after = target.seen.map(|seen| Revision(seen.0 + 1));
-    let keep = once.map(|once| once.keep(environment, after, &shown)).transpose()?;
-    let on = Conditions { seen: target.seen, once: keep };
-    match (environment.store.add_certificate(cause, target.client.id.clone(), new, on).await?, once) {
-        (Creation::Done(client), _) => {
-            tracing::info!(environment = %environment.name, client_id = %client.id, %certificate_id, "A client is known by another certificate");
-            Ok(Made::Now(shown, client.revision))
-        }
-        (Creation::Before(answered), Some(once)) => once.open(&answered).map(Made::Before),
-        (Creation::TooMany, _) => Err(DeedError::TooManyCertificates),
-        (Creation::Taken, _) => Err(DeedError::CertificateTaken),
-        (Creation::Stale | Creation::Before(_), _) => Err(DeedError::Stale),
-        (Creation::NoClient, _) => Err(DeedError::NotFound("client")),
+    let on = conditions(environment, once, target.seen, &shown)?;
+    let creation = environment.store.add_certificate(cause, target.client.id.clone(), new, on).await?;
+    if let Creation::Done(client) = &creation {
+        tracing::info!(environment = %environment.name, client_id = %client.id, %certificate_id, "A client is known by another certificate");
     }
+    once::added((creation, once), shown, [DeedError::TooManyCertificates, DeedError::CertificateTaken])
 }
 
 /// All certificates of a client, oldest first.

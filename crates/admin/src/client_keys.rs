@@ -6,7 +6,7 @@ use std::sync::Arc;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use fuuffy_domain::{Cause, ClientKey, ClientKeyId, KeyAlgorithm, KeySetFault, Revision, Timestamp};
-use fuuffy_store::{Changed, Conditions, Creation, NewClientKey};
+use fuuffy_store::{Changed, Creation, NewClientKey};
 use jsonwebtoken::jwk::{Jwk, ThumbprintHash};
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
@@ -15,7 +15,7 @@ use utoipa::ToSchema;
 
 use crate::clients;
 use crate::deed::{DeedError, Environment};
-use crate::once::{Made, OnceOnly};
+use crate::once::{self, Made, OnceOnly, conditions};
 use crate::roles::Target;
 
 /// Gets the keys that are published at a client's URL.
@@ -208,21 +208,12 @@ pub(crate) async fn add(
         last_used_at: None,
         use_count: Some(0),
     };
-    // The state after it is known beforehand only where the state before it is asked for.
-    let after = target.seen.map(|seen| Revision(seen.0 + 1));
-    let keep = once.map(|once| once.keep(environment, after, &shown)).transpose()?;
-    let on = Conditions { seen: target.seen, once: keep };
-    match (environment.store.add_key(cause, target.client.id.clone(), key, on).await?, once) {
-        (Creation::Done(client), _) => {
-            tracing::info!(environment = %environment.name, client_id = %client.id, %key_id, "A public key was added");
-            Ok(Made::Now(shown, client.revision))
-        }
-        (Creation::Before(answered), Some(once)) => once.open(&answered).map(Made::Before),
-        (Creation::TooMany, _) => Err(DeedError::TooManyKeys),
-        (Creation::Taken, _) => Err(DeedError::KeyTaken),
-        (Creation::Stale | Creation::Before(_), _) => Err(DeedError::Stale),
-        (Creation::NoClient, _) => Err(DeedError::NotFound("client")),
+    let on = conditions(environment, once, target.seen, &shown)?;
+    let creation = environment.store.add_key(cause, target.client.id.clone(), key, on).await?;
+    if let Creation::Done(client) = &creation {
+        tracing::info!(environment = %environment.name, client_id = %client.id, %key_id, "A public key was added");
     }
+    once::added((creation, once), shown, [DeedError::TooManyKeys, DeedError::KeyTaken])
 }
 
 /// All keys of a client, oldest first; those that it publishes as they were fetched last, or as they are now where they

@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use fuuffy_domain::{Cause, ClaimRules, Identity, Revision, Timestamp};
-use fuuffy_store::{Changed, Conditions, Creation, NewIdentity};
+use fuuffy_store::{Changed, Creation, NewIdentity};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::clients;
 use crate::deed::{DeedError, Environment};
-use crate::once::{Made, OnceOnly};
+use crate::once::{self, Made, OnceOnly, conditions};
 use crate::roles::Target;
 
 /// What a platform's token must say for a client to be known by it.
@@ -96,21 +96,12 @@ pub(crate) async fn add(
         last_used_at: None,
         use_count: 0,
     };
-    // The state after it is known beforehand only where the state before it is asked for.
-    let after = target.seen.map(|seen| Revision(seen.0 + 1));
-    let keep = once.map(|once| once.keep(environment, after, &shown)).transpose()?;
-    let on = Conditions { seen: target.seen, once: keep };
-    match (environment.store.add_identity(cause, target.client.id.clone(), new, on).await?, once) {
-        (Creation::Done(client), _) => {
-            tracing::info!(environment = %environment.name, client_id = %client.id, %identity_id, "A client was bound to a platform's token");
-            Ok(Made::Now(shown, client.revision))
-        }
-        (Creation::Before(answered), Some(once)) => once.open(&answered).map(Made::Before),
-        (Creation::TooMany, _) => Err(DeedError::TooManyIdentities),
-        (Creation::Taken, _) => Err(DeedError::IdentityTaken),
-        (Creation::Stale | Creation::Before(_), _) => Err(DeedError::Stale),
-        (Creation::NoClient, _) => Err(DeedError::NotFound("client")),
+    let on = conditions(environment, once, target.seen, &shown)?;
+    let creation = environment.store.add_identity(cause, target.client.id.clone(), new, on).await?;
+    if let Creation::Done(client) = &creation {
+        tracing::info!(environment = %environment.name, client_id = %client.id, %identity_id, "A client was bound to a platform's token");
     }
+    once::added((creation, once), shown, [DeedError::TooManyIdentities, DeedError::IdentityTaken])
 }
 
 /// All identities of a client, oldest first.

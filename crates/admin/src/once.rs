@@ -5,7 +5,7 @@
 use chacha20poly1305::aead::{Aead as _, KeyInit as _, Payload};
 use chacha20poly1305::{XChaCha20Poly1305, XNonce};
 use fuuffy_domain::{Actor, AnswerKey, Revision};
-use fuuffy_store::{Answered, Once};
+use fuuffy_store::{Answered, Conditions, Creation, Once};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use sha2::{Digest as _, Sha256};
@@ -30,6 +30,35 @@ pub(crate) enum Made<T> {
     Now(T, Revision),
     /// Before, under the same key.
     Before(Kept),
+}
+
+/// On what something is added to a client: that the client is as it was seen, and once, where that is asked for. The state
+/// after it is known beforehand only where the state before it is.
+pub(crate) fn conditions<T: Serialize>(
+    environment: &Environment,
+    once: Option<&OnceOnly>,
+    seen: Option<Revision>,
+    answer: &T,
+) -> Result<Conditions, DeedError> {
+    let after = seen.map(|seen| Revision(seen.0 + 1));
+    let once = once.map(|once| once.keep(environment, after, answer)).transpose()?;
+    Ok(Conditions { seen, once })
+}
+
+/// What came of it: `full` where there was no room for it, `taken` where there was one like it.
+pub(crate) fn added<T>(
+    (creation, once): (Creation, Option<&OnceOnly>),
+    answer: T,
+    [full, taken]: [DeedError; 2],
+) -> Result<Made<T>, DeedError> {
+    match (creation, once) {
+        (Creation::Done(client), _) => Ok(Made::Now(answer, client.revision)),
+        (Creation::Before(answered), Some(once)) => once.open(&answered).map(Made::Before),
+        (Creation::TooMany, _) => Err(full),
+        (Creation::Taken, _) => Err(taken),
+        (Creation::Stale | Creation::Before(_), _) => Err(DeedError::Stale),
+        (Creation::NoClient, _) => Err(DeedError::NotFound("client")),
+    }
 }
 
 /// An answer as it is kept.

@@ -3,14 +3,14 @@
 use std::net::IpAddr;
 
 use fuuffy_domain::{Actor, Cause, Client, Lifetime, Retirement, Revision, Secret, SecretId, SecretStatus, Timestamp};
-use fuuffy_store::{Changed, Conditions, Creation, SecretChange};
+use fuuffy_store::{Changed, Creation, SecretChange};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use zeroize::Zeroizing;
 
 use crate::clients;
 use crate::deed::{DeedError, Environment};
-use crate::once::{Made, OnceOnly};
+use crate::once::{self, Made, OnceOnly, conditions};
 use crate::roles::Target;
 
 /// A secret to add.
@@ -122,20 +122,12 @@ pub(crate) async fn add(
     let (clear, secret) = environment.new_secret(expires_at)?;
     let secret_id = secret.id.clone();
     let added = Added { secret_id: secret_id.to_string(), client_secret: Zeroizing::new(clear.reveal().to_owned()) };
-    // The state after it is known beforehand only where the state before it is asked for.
-    let after = target.seen.map(|seen| Revision(seen.0 + 1));
-    let keep = once.map(|once| once.keep(environment, after, &added)).transpose()?;
-    let on = Conditions { seen: target.seen, once: keep };
-    match (environment.store.add_secret(cause, target.client.id.clone(), secret, on).await?, once) {
-        (Creation::Done(client), _) => {
-            tracing::info!(environment = %environment.name, client_id = %client.id, %secret_id, "A secret was added");
-            Ok(Made::Now(added, client.revision))
-        }
-        (Creation::Before(answered), Some(once)) => once.open(&answered).map(Made::Before),
-        (Creation::TooMany, _) => Err(DeedError::TooManySecrets),
-        (Creation::Stale | Creation::Before(_), _) => Err(DeedError::Stale),
-        (Creation::NoClient | Creation::Taken, _) => Err(DeedError::NotFound("client")),
+    let on = conditions(environment, once, target.seen, &added)?;
+    let creation = environment.store.add_secret(cause, target.client.id.clone(), secret, on).await?;
+    if let Creation::Done(client) = &creation {
+        tracing::info!(environment = %environment.name, client_id = %client.id, %secret_id, "A secret was added");
     }
+    once::added((creation, once), added, [DeedError::TooManySecrets, DeedError::NotFound("client")])
 }
 
 /// All secrets of a client, oldest first, retired and expired ones included.
