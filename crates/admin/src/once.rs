@@ -2,8 +2,6 @@
 //! (draft-ietf-httpapi-idempotency-key-header). What was answered is kept for a day; it may have a secret in
 //! it, so it is sealed with a key that cannot be made without the idempotency key, which the server keeps nowhere.
 
-use chacha20poly1305::aead::{Aead as _, KeyInit as _, Payload};
-use chacha20poly1305::{XChaCha20Poly1305, XNonce};
 use fuuffy_domain::{Actor, AnswerKey, Revision};
 use fuuffy_store::{Answered, Conditions, Creation, Once};
 use serde::{Deserialize, Serialize};
@@ -12,9 +10,6 @@ use sha2::{Digest as _, Sha256};
 use zeroize::Zeroizing;
 
 use crate::deed::{DeedError, Environment};
-
-/// The length of a nonce, which stands before what is sealed.
-const NONCE: usize = 24;
 
 /// That something is to be done once.
 pub(crate) struct OnceOnly {
@@ -108,11 +103,8 @@ impl OnceOnly {
     ) -> Result<Once, DeedError> {
         let key = &self.keys[0];
         let data = Zeroizing::new(serde_json::to_vec(&json(revision, made)).map_err(|_| DeedError::Unreadable)?);
-        let mut nonce = [0; NONCE];
-        environment.entropy.fill(&mut nonce)?;
-        let payload = Payload { msg: &data, aad: &key.name };
-        let sealed = cipher(key).encrypt(&XNonce::from(nonce), payload).map_err(|_| DeedError::Unreadable)?;
-        let answer = Answered { request: self.request, sealed: [&nonce[..], &sealed].concat() };
+        let sealed = key.seal.close(&key.name, &data, &*environment.entropy)?;
+        let answer = Answered { request: self.request, sealed };
         Ok(Once { key: key.name, answer })
     }
 
@@ -128,10 +120,7 @@ impl OnceOnly {
         if answered.request != self.request {
             return Err(DeedError::KeyReused);
         }
-        let (nonce, sealed) = answered.sealed.split_at_checked(NONCE).ok_or(DeedError::Unreadable)?;
-        let nonce = XNonce::try_from(nonce).map_err(|_| DeedError::Unreadable)?;
-        let payload = Payload { msg: sealed, aad: &key.name };
-        let data = cipher(key).decrypt(&nonce, payload).map(Zeroizing::new).map_err(|_| DeedError::Unreadable)?;
+        let data = key.seal.open(&key.name, &answered.sealed).ok_or(DeedError::Unreadable)?;
         serde_json::from_slice(&data).map_err(|_| DeedError::Unreadable)
     }
 }
@@ -143,8 +132,4 @@ fn json<'a, T: Serialize>(revision: Option<Revision>, made: &'a T) -> impl Seria
         data: &'a T,
     }
     ToKeep { revision: revision.map(|revision| revision.0), data: made }
-}
-
-fn cipher(key: &AnswerKey) -> XChaCha20Poly1305 {
-    XChaCha20Poly1305::new((&*key.seal).into())
 }

@@ -16,7 +16,7 @@ use zeroize::Zeroizing;
 
 use fuuffy_protocol::{AccessToken, ClientSecret};
 
-use crate::{Entropy, EnvironmentName, KeyId, NoEntropy, SecretId, Timestamp};
+use crate::{Entropy, EnvironmentName, KeyId, NoEntropy, Seal, SecretId, Timestamp};
 
 /// What is kept of a client secret: all 256 bits.
 #[derive(Clone, Copy)]
@@ -55,9 +55,20 @@ struct DerivedKeys {
     secrets: Hmac<Sha256>,
     tokens: Hmac<Sha256>,
     answers: Hmac<Sha256>,
-    signing: Zeroizing<[u8; 32]>,
-    signing_tokens: Zeroizing<[u8; 32]>,
+    signing: SigningSeeds,
     nonces: Hmac<Sha256>,
+    rsa: Zeroizing<[u8; 32]>,
+}
+
+/// What the keys that sign are made of, beside one key of the key file.
+#[derive(Clone)]
+pub struct SigningSeeds {
+    /// The key that they follow from.
+    pub key: KeyId,
+    /// Of an Ed25519 key (RFC 8032 §5.1.5).
+    pub ed25519: Zeroizing<[u8; 32]>,
+    /// Of a key on P-256: the private key as it is.
+    pub p256: Zeroizing<[u8; 32]>,
 }
 
 /// What an answer that is kept for an idempotency key is found by, and what it is sealed with. Both follow
@@ -66,7 +77,7 @@ pub struct AnswerKey {
     /// What it is found by.
     pub name: [u8; 32],
     /// What it is sealed with.
-    pub seal: Zeroizing<[u8; 32]>,
+    pub seal: Seal,
 }
 
 /// Keys that cannot make a keyring.
@@ -162,10 +173,10 @@ impl Keyring {
     /// What the maker says.
     pub fn new_token<E>(
         &self,
-        make: impl FnOnce(&Zeroizing<[u8; 32]>) -> Result<AccessToken, E>,
+        make: impl FnOnce(&SigningSeeds) -> Result<AccessToken, E>,
     ) -> Result<(AccessToken, KeyId, TokenDigest), E> {
         let keys = self.keys.load();
-        let token = make(&keys[0].signing_tokens)?;
+        let token = make(&keys[0].signing)?;
         let digest = keys[0].token(&token);
         Ok((token, keys[0].id, digest))
     }
@@ -176,17 +187,17 @@ impl Keyring {
         (0..keys.len()).map(move |place| keys[place].token(token))
     }
 
-    /// What the keys that answers are signed with are made of (Ed25519, RFC 8032 §5.1.5), the current one first. A key that
-    /// is retired is no longer among them.
+    /// What the keys that sign are made of, those of the current one first. A key that is retired is no longer among them.
     #[must_use]
-    pub fn signing_seeds(&self) -> Vec<Zeroizing<[u8; 32]>> {
+    pub fn signing_seeds(&self) -> Vec<SigningSeeds> {
         self.keys.load().iter().map(|keys| keys.signing.clone()).collect()
     }
 
-    /// What the keys that tokens are signed with are made of (P-256: each is a private key as it is), the current one first.
+    /// What the RSA key that goes with each key is sealed with, the current one first: such a key cannot follow from another,
+    /// and so it is kept.
     #[must_use]
-    pub fn token_signing_seeds(&self) -> Vec<Zeroizing<[u8; 32]>> {
-        self.keys.load().iter().map(|keys| keys.signing_tokens.clone()).collect()
+    pub fn rsa_seals(&self) -> Vec<(KeyId, Seal)> {
+        self.keys.load().iter().map(|keys| (keys.id, Seal::new(*keys.rsa))).collect()
     }
 
     /// A nonce for proofs (RFC 9449 §8): the time, and what only the current key makes of it. Nothing of it is kept.
@@ -218,7 +229,7 @@ impl Keyring {
                 // No part has the byte that parts them.
                 keys[place].answers.clone().chain_update([purpose, who, said].join("\n")).finalize().into_bytes().into()
             };
-            AnswerKey { name: of("name"), seal: Zeroizing::new(of("seal")) }
+            AnswerKey { name: of("name"), seal: Seal::new(of("seal")) }
         })
     }
 }
@@ -265,10 +276,10 @@ fn derived(
         let [secrets, tokens, answers, nonces] =
             ["secrets", "tokens", "answers", "nonces"].map(|purpose| mac(derived(purpose).as_slice()));
         // Below 2^255, so that it is below the order of P-256, too.
-        let mut signing_tokens = derived("signing tokens");
-        signing_tokens[0] &= 0x7f;
-        let signing = derived("signing");
-        keys.push(DerivedKeys { id: *id, secrets, tokens, answers, signing, signing_tokens, nonces });
+        let mut p256 = derived("signing tokens");
+        p256[0] &= 0x7f;
+        let (signing, rsa) = (SigningSeeds { key: *id, ed25519: derived("signing"), p256 }, derived("rsa"));
+        keys.push(DerivedKeys { id: *id, secrets, tokens, answers, signing, nonces, rsa });
     }
     Ok(keys)
 }

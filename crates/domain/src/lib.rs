@@ -33,6 +33,7 @@ mod random;
 mod refusals;
 mod retirement;
 mod route;
+mod seal;
 mod sightings;
 mod stage;
 mod tally;
@@ -72,7 +73,7 @@ pub use ids::{
     SecretId, SilenceId,
 };
 pub use key_set_fault::KeySetFault;
-pub use keyring::{AnswerKey, Keyring, KeyringFault, SecretDigest, TokenDigest, key_fingerprint};
+pub use keyring::{AnswerKey, Keyring, KeyringFault, SecretDigest, SigningSeeds, TokenDigest, key_fingerprint};
 pub use leak::{Grade, LeakGrades, LeakPlace};
 pub use limit::{Limit, LimitFault, LimitState, Limits, LimitsFault, Plan, Standing, Verdict};
 pub use permit::{HeldToken, InvalidToken, NotHeld, Permit, PermitRefusal, Shown, TokenEntry, VerifiedToken};
@@ -80,6 +81,7 @@ pub use random::{Entropy, NoEntropy, SeededEntropy};
 pub use refusals::{REFUSAL_CODES, RefusalCounts};
 pub use retirement::Retirement;
 pub use route::{AmbiguousPath, MatchedPath, Route, RouteFault, RouteMatch, RouteTable};
+pub use seal::Seal;
 pub use sightings::{PathKey, Seen, Sighting, TokenUsed};
 pub use stage::{Drills, Stage, TooManyDrills};
 pub use tally::{Call, ClientTally, Counted, Minute, Mover, Tally};

@@ -1,18 +1,15 @@
 //! Tokens that are JWTs (RFC 9068), for those who verify them by themselves. To us they are as opaque as others: their
 //! digest is kept and looked up, so that they end when they are revoked, and nothing in them is believed.
 
-use fuuffy_domain::{ApprovedGrant, Binding, Timestamp, to_hex};
+use fuuffy_domain::{ApprovedGrant, Binding, SigningSeeds, Timestamp, to_hex};
 use fuuffy_protocol::{AccessToken, Confirmation, Refusal};
 use serde::Serialize;
 use zeroize::{Zeroize as _, Zeroizing};
 
 use crate::Issuer;
-use crate::signed::{sign, token_key_pair};
 
 /// The type of such a token (RFC 9068 §2.1), so that it is taken for no other kind of JWT.
 const TYPE: &str = "at+jwt";
-/// Seconds that a caller is told to wait where signing failed.
-const SIGNING_RETRY: u64 = 1;
 
 /// What a token looks like.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -63,7 +60,7 @@ impl Issuer {
     /// that it ends up to a second before it does.
     pub(crate) fn jwt(
         &self,
-        seed: &Zeroizing<[u8; 32]>,
+        seeds: &SigningSeeds,
         random: &mut [u8],
         grant: &ApprovedGrant,
         issued_at: Timestamp,
@@ -82,10 +79,7 @@ impl Issuer {
             scope: (!scope.is_empty()).then(|| scope.to_string()),
             cnf: grant.binding().map(Binding::confirmation),
         };
-        let signed = sign(token_key_pair(seed), TYPE, &claims).map(Zeroizing::new).map_err(|error| {
-            tracing::error!(%error, "A token could not be signed");
-            Refusal::ServiceUnavailable(SIGNING_RETRY)
-        })?;
+        let signed = self.sign(seeds, self.token_signing, TYPE, &claims).map(Zeroizing::new)?;
         // What is too long to be presented is not granted.
         AccessToken::signed(signed).ok_or(Refusal::InvalidScope)
     }

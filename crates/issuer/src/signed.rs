@@ -1,11 +1,13 @@
-//! Answers that are signed (RFC 9701), and the keys by which anybody can check them (RFC 7517). The keys follow from the
-//! key file: rotating it makes another one current, and retiring a key of it ends the one that came from it.
+//! What is signed, and the keys by which anybody can check it (RFC 7517). The keys go with those of the key file: rotating
+//! it makes others current, and retiring a key of it ends those that went with it.
+
+use std::sync::Arc;
 
 use bytes::Bytes;
-use fuuffy_domain::{ClientId, Timestamp};
+use fuuffy_domain::{ClientId, SigningSeeds, Timestamp};
 use fuuffy_protocol::{Introspection, Refusal};
 use http::Response;
-use jsonwebtoken::errors::Result;
+use jsonwebtoken::errors::{ErrorKind, Result};
 use jsonwebtoken::jwk::{Jwk, JwkSet, PublicKeyUse, ThumbprintHash};
 use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
 use serde::Serialize;
@@ -25,6 +27,35 @@ const PKCS8_P256: [u8; 35] = [
 const TYPE: &str = "token-introspection+jwt";
 /// Seconds that a caller is told to wait where signing failed.
 const SIGNING_RETRY: u64 = 1;
+
+/// What something is signed by (RFC 7518 §3.1, RFC 8037 §3.1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SigningAlgorithm {
+    /// ECDSA on P-256.
+    Es256,
+    /// Ed25519.
+    EdDsa,
+    /// RSA by PKCS #1 v1.5, which all that verify JWTs must know (RFC 9068 §2.1).
+    Rs256,
+}
+
+impl SigningAlgorithm {
+    /// Reads what [`SigningAlgorithm::name`] gives.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        [Self::Es256, Self::EdDsa, Self::Rs256].into_iter().find(|known| known.name() == text)
+    }
+
+    /// The value of `alg`.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Es256 => "ES256",
+            Self::EdDsa => "EdDSA",
+            Self::Rs256 => "RS256",
+        }
+    }
+}
 
 /// The claims of a signed introspection (RFC 9701 §5): none of its own that could make it pass for an access token.
 #[derive(Serialize)]
@@ -49,26 +80,45 @@ impl Issuer {
             iat: now.unix_seconds(),
             token_introspection: told.to_value(),
         };
-        let signed = self.keyring.signing_seeds().first().map(|seed| sign(key_pair(seed), TYPE, &claims));
-        match signed {
-            Some(Ok(jws)) => Ok(Introspection::signed_response(jws)),
-            Some(Err(error)) => {
-                tracing::error!(%error, "An introspection could not be signed");
-                Err(Refusal::ServiceUnavailable(SIGNING_RETRY))
-            }
-            None => Err(Refusal::ServiceUnavailable(SIGNING_RETRY)),
-        }
+        let seeds = self.keyring.signing_seeds();
+        let current = seeds.first().ok_or(Refusal::ServiceUnavailable(SIGNING_RETRY))?;
+        Ok(Introspection::signed_response(self.sign(current, self.answer_signing, TYPE, &claims)?))
     }
 
-    /// The public keys (RFC 7517 §5): those of signed answers, the current one first, and then those of tokens alike.
+    /// A JWT of a type, signed by a key of those that go with one of the key file.
+    pub(crate) fn sign(
+        &self,
+        seeds: &SigningSeeds,
+        algorithm: SigningAlgorithm,
+        kind: &str,
+        claims: &impl Serialize,
+    ) -> std::result::Result<String, Refusal> {
+        let pair = match algorithm {
+            SigningAlgorithm::Es256 => p256_pair(&seeds.p256).map(Arc::new),
+            SigningAlgorithm::EdDsa => ed25519_pair(&seeds.ed25519).map(Arc::new),
+            SigningAlgorithm::Rs256 => {
+                self.rsa.beside(seeds.key).ok_or_else(|| ErrorKind::InvalidRsaKey("there is none".to_owned()).into())
+            }
+        };
+        pair.and_then(|pair| pair.sign(kind, claims)).map_err(|error| {
+            tracing::error!(%error, kind, "What was to be signed could not be");
+            Refusal::ServiceUnavailable(SIGNING_RETRY)
+        })
+    }
+
+    /// The public keys (RFC 7517 §5): of each kind the current one first.
     ///
     /// # Errors
     /// One of them cannot be made.
     pub fn public_keys(&self) -> std::result::Result<Bytes, Refusal> {
-        let (answers, tokens) = (self.keyring.signing_seeds(), self.keyring.token_signing_seeds());
-        let pairs = answers.iter().map(key_pair).chain(tokens.iter().map(token_key_pair));
-        let keys: Result<Vec<Jwk>> = pairs.map(|pair| Ok(pair?.public)).collect();
-        let keys = keys.and_then(|keys| Ok(serde_json::to_vec(&JwkSet { keys })?));
+        let seeds = self.keyring.signing_seeds();
+        let made = seeds.iter().map(|seeds| ed25519_pair(&seeds.ed25519));
+        let made = made.chain(seeds.iter().map(|seeds| p256_pair(&seeds.p256)));
+        let keys: Result<Vec<Jwk>> = made.map(|pair| Ok(pair?.public)).collect();
+        let keys = keys.and_then(|mut keys| {
+            keys.extend(self.rsa.public(seeds.iter().map(|seeds| seeds.key)));
+            Ok(serde_json::to_vec(&JwkSet { keys })?)
+        });
         keys.map(Bytes::from).map_err(|error| {
             tracing::error!(%error, "The public keys could not be written down");
             Refusal::ServiceUnavailable(SIGNING_RETRY)
@@ -80,28 +130,17 @@ impl Issuer {
 pub(crate) struct Pair {
     algorithm: Algorithm,
     key: EncodingKey,
-    public: Jwk,
+    pub(crate) public: Jwk,
 }
 
-/// A JWT of a type.
-pub(crate) fn sign(pair: Result<Pair>, kind: &str, claims: &impl Serialize) -> Result<String> {
-    let Pair { algorithm, key, public } = pair?;
-    let mut header = Header::new(algorithm);
-    header.typ = Some(kind.to_owned());
-    header.kid = public.common.key_id;
-    encode(&header, claims, &key)
-}
-
-/// The key of answers (Ed25519).
-fn key_pair(seed: &Zeroizing<[u8; 32]>) -> Result<Pair> {
+fn ed25519_pair(seed: &Zeroizing<[u8; 32]>) -> Result<Pair> {
     let mut der = Zeroizing::new([0; 48]);
     der[..16].copy_from_slice(&PKCS8);
     der[16..].copy_from_slice(seed.as_slice());
     Pair::new(EncodingKey::from_ed_der(der.as_slice()), Algorithm::EdDSA)
 }
 
-/// The key of tokens (P-256): by ES256, which more libraries take without being told to.
-pub(crate) fn token_key_pair(seed: &Zeroizing<[u8; 32]>) -> Result<Pair> {
+fn p256_pair(seed: &Zeroizing<[u8; 32]>) -> Result<Pair> {
     let mut der = Zeroizing::new([0; 67]);
     der[..35].copy_from_slice(&PKCS8_P256);
     der[35..].copy_from_slice(seed.as_slice());
@@ -110,10 +149,17 @@ pub(crate) fn token_key_pair(seed: &Zeroizing<[u8; 32]>) -> Result<Pair> {
 
 impl Pair {
     /// The public half has the name that follows from it (RFC 7638).
-    fn new(key: EncodingKey, algorithm: Algorithm) -> Result<Self> {
+    pub(crate) fn new(key: EncodingKey, algorithm: Algorithm) -> Result<Self> {
         let mut public = Jwk::from_encoding_key(&key, algorithm)?;
         public.common.key_id = Some(public.thumbprint(ThumbprintHash::SHA256)?);
         public.common.public_key_use = Some(PublicKeyUse::Signature);
         Ok(Self { algorithm, key, public })
+    }
+
+    fn sign(&self, kind: &str, claims: &impl Serialize) -> Result<String> {
+        let mut header = Header::new(self.algorithm);
+        header.typ = Some(kind.to_owned());
+        header.kid.clone_from(&self.public.common.key_id);
+        encode(&header, claims, &self.key)
     }
 }

@@ -24,6 +24,8 @@ use crate::jwt::TokenFormat;
 use crate::look_ups::{self, LookUps};
 use crate::published_keys::PublishedKeys;
 use crate::reason::Refusing;
+use crate::rsa_keys::RsaKeys;
+use crate::signed::SigningAlgorithm;
 use crate::throttle::Throttle;
 use crate::token_limits::{TokenLimits, TokenRequests};
 use crate::uses::Uses;
@@ -57,6 +59,12 @@ pub struct Issuer {
     pub token_bytes: usize,
     /// What a token looks like.
     pub token_format: TokenFormat,
+    /// What one that is a JWT is signed by.
+    pub token_signing: SigningAlgorithm,
+    /// What an introspection is signed by, where one is asked for that is.
+    pub answer_signing: SigningAlgorithm,
+    /// The keys that sign by RSA, if any do.
+    pub rsa: RsaKeys,
     /// How long nobody must have used a secret before one that is to go does.
     pub retire_unused_after: Lifetime,
     /// What comes of secrets and tokens that are seen where they do not belong.
@@ -114,6 +122,9 @@ impl Issuer {
             token_lifetime: Lifetime::HOUR,
             token_bytes: 16,
             token_format: TokenFormat::Opaque,
+            token_signing: SigningAlgorithm::Es256,
+            answer_signing: SigningAlgorithm::EdDsa,
+            rsa: RsaKeys::default(),
             retire_unused_after: Lifetime::DAY,
             leak_grades: LeakGrades::default(),
             token_limits: TokenLimits::default(),
@@ -243,9 +254,9 @@ impl Issuer {
         self.entropy.fill(random).map_err(|_| Refusal::ServiceUnavailable(UNWRITABLE_RETRY))?;
         let (lifetime, scope) = (grant.lifetime(), grant.scope_to_report());
         let (issued_at, from, agent) = (self.clock.now(), Some(context.peer), agent(headers));
-        let (access_token, key, digest) = self.keyring.new_token(|seed| match self.token_format {
+        let (access_token, key, digest) = self.keyring.new_token(|seeds| match self.token_format {
             TokenFormat::Opaque => Ok(AccessToken::from_random(random)),
-            TokenFormat::Jwt => self.jwt(seed, random, &grant, issued_at),
+            TokenFormat::Jwt => self.jwt(seeds, random, &grant, issued_at),
         })?;
         let token_type = grant.binding().map_or(TokenType::Bearer, Binding::token_type);
         let deed = self.store.issue_token(NewToken { grant, key, digest, issued_at, from, agent });

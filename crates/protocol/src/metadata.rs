@@ -63,7 +63,7 @@ struct AuthorizationServer<'a> {
     introspection_endpoint_auth_methods_supported: &'a [&'static str],
     introspection_endpoint_auth_signing_alg_values_supported: [&'static str; ASSERTION_ALGORITHMS.len()],
     /// RFC 9701 §7.
-    introspection_signing_alg_values_supported: [&'static str; 1],
+    introspection_signing_alg_values_supported: [&'a str; 1],
     /// RFC 9449 §5.1.
     dpop_signing_alg_values_supported: [&'static str; dpop::ALGORITHMS.len()],
     /// RFC 8705 §3.3.
@@ -96,9 +96,9 @@ impl Metadata {
     /// Where the keys are that signed answers are checked by. They change by themselves, and are no part of this.
     pub const PUBLIC_KEYS: &str = "/oauth/jwks";
 
-    /// Writes the documents of an environment whose routes ask for these scopes.
+    /// Writes the documents of an environment whose routes ask for these scopes, and whose answers are signed so.
     #[must_use]
-    pub fn new(identifiers: &Identifiers, scopes: &[&str], mutual_tls: MutualTls) -> Self {
+    pub fn new(identifiers: &Identifiers, scopes: &[&str], mutual_tls: MutualTls, answers: &str) -> Self {
         let issuer = identifiers.issuer();
         let methods = AuthMethod::ALWAYS.iter().chain(mutual_tls.methods()).map(|method| method.as_str());
         let methods = &methods.collect::<Vec<_>>()[..];
@@ -114,7 +114,7 @@ impl Metadata {
             introspection_endpoint: format!("{issuer}/oauth/introspect"),
             introspection_endpoint_auth_methods_supported: methods,
             introspection_endpoint_auth_signing_alg_values_supported: ASSERTION_ALGORITHMS,
-            introspection_signing_alg_values_supported: ["EdDSA"],
+            introspection_signing_alg_values_supported: [answers],
             dpop_signing_alg_values_supported: dpop::ALGORITHMS,
             tls_client_certificate_bound_access_tokens: binds_to_certificates,
             jwks_uri: format!("{issuer}{}", Self::PUBLIC_KEYS),

@@ -129,8 +129,8 @@ impl AccessToken {
         Self(text)
     }
 
-    /// What each JWT that is a token of ours begins with: `{"typ":"at+jwt","alg":"ES256","kid":` in base64url.
-    pub const JWT_START: &str = "eyJ0eXAiOiJhdCtqd3QiLCJhbGciOiJFUzI1NiIsImtpZCI6";
+    /// What each JWT that is a token of ours begins with: `{"typ":"at+jwt","alg":"` in base64url, and what any letter goes on by.
+    pub const JWT_START: &str = "eyJ0eXAiOiJhdCtqd3QiLCJhbGciOiJ";
     /// Characters of the longest JWT that [`AccessToken::parse`] reads.
     pub const LONGEST_JWT: usize = 4096;
 

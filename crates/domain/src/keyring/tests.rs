@@ -74,7 +74,7 @@ fn a_fingerprint_tells_keys_apart() {
 #[test]
 fn an_answer_is_found_and_opened_by_what_was_said_alone() {
     let keys = |environment, who, said| {
-        let keys: Vec<_> = ring(environment).answer_keys(who, said).map(|key| (key.name, *key.seal)).collect();
+        let keys: Vec<_> = ring(environment).answer_keys(who, said).map(|key| (key.name, *key.seal.0)).collect();
         assert_eq!(keys.len(), 2, "one for each key of the ring");
         keys[0]
     };
@@ -89,4 +89,16 @@ fn an_answer_is_found_and_opened_by_what_was_said_alone() {
     ] {
         assert!(first.0 != other.0 && first.1 != other.1);
     }
+}
+
+/// An RSA key of one environment, or of one key, is opened by no other.
+#[test]
+fn what_an_rsa_key_is_sealed_with_follows_from_the_key_and_the_environment() {
+    let seals = |environment| ring(environment).rsa_seals().into_iter().map(|(id, seal)| (id, *seal.0));
+    let testing: Vec<_> = seals(EnvironmentName::Testing).collect();
+    assert_eq!(testing.iter().map(|(id, _)| *id).collect::<Vec<_>>(), ring(EnvironmentName::Testing).ids());
+    assert_eq!(testing, seals(EnvironmentName::Testing).collect::<Vec<_>>());
+    let all: std::collections::BTreeSet<_> =
+        testing.into_iter().chain(seals(EnvironmentName::Production)).map(|(_, seal)| seal).collect();
+    assert_eq!(all.len(), 4);
 }

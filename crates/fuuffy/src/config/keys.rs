@@ -191,7 +191,19 @@ pub(super) static ENVIRONMENT: Section = Section {
             "token_format",
             r#""opaque" or "jwt""#,
             r#""opaque""#,
-            "What a token looks like: `sk-` and digits, or a JWT (RFC 9068, signed by ES256) that an API outside of the gateway can verify by the keys at `/oauth/jwks`. The gateway looks both up, so that what is revoked ends at once; who verifies a JWT by itself takes it until it expires.",
+            "What a token looks like: `sk-` and digits, or a JWT (RFC 9068) that an API outside of the gateway can verify by the keys at `/oauth/jwks`. The gateway looks both up, so that what is revoked ends at once; who verifies a JWT by itself takes it until it expires.",
+        ),
+        key(
+            "token_signing_alg",
+            r#""ES256", "EdDSA" or "RS256""#,
+            r#""ES256""#,
+            "What tokens that are JWTs are signed by. Whatever verifies JWTs knows RS256 (RFC 9068 §2.1); it makes longer tokens, and takes some thirty times as long.",
+        ),
+        key(
+            "introspection_signing_alg",
+            r#""ES256", "EdDSA" or "RS256""#,
+            r#""EdDSA""#,
+            "What an introspection is signed by, where a signed one is asked for (RFC 9701). An RSA key is made where one of the two is RS256, and kept in the store, sealed by the key file.",
         ),
         key(
             "dpop_nonces",

@@ -23,7 +23,7 @@ use std::time::Duration;
 
 use fuuffy_domain::{EnvironmentName, LeakGrades, Lifetime, NonceUse, Plan, PlanName, Route, TrustedIssuer};
 use fuuffy_gateway::{Upstream, UpstreamProtocol};
-use fuuffy_issuer::{TokenFormat, TokenLimits};
+use fuuffy_issuer::{SigningAlgorithm, TokenFormat, TokenLimits};
 use ipnet::IpNet;
 
 pub use acme::{AcmeConfig, ChallengeKind, STAGING};
@@ -111,6 +111,10 @@ pub struct EnvironmentConfig {
     pub token_bytes: usize,
     /// What a token looks like.
     pub token_format: TokenFormat,
+    /// What a token that is a JWT is signed by.
+    pub token_signing_alg: SigningAlgorithm,
+    /// What an introspection is signed by.
+    pub introspection_signing_alg: SigningAlgorithm,
     /// When a proof that a key is held must have a nonce of the server's.
     pub dpop_nonces: NonceUse,
     /// How long nobody must have used a secret before it is safe to retire.

@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 
 use fuuffy_domain::{EnvironmentName, Grade, LeakGrades, Lifetime, Limit, NonceUse, Plan, PlanName};
-use fuuffy_issuer::{TokenFormat, TokenLimits};
+use fuuffy_issuer::{SigningAlgorithm, TokenFormat, TokenLimits};
 use http::Uri;
 use ipnet::IpNet;
 use toml::de::DeTable;
@@ -176,6 +176,9 @@ fn environment(name: EnvironmentName, table: &Table<'_>, folder: &Path) -> Optio
         table.wrong("token_bytes");
     }
     let token_format = table.parsed("token_format", TokenFormat::parse).unwrap_or_default();
+    let signing = |key: &str, usual| table.parsed(key, SigningAlgorithm::parse).unwrap_or(usual);
+    let token_signing_alg = signing("token_signing_alg", SigningAlgorithm::Es256);
+    let introspection_signing_alg = signing("introspection_signing_alg", SigningAlgorithm::EdDsa);
     let dpop_nonces = table.parsed("dpop_nonces", |text| match text {
         "when needed" => Some(NonceUse::WhereNeeded),
         "always" => Some(NonceUse::Always),
@@ -210,6 +213,8 @@ fn environment(name: EnvironmentName, table: &Table<'_>, folder: &Path) -> Optio
         token_lifetime,
         token_bytes,
         token_format,
+        token_signing_alg,
+        introspection_signing_alg,
         dpop_nonces: dpop_nonces.unwrap_or(NonceUse::WhereNeeded),
         retire_unused_after: quiet.unwrap_or(Lifetime::DAY),
         reminders,

@@ -85,6 +85,8 @@ struct Environment {
     token_lifetime: String,
     token_bytes: usize,
     token_format: &'static str,
+    token_signing_alg: &'static str,
+    introspection_signing_alg: &'static str,
     dpop_nonces: &'static str,
     retire_unused_after: String,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -296,6 +298,8 @@ impl From<&EnvironmentConfig> for Environment {
             token_lifetime: config.token_lifetime.to_string(),
             token_bytes: config.token_bytes,
             token_format: config.token_format.name(),
+            token_signing_alg: config.token_signing_alg.name(),
+            introspection_signing_alg: config.introspection_signing_alg.name(),
             dpop_nonces: match config.dpop_nonces {
                 NonceUse::WhereNeeded => "when needed",
                 NonceUse::Always => "always",

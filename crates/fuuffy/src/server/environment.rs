@@ -75,7 +75,7 @@ pub struct Environment {
     kept_at: AtomicI64,
     pub(super) silenced: ArcSwap<Silences>,
     keyring: Arc<Keyring>,
-    entropy: Arc<dyn Entropy>,
+    pub(super) entropy: Arc<dyn Entropy>,
     plans: Arc<ArcSwap<BTreeMap<PlanName, Plan>>>,
     configured: Arc<ArcSwap<Configured>>,
     refusals: Arc<Refusals>,
@@ -137,6 +137,8 @@ impl Environment {
         issuer.token_lifetime = settings.token_lifetime;
         issuer.token_bytes = settings.token_bytes;
         issuer.token_format = settings.token_format;
+        issuer.token_signing = settings.token_signing_alg;
+        issuer.answer_signing = settings.introspection_signing_alg;
         issuer.token_limits = settings.token_limits.clone();
         issuer.leak_grades = settings.leaks;
         issuer.retire_unused_after = settings.retire_unused_after;

@@ -112,7 +112,7 @@ async fn rotate(State(here): State<Environments>, caller: Option<Extension<Calle
     let _turn = here.turn().await?;
     let (path, entropy) = (here.keys.path.clone(), Arc::clone(&here.keys.entropy));
     let keys = blocking(move || pepper::add_key(&path, &*entropy)).await?;
-    here.take_up(&keys)?;
+    here.take_up(&keys).await?;
     let key = keys.first().map_or(KeyId(0), |(key, _)| *key);
     tracing::info!(key = key.0, "The keys were rotated");
     for environment in here.iter() {
@@ -198,7 +198,7 @@ impl Environments {
             let words = format!("{}: key {} is gone from it; put it back first", self.keys.path.display(), lost.0);
             return Err(Failure::Unavailable(words));
         }
-        self.take_up(&keys)?;
+        self.take_up(&keys).await?;
         Ok(turn)
     }
 
@@ -211,7 +211,8 @@ impl Environments {
     }
 
     /// From here on the keys are in use: for new digests the first of them.
-    fn take_up(&self, keys: &pepper::MasterKeys) -> Result<(), Failure> {
+    async fn take_up(&self, keys: &pepper::MasterKeys) -> Result<(), Failure> {
+        self.prepare_rsa(keys).await.map_err(|error| Failure::Unavailable(format!("{error:#}")))?;
         for environment in self.iter() {
             environment.keyring().replace(keys).map_err(|fault| unusable(&self.keys.path, fault))?;
         }
@@ -266,7 +267,7 @@ impl Environments {
         self.refuse_needed(key, force).await?;
         let path = self.keys.path.clone();
         let keys = blocking(move || pepper::remove_key(&path, key)).await?;
-        self.take_up(&keys)
+        self.take_up(&keys).await
     }
 }
 

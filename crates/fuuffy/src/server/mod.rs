@@ -29,6 +29,7 @@ mod private_file;
 mod published;
 mod reports;
 mod request_line;
+mod rsa_keys;
 mod service;
 mod silences;
 mod smtp;
@@ -297,6 +298,7 @@ impl Server {
     pub async fn start(config: Config, sources: Sources) -> anyhow::Result<Self> {
         let (mut environments, lock) = Environments::open(&config, &sources)?;
         environments.open_for_callers(&config, &sources)?;
+        environments.open_rsa().await?;
         let (shutdown, stopped) = watch::channel(false);
         let mut bound: Vec<Bound> = Vec::new();
         let mut addresses = Addresses { testing: None, production: None, admin: config.admin.listen, acme: None };

@@ -22,7 +22,8 @@ const FIVE_MINUTES: HeaderValue = HeaderValue::from_static("max-age=300");
 pub(super) fn metadata<'a>(settings: &EnvironmentConfig, routes: impl Iterator<Item = &'a Route>) -> Metadata {
     let scopes: BTreeSet<&str> = routes.flat_map(|route| route.read.iter().chain(route.write.iter())).collect();
     let extent = MutualTlsConfig::extent(settings.mutual_tls.as_ref());
-    Metadata::new(&Identifiers::of(&settings.base_url), &scopes.into_iter().collect::<Vec<_>>(), extent)
+    let (scopes, answers) = (scopes.into_iter().collect::<Vec<_>>(), settings.introspection_signing_alg.name());
+    Metadata::new(&Identifiers::of(&settings.base_url), &scopes, extent, answers)
 }
 
 /// Answers one request.

@@ -15,6 +15,7 @@ mod log;
 mod lost;
 mod read;
 mod reserve;
+mod rsa_keys;
 mod schema;
 mod state;
 mod writer;

@@ -162,6 +162,10 @@ const MIGRATIONS: &[&str] = &[
         PRIMARY KEY (client, certificate_id)
     ) STRICT;
 ",
+    "
+    -- Each is beside a key of the key file, and opened by what follows from that key alone.
+    CREATE TABLE rsa_keys (key INTEGER PRIMARY KEY, sealed BLOB NOT NULL) STRICT;
+",
 ];
 
 /// Opens the file and brings it to the newest version.

@@ -18,11 +18,18 @@ use crate::timed::{START, Timed};
 use crate::upstream::Upstream;
 
 const ISSUER: &str = "https://testing-api-gateway.fuuffy.com";
+const BY_RSA: &str = "token_signing_alg = \"RS256\"";
 const RESOURCE: &str = "https://testing-api-gateway.fuuffy.com/v1";
 
 /// Environments whose tokens are JWTs.
 fn served() -> (Place, Server) {
-    let place = Place::new(&config_with(Upstream::friendly().address, "token_format = \"jwt\"", ""));
+    served_with("")
+}
+
+/// The same, with further lines for each.
+fn served_with(lines: &str) -> (Place, Server) {
+    let lines = format!("token_format = \"jwt\"\n{lines}");
+    let place = Place::new(&config_with(Upstream::friendly().address, &lines, ""));
     let server = place.serve();
     (place, server)
 }
@@ -37,9 +44,13 @@ fn keys(address: SocketAddr) -> JwkSet {
 
 /// What a resource server does that knows us by our published keys alone (RFC 9068 §4).
 fn verified(token: &str, keys: &JwkSet) -> Option<Value> {
+    verified_by(Algorithm::ES256, token, keys)
+}
+
+fn verified_by(algorithm: Algorithm, token: &str, keys: &JwkSet) -> Option<Value> {
     let header = decode_header(token).ok().filter(|header| header.typ.as_deref() == Some("at+jwt"))?;
     let key = DecodingKey::from_jwk(keys.find(header.kid.as_deref()?)?).ok()?;
-    let mut validation = Validation::new(Algorithm::ES256);
+    let mut validation = Validation::new(algorithm);
     validation.set_audience(&[RESOURCE]);
     validation.set_issuer(&[ISSUER]);
     validation.set_required_spec_claims(&["iss", "aud", "sub", "exp"]);
@@ -56,6 +67,26 @@ fn section_2_1_the_header() {
     let header = decode_header(&token).unwrap();
     assert_eq!((header.typ.as_deref(), header.alg), (Some("at+jwt"), Algorithm::ES256));
     assert!(keys(server.testing).find(&header.kid.unwrap()).is_some(), "the key is published");
+}
+
+/// "Authorization servers and resource servers conforming to this specification MUST include RS256 ... among their
+/// supported signature algorithms."
+#[test]
+fn section_2_1_rs256_is_among_the_algorithms() {
+    let (place, server) = served_with(BY_RSA);
+    let token = token(server.testing, &place.client("testing"));
+    let header = decode_header(&token).unwrap();
+    assert_eq!((header.typ.as_deref(), header.alg), (Some("at+jwt"), Algorithm::RS256));
+    let (testing, production) = (keys(server.testing), keys(server.production));
+    assert!(verified_by(Algorithm::RS256, &token, &testing).is_some());
+    assert!(verified_by(Algorithm::RS256, &token, &production).is_none(), "each environment has its own");
+    assert_eq!(get(server.testing, "/v1/orders", &token).status, 200);
+    assert_eq!(get(server.production, "/v1/orders", &token).status, 401);
+    let published = serde_json::to_value(testing.find(&header.kid.unwrap()).unwrap()).unwrap();
+    let names = ["kty", "alg", "use", "e"].map(|name| published[name].as_str().unwrap());
+    assert_eq!(names, ["RSA", "RS256", "sig", "AQAB"]);
+    assert_eq!(published["n"].as_str().unwrap().len(), 512, "3072 bits");
+    assert!(published.get("d").is_none());
 }
 
 /// iss, exp, aud, sub, client_id, iat and jti are "REQUIRED"; the subject of a grant without a resource owner
@@ -159,12 +190,93 @@ fn section_4_keys_rotate_and_stay_published() {
     assert_eq!(refused.status.code(), Some(1), "a token needs it");
 }
 
+/// The same of RSA keys, which are kept: over a kill and a restart, for as long as their key is in the file, whatever
+/// signs by then.
+#[test]
+fn section_4_rsa_keys_rotate_and_are_kept() {
+    let (place, server) = served_with(BY_RSA);
+    let client = place.client("testing");
+    let before = token(server.testing, &client);
+    place.done(&["keys", "rotate"]);
+    let after = token(server.testing, &client);
+    server.kill();
+    let text = std::fs::read_to_string(place.config_file()).unwrap();
+    place.write_config(&text.replace(BY_RSA, ""));
+    let server = place.serve();
+    let published = keys(server.testing);
+    assert_eq!(published.keys.len(), 6, "two of each kind");
+    for token in [&before, &after] {
+        assert!(verified_by(Algorithm::RS256, token, &published).is_some());
+        assert_eq!(get(server.testing, "/v1/orders", token).status, 200);
+    }
+    assert_ne!(decode_header(&before).unwrap().kid, decode_header(&after).unwrap().kid);
+    assert!(verified(&token(server.testing, &client), &published).is_some(), "signed as it is configured now");
+    place.done(&["keys", "retire", "1", "--force"]);
+    let published = keys(server.testing);
+    assert!(verified_by(Algorithm::RS256, &before, &published).is_none());
+    assert!(verified_by(Algorithm::RS256, &after, &published).is_some());
+    assert!(server.stop().success());
+    place.done(&["keys", "rotate"]);
+    place.write_config(&text);
+    let server = place.serve();
+    let last = token(server.testing, &client);
+    assert!(verified_by(Algorithm::RS256, &last, &keys(server.testing)).is_some(), "made where none was");
+}
+
+/// Who has the store alone cannot sign: a private key is in it sealed. One that was changed is told of, and replaced.
+#[test]
+fn section_5_an_rsa_key_is_kept_sealed() {
+    let (place, server) = served_with(BY_RSA);
+    let client = place.client("testing");
+    let before = token(server.testing, &client);
+    assert!(server.stop().success());
+    let path = place.path("data/testing.sqlite3");
+    let store = rusqlite::Connection::open(&path).unwrap();
+    let sealed: Vec<u8> = store.query_row("SELECT sealed FROM rsa_keys WHERE key = 1", [], |row| row.get(0)).unwrap();
+    assert!(sealed.len() > 1_700, "3072 bits, with all that makes it fast");
+    let looks_clear = [&b"\x2a\x86\x48\x86\xf7\x0d\x01\x01\x01"[..], b"\x02\x03\x01\x00\x01"];
+    assert!(looks_clear.iter().all(|part| memchr::memmem::find(&sealed, part).is_none()));
+    let mut changed = sealed;
+    changed[1000] ^= 1;
+    store.execute("UPDATE rsa_keys SET sealed = ?1", [changed]).unwrap();
+    drop(store);
+    let server = place.serve();
+    let after = token(server.testing, &client);
+    assert!(verified_by(Algorithm::RS256, &after, &keys(server.testing)).is_some());
+    assert_ne!(decode_header(&before).unwrap().kid, decode_header(&after).unwrap().kid);
+    assert_eq!(get(server.testing, "/v1/orders", &before).status, 200, "the gateway looks it up");
+    let told = place.log();
+    assert!(told.contains("The RSA key that is kept beside this key was not sealed by it"), "{told}");
+}
+
+/// A backup has them, so that another machine verifies and signs by the same.
+#[test]
+fn section_4_rsa_keys_are_in_a_backup() {
+    let (place, server) = served_with(BY_RSA);
+    let token = token(server.testing, &place.client("testing"));
+    let backup = place.path("backup");
+    place.done(&["backup", "--to", backup.to_str().unwrap()]);
+    let other = Place::new(&std::fs::read_to_string(place.config_file()).unwrap());
+    std::fs::create_dir(other.path("data")).unwrap();
+    for file in ["data/pepper.key", "data/audit.key"] {
+        std::fs::copy(place.path(file), other.path(file)).unwrap();
+    }
+    other.done(&["restore", "--from", backup.to_str().unwrap()]);
+    let restored = other.serve();
+    assert!(verified_by(Algorithm::RS256, &token, &keys(restored.testing)).is_some());
+    assert_eq!(keys(restored.testing), keys(server.testing));
+}
+
 /// §5: a token that leaks is known by how it begins, and one that is in a URL is revoked where an operator wants that.
 #[test]
 fn section_5_one_that_leaks_is_recognised() {
-    let text = config_with(Upstream::friendly().address, "token_format = \"jwt\"\nleaks = { url = \"revoke\" }", "");
-    let place = Place::new(&text);
-    let server = place.serve();
+    for lines in ["", BY_RSA] {
+        one_that_leaks_is_recognised(lines);
+    }
+}
+
+fn one_that_leaks_is_recognised(lines: &str) {
+    let (place, server) = served_with(&format!("leaks = {{ url = \"revoke\" }}\n{lines}"));
     let client: Registered = place.client("testing");
     let leaked = token(server.testing, &client);
     assert_eq!(get(server.testing, "/v1/orders", &leaked).status, 200);
@@ -175,7 +287,13 @@ fn section_5_one_that_leaks_is_recognised() {
 /// §4, by a resource server that is not ours: Authlib takes what is good, and nothing else.
 #[test]
 fn section_4_authlib_takes_what_is_good_and_nothing_else() {
-    let (place, server) = served();
+    for lines in ["", BY_RSA] {
+        authlib_takes_what_is_good_and_nothing_else(lines);
+    }
+}
+
+fn authlib_takes_what_is_good_and_nothing_else(lines: &str) {
+    let (place, server) = served_with(lines);
     let client = place.client("testing");
     let [good, other] = [server.testing, server.production].map(|address| {
         let whose = if address == server.testing { client.clone() } else { place.client("production") };

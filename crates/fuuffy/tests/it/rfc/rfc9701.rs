@@ -8,9 +8,10 @@ use jsonwebtoken::{Algorithm, DecodingKey, Header, Validation, decode, decode_he
 use serde_json::{Value, json};
 
 use super::{FORM, basic, error, post_as, served};
-use crate::app::{Registered, get, token};
+use crate::app::{Registered, config_with, get, token};
 use crate::http1::{Reply, request};
 use crate::timed::{START, Timed};
+use crate::upstream::Upstream;
 
 const PATH: &str = "/oauth/introspect";
 const KEYS: &str = "/oauth/jwks";
@@ -27,10 +28,14 @@ fn keys(address: SocketAddr) -> JwkSet {
 
 /// Reads a signed answer as an API would: by the keys that the server publishes, for itself, from its issuer.
 fn read(reply: &Reply, keys: &JwkSet, client: &Registered) -> (Header, Value) {
+    read_by(Algorithm::EdDSA, reply, keys, client)
+}
+
+fn read_by(algorithm: Algorithm, reply: &Reply, keys: &JwkSet, client: &Registered) -> (Header, Value) {
     assert_eq!((reply.status, reply.field("content-type")), (200, Some(MEDIA_TYPE)), "{}", reply.text());
     let header = decode_header(reply.text()).unwrap();
     let key = keys.find(header.kid.as_deref().unwrap()).expect("a published key");
-    let mut validation = Validation::new(Algorithm::EdDSA);
+    let mut validation = Validation::new(algorithm);
     validation.set_audience(&[&client.id]);
     validation.set_issuer(&["https://testing-api-gateway.fuuffy.com"]);
     validation.set_required_spec_claims(&["iss", "aud"]);
@@ -90,6 +95,25 @@ fn section_5_what_is_not_active_is_exactly_that() {
         let reply = ask(&client, server.testing, MEDIA_TYPE, presented);
         let (_, claims) = read(&reply, &keys(server.testing), &client);
         assert_eq!(claims["token_introspection"], json!({"active": false}), "{presented}");
+    }
+}
+
+/// The algorithm is one that "introspection_signing_alg_values_supported" tells, and may be RS256, which §6 has where
+/// nothing else is agreed on.
+#[test]
+fn section_6_the_algorithm_is_the_one_that_is_told() {
+    for (algorithm, name) in [(Algorithm::RS256, "RS256"), (Algorithm::ES256, "ES256")] {
+        let timed = Timed::serving(config_with(
+            Upstream::friendly().address,
+            &format!("introspection_signing_alg = \"{name}\""),
+            "",
+        ));
+        let metadata = request(timed.testing(), "GET", "/.well-known/oauth-authorization-server", &[], "").json();
+        assert_eq!(metadata["introspection_signing_alg_values_supported"], json!([name]));
+        let reply = ask(&timed.client, timed.testing(), MEDIA_TYPE, &timed.token());
+        let (header, claims) = read_by(algorithm, &reply, &keys(timed.testing()), &timed.client);
+        assert_eq!((header.alg, &claims["token_introspection"]["active"]), (algorithm, &json!(true)));
+        assert!(timed.token().starts_with("sk-"), "tokens are as they were");
     }
 }
 
