@@ -49,7 +49,7 @@ pub(super) struct Shape {
 pub(super) const BINS: usize = 168 + 4 * 28 + 2 * 56;
 /// Spreads of all measures together.
 pub(super) const SPREADS: usize = 24 + 6 * 8;
-/// Microseconds more that somebody would act on.
+/// Microseconds more or fewer that somebody would act on.
 const LATENCY_FELT: f32 = 5_000.0;
 /// A count below this is none: it keeps the logarithm of nothing finite.
 const FAINT: f32 = 1.0 / 64.0;
@@ -243,8 +243,8 @@ impl Measure {
             // Eight tenths more, or a third of it; and of latency, what is not a machine's own unrest.
             Self::Latency | Self::Bytes => {
                 let added = self.value(seen / weight) - self.value(expected / weight);
-                let is_felt = self == Self::Bytes || added >= LATENCY_FELT;
-                (more >= 0.85 * weight && is_felt) || more <= -1.58 * weight
+                let is_felt = self == Self::Bytes || added.abs() >= LATENCY_FELT;
+                (more >= 0.85 * weight || more <= -1.58 * weight) && is_felt
             }
             // Three in a hundred, and three times the odds.
             _ => {
