@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use crate::app::{Place, config_with, get, token};
 use crate::http1::request;
+use crate::libraries::installed;
 use crate::tls::Authority;
 use crate::upstream::Upstream;
 
@@ -127,7 +128,33 @@ fn every_query_of_the_dashboard_is_one() {
     promtool(&["check", "rules", "panels.yml"], folder.path(), "");
 }
 
-/// As Grafana wants it to be; Grafana itself is no program that a test could have.
+/// Grafana itself is no program that a test could have; what it makes of a dashboard's JSON, its own models say. They know
+/// each member but one, which Grafana writes for its editor beside the query that counts.
+#[test]
+fn grafanas_own_models_know_all_of_the_dashboard() {
+    let python = |dashboard: &Value| -> Vec<String> {
+        let mut child = Command::new("python3")
+            .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/dashboards.py"))
+            .env("PYTHONPATH", installed("python", "requirements.txt"))
+            .env("PYTHONDONTWRITEBYTECODE", "1")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        child.stdin.take().unwrap().write_all(dashboard.to_string().as_bytes()).unwrap();
+        serde_json::from_slice(&child.wait_with_output().unwrap().stdout).unwrap()
+    };
+    let mut dashboard = dashboard();
+    let of_editor = (1..4).map(|variable| format!("/templating/list/{variable}/definition"));
+    assert_eq!(python(&dashboard), of_editor.collect::<Vec<_>>());
+    // They look, and at the options of each kind of panel, too.
+    let at = panels(&dashboard).iter().position(|panel| panel["type"] == "timeseries").unwrap();
+    dashboard["panels"][at]["options"]["legend"]["showLegends"] = true.into();
+    let told = python(&dashboard);
+    assert_eq!((told.len(), &told[3]), (4, &format!("/panels/{at}/options/legend/showLegends")));
+}
+
+/// As Grafana wants it to be.
 #[test]
 fn the_dashboard_is_laid_out_as_grafana_reads_it() {
     let dashboard = dashboard();
