@@ -6,6 +6,7 @@ use std::sync::Arc;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use fuuffy_domain::{Cause, ClientKey, ClientKeyId, KeyAlgorithm, KeySetFault, Revision, Timestamp};
+use fuuffy_protocol::rsa;
 use fuuffy_store::{Changed, Creation, NewClientKey};
 use jsonwebtoken::jwk::{Jwk, ThumbprintHash};
 use serde::de::IgnoredAny;
@@ -35,7 +36,7 @@ pub(crate) struct Add {
     jwk: PublicJwk,
 }
 
-/// A public key (RFC 7517), for ES256 (RFC 7518 §6.2) or for EdDSA (RFC 8037 §2).
+/// A public key (RFC 7517), for ES256 (RFC 7518 §6.2), EdDSA (RFC 8037 §2) or RS256 (RFC 7518 §6.3).
 #[derive(Debug, Deserialize, ToSchema)]
 #[schema(as = PublicKey)]
 #[serde(tag = "kty", deny_unknown_fields)]
@@ -78,7 +79,40 @@ pub(crate) enum PublicJwk {
         #[schema(ignore)]
         d: Option<IgnoredAny>,
     },
+    /// An RSA key of 2048, 3072 or 4096 bits.
+    #[serde(rename = "RSA")]
+    Rsa {
+        #[schema(
+            pattern = "^[g-z0-9_-]([A-Za-z0-9_-]{340}[Qw]|[A-Za-z0-9_-]{510}[BDFHJLNPRTVXZbdfhjlnprtvxz13579_]|[A-Za-z0-9_-]{681}[EMUcks08])$"
+        )]
+        n: String,
+        #[schema(pattern = "^AQAB$")]
+        e: String,
+        /// What its holder calls it in the header of an assertion; its thumbprint does as well.
+        #[schema(pattern = "^[!-~]{1,128}$")]
+        kid: Option<String>,
+        #[schema(pattern = "^RS256$")]
+        alg: Option<String>,
+        #[serde(rename = "use")]
+        #[schema(pattern = "^sig$")]
+        public_use: Option<String>,
+        #[schema(ignore)]
+        d: Option<IgnoredAny>,
+        #[schema(ignore)]
+        p: Option<IgnoredAny>,
+        #[schema(ignore)]
+        q: Option<IgnoredAny>,
+        #[schema(ignore)]
+        dp: Option<IgnoredAny>,
+        #[schema(ignore)]
+        dq: Option<IgnoredAny>,
+        #[schema(ignore)]
+        qi: Option<IgnoredAny>,
+    },
 }
+
+/// Members of a key that are as they must be.
+type Members = Result<Value, DeedError>;
 
 /// A public key of a client, for operators.
 #[derive(Serialize, ToSchema)]
@@ -89,7 +123,7 @@ pub(crate) struct Shown {
     /// What its holder calls it.
     #[schema(required = true)]
     kid: Option<String>,
-    /// `ES256` or `EdDSA`.
+    /// `ES256`, `EdDSA` or `RS256`.
     algorithm: &'static str,
     /// The public key itself, by the members that make it up.
     #[schema(value_type = Object)]
@@ -136,25 +170,28 @@ fn members(jwk: &str) -> Value {
 impl PublicJwk {
     /// The key as it is kept: the members that make it up, and its thumbprint.
     pub(crate) fn checked(self, now: Timestamp) -> Result<NewClientKey, DeedError> {
-        let invalid = |words: &str| DeedError::Invalid(format!("jwk: {words}"));
-        let (algorithm, curve, crv, coordinates, kid, alg, public_use, d) = match self {
+        let (algorithm, other_name, members, kid, alg, public_use, is_private) = match self {
             Self::Ec { crv, x, y, kid, alg, public_use, d } => {
-                (KeyAlgorithm::Es256, "P-256", crv, vec![("x", x), ("y", y)], kid, alg, public_use, d)
+                let members = on_curve("EC", ("P-256", &crv), &[("x", &x), ("y", &y)]);
+                (KeyAlgorithm::Es256, None, members, kid, alg, public_use, d.is_some())
             }
+            // RFC 9864 §2.2 calls EdDSA by its curve.
             Self::Okp { crv, x, kid, alg, public_use, d } => {
-                (KeyAlgorithm::EdDsa, "Ed25519", crv, vec![("x", x)], kid, alg, public_use, d)
+                let members = on_curve("OKP", ("Ed25519", &crv), &[("x", &x)]);
+                (KeyAlgorithm::EdDsa, Some("Ed25519"), members, kid, alg, public_use, d.is_some())
+            }
+            Self::Rsa { n, e, kid, alg, public_use, d, p, q, dp, dq, qi } => {
+                let is_private = [d, p, q, dp, dq, qi].into_iter().any(|it| it.is_some());
+                (KeyAlgorithm::Rs256, None, rsa_members(&n, &e), kid, alg, public_use, is_private)
             }
         };
-        if d.is_some() {
+        if is_private {
             return Err(invalid(
                 "that is a private key; make another, for this one was sent, and give its public half",
             ));
         }
-        if crv != curve {
-            return Err(invalid(&format!("crv: expected {curve}")));
-        }
-        // RFC 9864 §2.2 calls EdDSA by its curve.
-        let is_called = |alg: &str| alg == algorithm.as_str() || (algorithm == KeyAlgorithm::EdDsa && alg == curve);
+        let is_called = |alg: &str| alg == algorithm.as_str() || Some(alg) == other_name;
+        let jwk = members?;
         if !alg.as_deref().is_none_or(is_called) {
             return Err(invalid(&format!("alg: expected {}", algorithm.as_str())));
         }
@@ -166,18 +203,41 @@ impl PublicJwk {
         if !kid.as_ref().is_none_or(is_name) {
             return Err(invalid(&format!("kid: expected 1 to {LONGEST_NAME} visible characters")));
         }
-        let mut jwk = json!({"kty": if algorithm == KeyAlgorithm::Es256 { "EC" } else { "OKP" }, "crv": curve});
-        for (name, text) in coordinates {
-            let bytes = URL_SAFE_NO_PAD.decode(&text).ok().filter(|bytes| bytes.len() == COORDINATE);
-            bytes.ok_or_else(|| invalid(&format!("{name}: expected {COORDINATE} bytes in base64url")))?;
-            jwk[name] = text.into();
-        }
         let text = jwk.to_string();
         let key = serde_json::from_value::<Jwk>(jwk).ok().and_then(|key| key.thumbprint(ThumbprintHash::SHA256).ok());
         let id = key.and_then(|thumbprint| ClientKeyId::parse(&thumbprint).ok());
-        let id = id.ok_or_else(|| invalid("expected a public key on P-256 or Ed25519"))?;
+        let id = id.ok_or_else(|| invalid("expected a public key on P-256 or Ed25519, or an RSA key"))?;
         Ok(NewClientKey { id, kid: kid.map(Arc::from), algorithm, jwk: text.into(), created_at: now })
     }
+}
+
+fn invalid(words: &str) -> DeedError {
+    DeedError::Invalid(format!("jwk: {words}"))
+}
+
+/// The members of a key on a curve: as it must be called, as it is, and its coordinates.
+fn on_curve(kty: &str, (curve, crv): (&str, &str), coordinates: &[(&str, &str)]) -> Members {
+    if crv != curve {
+        return Err(invalid(&format!("crv: expected {curve}")));
+    }
+    let mut jwk = json!({"kty": kty, "crv": curve});
+    for (name, text) in coordinates {
+        let bytes = URL_SAFE_NO_PAD.decode(text).ok().filter(|bytes| bytes.len() == COORDINATE);
+        bytes.ok_or_else(|| invalid(&format!("{name}: expected {COORDINATE} bytes in base64url")))?;
+        jwk[name] = (*text).into();
+    }
+    Ok(jwk)
+}
+
+/// The members of an RSA key.
+fn rsa_members(n: &str, e: &str) -> Members {
+    if rsa::modulus_length(n).is_none() {
+        return Err(invalid("n: expected an RSA modulus of 2048, 3072 or 4096 bits in base64url"));
+    }
+    if e != rsa::EXPONENT {
+        return Err(invalid("e: expected AQAB, which is 65537"));
+    }
+    Ok(json!({"kty": "RSA", "n": n, "e": e}))
 }
 
 pub(crate) async fn add(

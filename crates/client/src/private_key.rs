@@ -6,10 +6,10 @@ use std::time::{Duration, SystemTime};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use fuuffy_protocol::dpop;
-use jsonwebtoken::jwk::{Jwk, ThumbprintHash};
+use fuuffy_protocol::{dpop, rsa};
+use jsonwebtoken::jwk::{AlgorithmParameters, Jwk, ThumbprintHash};
 use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
-use rustls::pki_types::PrivatePkcs8KeyDer;
+use rustls::pki_types::PrivateKeyDer;
 use rustls::pki_types::pem::PemObject as _;
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
@@ -20,7 +20,7 @@ use crate::Error;
 /// For so long an assertion is good: the time that a request takes, and some difference of clocks.
 const LIFE: Duration = Duration::from_secs(60);
 
-/// A private key on P-256 (ES256) or Ed25519 (EdDSA).
+/// A private key on P-256 (ES256) or Ed25519 (EdDSA), or an RSA key (RS256) of 2048, 3072 or 4096 bits.
 #[derive(Clone)]
 pub struct PrivateKey {
     key: EncodingKey,
@@ -61,27 +61,34 @@ struct ProofClaims<'a> {
 }
 
 impl PrivateKey {
-    /// Reads a key in PKCS #8 as PEM, as `openssl genpkey` writes one.
+    /// Reads a key in PKCS #8 as PEM, as `openssl genpkey` writes one; of RSA one in PKCS #1 (`BEGIN RSA PRIVATE KEY`), too.
     ///
     /// # Errors
     /// It is none, or one for other algorithms. Nothing of it is said.
     pub fn from_pem(pem: &[u8]) -> Result<Self, Error> {
-        let wrong = || {
-            Error::credentials(
-                "expected a private key on P-256 or Ed25519 in PKCS #8, between the lines BEGIN PRIVATE KEY and END \
-                 PRIVATE KEY; fuuffy client-key new makes one",
-            )
+        let key = PrivateKeyDer::from_pem_slice(pem).map_err(|_| wrong())?;
+        let (of_curve, of_rsa) = match &key {
+            PrivateKeyDer::Pkcs1(der) => (None, Some(der.secret_pkcs1_der())),
+            PrivateKeyDer::Pkcs8(der) => (Some(der.secret_pkcs8_der()), rsa::within_pkcs8(der.secret_pkcs8_der())),
+            _ => (None, None),
         };
-        let der = PrivatePkcs8KeyDer::from_pem_slice(pem).map_err(|_| wrong())?;
-        let der = der.secret_pkcs8_der();
-        let keys =
-            [(Algorithm::ES256, EncodingKey::from_ec_der(der)), (Algorithm::EdDSA, EncodingKey::from_ed_der(der))];
-        let known = keys.into_iter().find_map(|(algorithm, key)| {
+        let keys = [
+            of_rsa.map(|der| (Algorithm::RS256, EncodingKey::from_rsa_der(der))),
+            of_curve.map(|der| (Algorithm::ES256, EncodingKey::from_ec_der(der))),
+            of_curve.map(|der| (Algorithm::EdDSA, EncodingKey::from_ed_der(der))),
+        ];
+        let known = keys.into_iter().flatten().find_map(|(algorithm, key)| {
             let public = Jwk::from_encoding_key(&key, algorithm).ok()?;
             let id = public.thumbprint(ThumbprintHash::SHA256).ok()?;
             Some(Self { key, algorithm, id, public })
         });
-        known.ok_or_else(wrong)
+        let known = known.ok_or_else(wrong)?;
+        match &known.public.algorithm {
+            AlgorithmParameters::RSA(key) if rsa::modulus_length(&key.n).is_none() || key.e != rsa::EXPONENT => {
+                Err(wrong())
+            }
+            _ => Ok(known),
+        }
     }
 
     /// The key's thumbprint (RFC 7638), which is its id at the server.
@@ -97,7 +104,15 @@ impl PrivateKey {
     }
 
     /// A proof that this key is held, for one request (RFC 9449 §4.2). `token` is the one that the request bears.
+    ///
+    /// # Errors
+    /// It is an RSA key: a proof bears its key, and that would be half of each request.
     pub(crate) fn dpop_proof(&self, asked: &Asked<'_>, now: SystemTime) -> Result<String, Error> {
+        if self.algorithm == Algorithm::RS256 {
+            return Err(Error::credentials(
+                "proofs are signed by a key on P-256 or Ed25519, and this is an RSA key; fuuffy client-key new makes one",
+            ));
+        }
         let now = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         let claims = ProofClaims {
             jti: format!("{:032x}", fastrand::u128(..)),
@@ -124,6 +139,13 @@ impl PrivateKey {
         let signed = encode(&header, &claims, &self.key);
         signed.map(Zeroizing::new).map_err(|_| Error::credentials("the private key does not sign; make another"))
     }
+}
+
+fn wrong() -> Error {
+    Error::credentials(
+        "expected a private key on P-256 or Ed25519, or an RSA key of 2048, 3072 or 4096 bits with the exponent 65537, in \
+         PKCS #8, between the lines BEGIN PRIVATE KEY and END PRIVATE KEY; fuuffy client-key new makes one",
+    )
 }
 
 impl fmt::Debug for PrivateKey {

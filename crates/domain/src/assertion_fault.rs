@@ -65,7 +65,7 @@ impl AssertionFault {
             ),
             Self::Algorithm => (
                 "The assertion was signed by an algorithm that is not taken, or not signed, or its header could not be read",
-                "Sign it by ES256 or EdDSA, as the client's key is registered",
+                "Sign it by ES256, EdDSA or RS256, as the client's key is registered",
             ),
             Self::KeyUnknown => (
                 "The client has no key of that name and algorithm, or there is no such client in this environment",

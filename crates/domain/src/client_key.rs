@@ -35,6 +35,8 @@ pub enum KeyAlgorithm {
     Es256,
     /// Ed25519 (RFC 8037 §3.1).
     EdDsa,
+    /// RSA by PKCS #1 v1.5 with SHA-256 (RFC 7518 §3.3), which RFC 7523 §5 has everybody know.
+    Rs256,
 }
 
 impl KeyAlgorithm {
@@ -44,13 +46,14 @@ impl KeyAlgorithm {
         match self {
             Self::Es256 => "ES256",
             Self::EdDsa => "EdDSA",
+            Self::Rs256 => "RS256",
         }
     }
 
     /// By the value of `alg`.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        [Self::Es256, Self::EdDsa].into_iter().find(|known| known.as_str() == text)
+        [Self::Es256, Self::EdDsa, Self::Rs256].into_iter().find(|known| known.as_str() == text)
     }
 }
 

@@ -81,7 +81,7 @@ impl KeySetFault {
             Self::Duplicate => ("two of them have one name", "Give each key a kid of its own"),
             Self::Empty => (
                 "none of them can be used",
-                "Publish a signature key: on P-256 (ES256) or Ed25519 (EdDSA), or of a platform RSA of 2048 bits or more (RS256)",
+                "Publish a signature key: on P-256 (ES256) or Ed25519 (EdDSA), or RSA (RS256): of a client 2048, 3072 or 4096 bits with the exponent AQAB, of a platform 2048 or more",
             ),
             Self::Metadata => (
                 "the metadata is that of another issuer, or names no keys at an https:// URL",

@@ -3,11 +3,13 @@
 
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use fuuffy_domain::{AssertionFault, ClientId, ClientKey, KeyAlgorithm, Timestamp};
-use fuuffy_protocol::UnverifiedAssertion;
+use fuuffy_protocol::{UnverifiedAssertion, rsa};
 use jsonwebtoken::crypto::verify;
 use jsonwebtoken::dangerous::insecure_decode_claims;
-use jsonwebtoken::jwk::Jwk;
+use jsonwebtoken::jwk::{AlgorithmParameters, Jwk};
 use jsonwebtoken::{Algorithm, DecodingKey};
 use serde::Deserialize;
 use serde_json::Value;
@@ -23,11 +25,14 @@ const LONGEST_ID: usize = 128;
 /// The types of JWT that an assertion may have, if it has one.
 const TYPES: [&str; 2] = ["jwt", "client-authentication+jwt"];
 
-/// What is signed where there is no key to check it by: the generator of each curve, so that the check costs the same.
+/// What a signature is checked by where there is no key: the generator of each curve, so that the check costs the same.
 /// Anybody can sign by these, and nobody is known by them.
 const NOBODY_P256: [&str; 2] =
     ["axfR8uEsQkf4vOblY6RA8ncDfYEt6zOg9KE5RdiYwpY", "T-NC4v4af5uO5-tKfA-eFivOM1drMV7Oy7ZAaDe_UfU"];
 const NOBODY_ED25519: &str = "WGZmZmZmZmZmZmZmZmZmZmZmZmZmZmZmZmZmZmZmZmY";
+/// The same of RSA: as many of these bytes as the signature has. A signature that is not below the modulus is refused sooner
+/// than others; this is above all but one.
+const NOBODY_RSA: [u8; 512] = [0xff; 512];
 
 /// The claims as they were sent. Any of them may be missing; a repeated one is refused by the reader.
 #[derive(Deserialize)]
@@ -46,6 +51,7 @@ pub struct ReadAssertion<'a> {
     text: &'a str,
     header: UnverifiedHeader,
     pub(crate) algorithm: KeyAlgorithm,
+    signature: Vec<u8>,
     claims: Result<UnverifiedClaims, AssertionFault>,
 }
 
@@ -69,13 +75,15 @@ impl<'a> ReadAssertion<'a> {
             HeaderFault::Algorithm => AssertionFault::Algorithm,
             HeaderFault::Malformed => AssertionFault::Malformed,
         })?;
-        let algorithm = match header.alg {
-            Algorithm::ES256 => KeyAlgorithm::Es256,
-            Algorithm::EdDSA => KeyAlgorithm::EdDsa,
-            _ => return Err(AssertionFault::Algorithm),
-        };
+        let algorithm = algorithm_of_clients(header.alg).ok_or(AssertionFault::Algorithm)?;
+        let signature = text.rsplit('.').next().and_then(|part| URL_SAFE_NO_PAD.decode(part).ok());
+        let signature = signature.unwrap_or_default();
+        // Nobody has a key of another length, whoever the client is.
+        if algorithm == KeyAlgorithm::Rs256 && !rsa::MODULI.contains(&signature.len()) {
+            return Err(AssertionFault::Signature);
+        }
         let claims = insecure_decode_claims(text).map_err(|_| AssertionFault::Malformed);
-        Ok(Self { text, header, algorithm, claims })
+        Ok(Self { text, header, algorithm, signature, claims })
     }
 
     /// The name of the key that it says it is signed by.
@@ -83,22 +91,41 @@ impl<'a> ReadAssertion<'a> {
         self.header.kid.as_deref()
     }
 
-    /// Whether it is signed by a key; `None` costs the same and says nothing of anybody.
+    /// Whether it is signed by a key. `None` never is the one, and costs the same.
+    ///
+    /// What the check of an RSA signature costs, the modulus decides. So it is one that is as long as the signature, which
+    /// whoever asks has chosen: a key of another length costs what none does, and so does one whose modulus is not above
+    /// the signature, which would be refused without a computation.
     #[must_use]
     pub fn is_signed_by(&self, key: Option<&ClientKey>) -> bool {
-        let key = match key {
-            Some(key) => serde_json::from_str::<Jwk>(&key.jwk).ok().and_then(|jwk| DecodingKey::from_jwk(&jwk).ok()),
-            None => nobodys_key(self.algorithm),
+        let jwk = key.and_then(|key| serde_json::from_str::<Jwk>(&key.jwk).ok()).filter(|jwk| self.may_be_by(jwk));
+        match jwk.and_then(|jwk| DecodingKey::from_jwk(&jwk).ok()) {
+            Some(key) => self.holds_by(&key),
+            None => {
+                let _ = nobodys_key(self.algorithm, self.signature.len()).is_some_and(|key| self.holds_by(&key));
+                false
+            }
+        }
+    }
+
+    /// Whether the signature is as long as a key's modulus and below it, where the key has one.
+    fn may_be_by(&self, jwk: &Jwk) -> bool {
+        let AlgorithmParameters::RSA(key) = &jwk.algorithm else {
+            return true;
         };
+        let modulus = URL_SAFE_NO_PAD.decode(&key.n).unwrap_or_default();
+        modulus.len() == self.signature.len() && self.signature < modulus
+    }
+
+    /// The signature alone: the claims are checked here, by our own clock and more strictly.
+    fn holds_by(&self, key: &DecodingKey) -> bool {
         let algorithm = match self.algorithm {
             KeyAlgorithm::Es256 => Algorithm::ES256,
             KeyAlgorithm::EdDsa => Algorithm::EdDSA,
+            KeyAlgorithm::Rs256 => Algorithm::RS256,
         };
-        // The signature alone: the claims are checked here, by our own clock and more strictly.
-        let Some((message, signature)) = self.text.rsplit_once('.') else {
-            return false;
-        };
-        key.is_some_and(|key| verify(signature, message.as_bytes(), &key, algorithm).unwrap_or(false))
+        let parts = self.text.rsplit_once('.');
+        parts.is_some_and(|(message, signature)| verify(signature, message.as_bytes(), key, algorithm).unwrap_or(false))
     }
 
     /// Checks header and claims, all but the signature and that it is the first use.
@@ -139,9 +166,22 @@ impl<'a> ReadAssertion<'a> {
     }
 }
 
-fn nobodys_key(algorithm: KeyAlgorithm) -> Option<DecodingKey> {
+/// What a client may sign by, of what anybody may.
+pub(crate) const fn algorithm_of_clients(algorithm: Algorithm) -> Option<KeyAlgorithm> {
+    match algorithm {
+        Algorithm::ES256 => Some(KeyAlgorithm::Es256),
+        Algorithm::EdDSA => Some(KeyAlgorithm::EdDsa),
+        Algorithm::RS256 => Some(KeyAlgorithm::Rs256),
+        _ => None,
+    }
+}
+
+fn nobodys_key(algorithm: KeyAlgorithm, signature: usize) -> Option<DecodingKey> {
     let [x, y] = NOBODY_P256;
     let key = match algorithm {
+        KeyAlgorithm::Rs256 => {
+            return Some(DecodingKey::from_rsa_raw_components(NOBODY_RSA.get(..signature)?, &[1, 0, 1]));
+        }
         KeyAlgorithm::Es256 => DecodingKey::from_ec_components(x, y),
         KeyAlgorithm::EdDsa => DecodingKey::from_ed_components(NOBODY_ED25519),
     };

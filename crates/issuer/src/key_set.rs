@@ -6,11 +6,14 @@ use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use fuuffy_domain::{ClientKey, ClientKeyId, KeyAlgorithm, KeySetFault, Timestamp};
-use jsonwebtoken::jwk::{Jwk, ThumbprintHash};
+use fuuffy_domain::{ClientKey, ClientKeyId, KeySetFault, Timestamp};
+use fuuffy_protocol::rsa;
+use jsonwebtoken::jwk::{AlgorithmParameters, Jwk, ThumbprintHash};
 use jsonwebtoken::{Algorithm, DecodingKey};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
+
+use crate::assertion::algorithm_of_clients;
 
 /// Bytes of a set.
 pub(crate) const LARGEST: usize = 64 * 1024;
@@ -145,11 +148,10 @@ fn is_strong(modulus: &str) -> bool {
 
 /// The key as a client's own, where a client may sign so.
 fn of_client(algorithm: Algorithm, jwk: &Jwk, kid: Option<Arc<str>>, now: Timestamp) -> Option<ClientKey> {
-    let algorithm = match algorithm {
-        Algorithm::ES256 => KeyAlgorithm::Es256,
-        Algorithm::EdDSA => KeyAlgorithm::EdDsa,
-        _ => return None,
-    };
+    let algorithm = algorithm_of_clients(algorithm)?;
+    if let AlgorithmParameters::RSA(key) = &jwk.algorithm {
+        rsa::modulus_length(&key.n).filter(|_| key.e == rsa::EXPONENT)?;
+    }
     let id = ClientKeyId::parse(&jwk.thumbprint(ThumbprintHash::SHA256).ok()?).ok()?;
     let jwk = serde_json::to_string(jwk).ok()?.into();
     Some(ClientKey { id, kid, algorithm, jwk, created_at: now, last_use: None, use_count: 0 })

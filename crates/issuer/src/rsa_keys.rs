@@ -6,15 +6,13 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use fuuffy_domain::KeyId;
+use fuuffy_protocol::rsa;
 use jsonwebtoken::errors::Result;
 use jsonwebtoken::jwk::Jwk;
 use jsonwebtoken::{Algorithm, EncodingKey};
 use zeroize::Zeroizing;
 
 use crate::signed::Pair;
-
-/// What stands before an RSA private key (RFC 8017 §A.1.2) in PKCS #8 (RFC 5958 §2), but for the two lengths in it.
-const BEFORE: usize = 26;
 
 /// The keys that are in force.
 #[derive(Default)]
@@ -27,7 +25,7 @@ impl RsaKeys {
     /// One of them is no RSA key; then those from before stay in force.
     pub fn put(&self, keys: &[(KeyId, Zeroizing<Vec<u8>>)]) -> Result<()> {
         let pair = |(key, pkcs8): &(KeyId, Zeroizing<Vec<u8>>)| {
-            let der = EncodingKey::from_rsa_der(pkcs8.get(BEFORE..).unwrap_or_default());
+            let der = EncodingKey::from_rsa_der(rsa::within_pkcs8(pkcs8).unwrap_or_default());
             Ok((*key, Arc::new(Pair::new(der, Algorithm::RS256)?)))
         };
         let keys = keys.iter().map(pair).collect::<Result<_>>()?;

@@ -17,6 +17,7 @@ mod proof_fault;
 mod refusal;
 mod refused;
 mod request_fault;
+pub mod rsa;
 mod scope;
 mod secret;
 mod token_flaw;

@@ -9,9 +9,9 @@ use crate::{AuthMethod, Identifiers, dpop};
 
 /// Where the token service's is. The issuer has no path, so there is no other place (RFC 8414 §3.1).
 const AUTHORIZATION_SERVER: &str = "/.well-known/oauth-authorization-server";
-/// What assertions may be signed by (RFC 7518 §3.1, RFC 8037 §3.1). The last two are one, as RFC 9864 §2.2 calls it by its
+/// What assertions may be signed by (RFC 7518 §3.1, RFC 8037 §3.1). Two of them are one, as RFC 9864 §2.2 calls it by its
 /// curve.
-const ASSERTION_ALGORITHMS: [&str; 3] = ["ES256", "EdDSA", "Ed25519"];
+const ASSERTION_ALGORITHMS: [&str; 4] = ["ES256", "EdDSA", "Ed25519", "RS256"];
 /// Where the API's is, before the path of its identifier (RFC 9728 §3.1).
 const PROTECTED_RESOURCE: &str = "/.well-known/oauth-protected-resource";
 

@@ -13,7 +13,7 @@ use super::{Call, Care, InEnvironment, OfClient, Shape, Why, segment};
 /// The largest file that has a public key, in bytes.
 const LARGEST: u64 = 64 * 1024;
 /// The members of a JWK (RFC 7517 §4) that are of use here. The others are left out.
-const MEMBERS: [&str; 7] = ["kty", "crv", "x", "y", "kid", "alg", "use"];
+const MEMBERS: [&str; 9] = ["kty", "crv", "x", "y", "n", "e", "kid", "alg", "use"];
 /// Those that only a private or a shared key has (RFC 7518 §6).
 const PRIVATE: [&str; 3] = ["d", "k", "p"];
 
@@ -94,7 +94,9 @@ pub(super) fn public_key(file: &str) -> anyhow::Result<Value> {
     }
     // What the parser says could quote a key.
     let Ok(members) = serde_json::from_str::<Map<String, Value>>(&text) else {
-        bail!("expected a public key as a JWK: an object with kty, crv, x and, for P-256, y");
+        bail!(
+            "expected a public key as a JWK: an object with kty, crv, x and, for P-256, y; or of RSA with kty, n and e"
+        );
     };
     if PRIVATE.iter().any(|name| members.contains_key(*name)) {
         bail!("that is a private key, which stays where it is used; give its public half");

@@ -68,7 +68,11 @@ fn only_a_public_key_is_taken() {
     private["d"] = json!("nWGxne_9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A");
     let of = ["--environment", "testing", "--client", client.id.as_str()];
     let of_shared = json!({"kty": "oct", "k": "c2VjcmV0"});
-    let of_rsa = json!({"kty": "RSA", "n": "AQAB", "e": "AQAB"});
+    let of_rsa = |n: &str, e: &str| json!({"kty": "RSA", "n": n, "e": e});
+    let (modulus, short_modulus) = (format!("g{}Q", "A".repeat(340)), format!("g{}B", "A".repeat(170)));
+    let mut private_rsa = of_rsa(&modulus, "AQAB");
+    private_rsa["qi"] = json!("nWGxne");
+    let other_rsa = json!({"kty": "RSA", "n": modulus, "e": "AQAB", "alg": "PS256"});
     let other_name = json!({"kty": "OKP", "crv": "Ed25519", "x": "A".repeat(43), "alg": "Ed448"});
     let short = json!({"kty": "OKP", "crv": "Ed25519", "x": "AAAA"});
     let other_curve = json!({"kty": "EC", "crv": "P-384", "x": "AAAA", "y": "AAAA"});
@@ -76,7 +80,12 @@ fn only_a_public_key_is_taken() {
     for (jwk, said) in [
         (&private, "that is a private key"),
         (&of_shared, "that is a private key"),
-        (&of_rsa, "expected `EC` or `OKP`"),
+        (&of_rsa("AQAB", "AQAB"), "n: expected an RSA modulus of 2048, 3072 or 4096 bits"),
+        (&of_rsa(&short_modulus, "AQAB"), "n: expected an RSA modulus"),
+        (&of_rsa(&modulus.replace('Q', "A"), "AQAB"), "n: expected an RSA modulus"),
+        (&of_rsa(&modulus, "Aw"), "e: expected AQAB"),
+        (&other_rsa, "alg: expected RS256"),
+        (&json!({"kty": "RSA", "e": "AQAB"}), "missing field `n`"),
         (&short, "32 bytes"),
         (&other_name, "alg: expected EdDSA"),
         (&other_curve, "expected P-256"),

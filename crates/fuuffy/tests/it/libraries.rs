@@ -17,7 +17,7 @@ use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
 use self::hop::Hop;
-use self::ways::{BASIC, BY_CERTIFICATE, BY_ED25519, BY_ES256, BY_SELF_SIGNED, POST, Way};
+use self::ways::{BASIC, BY_CERTIFICATE, BY_ED25519, BY_ES256, BY_RS256, BY_SELF_SIGNED, POST, Way};
 use crate::app::{BINARY, Place, Registered, Server};
 use crate::mutual::{Shown, for_orders};
 use crate::signing_client::SigningClient;
@@ -43,12 +43,13 @@ const NOT_OFFERED: &str = "not offered by the library";
 const WRITE: &str = "WRITE_COMPATIBILITY=1 cargo test -p fuuffy --all-features --test it -- libraries";
 
 const BY_SECRET: &[Way] = &[BASIC, POST];
-const UNBOUND: &[Way] = &[BASIC, POST, BY_ES256, BY_ED25519, BY_CERTIFICATE, BY_SELF_SIGNED];
+const UNBOUND: &[Way] = &[BASIC, POST, BY_ES256, BY_ED25519, BY_RS256, BY_CERTIFICATE, BY_SELF_SIGNED];
 const ALL: &[Way] = &[
     BASIC,
     POST,
     BY_ES256,
     BY_ED25519,
+    BY_RS256,
     BASIC.bound_by("ES256"),
     POST.bound_by("Ed25519"),
     BY_ES256.bound_by("ES256"),

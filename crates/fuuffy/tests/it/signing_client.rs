@@ -5,9 +5,10 @@ use std::net::SocketAddr;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use fuuffy_domain::Timestamp;
+use fuuffy_protocol::rsa;
 use jsonwebtoken::jwk::{Jwk, ThumbprintHash};
 use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
-use rcgen::{KeyPair, PKCS_ECDSA_P256_SHA256, PKCS_ED25519};
+use rcgen::{KeyPair, PKCS_ECDSA_P256_SHA256, PKCS_ED25519, PKCS_RSA_SHA256, RsaKeySize};
 use serde_json::{Value, json};
 
 use crate::app::{Place, post_form};
@@ -27,6 +28,9 @@ pub(crate) struct SigningClient {
 
 impl SigningClient {
     pub(crate) fn new(algorithm: Algorithm) -> Self {
+        if algorithm == Algorithm::RS256 {
+            return Self::of_rsa(RsaKeySize::_2048);
+        }
         let kind = if algorithm == Algorithm::ES256 { &PKCS_ECDSA_P256_SHA256 } else { &PKCS_ED25519 };
         let der = KeyPair::generate_for(kind).unwrap().serialize_der();
         let (der, key) = if algorithm == Algorithm::ES256 {
@@ -42,9 +46,21 @@ impl SigningClient {
         Self { id: String::new(), algorithm, der, key }
     }
 
+    /// An RSA key, for RS256.
+    pub(crate) fn of_rsa(size: RsaKeySize) -> Self {
+        let der = KeyPair::generate_rsa_for(&PKCS_RSA_SHA256, size).unwrap().serialize_der();
+        let key = EncodingKey::from_rsa_der(rsa::within_pkcs8(&der).unwrap());
+        Self { id: String::new(), algorithm: Algorithm::RS256, der, key }
+    }
+
     /// A key of somebody who says to be another.
     pub(crate) fn called(id: &str, algorithm: Algorithm) -> Self {
-        Self { id: id.to_owned(), ..Self::new(algorithm) }
+        Self::new(algorithm).of(id)
+    }
+
+    /// The same key as another's who says to be this one.
+    pub(crate) fn of(self, id: &str) -> Self {
+        Self { id: id.to_owned(), ..self }
     }
 
     /// Registered in the testing environment as a command does it.
@@ -66,9 +82,12 @@ impl SigningClient {
 
     /// The private key as a file has it.
     pub(crate) fn pem(&self) -> String {
-        let text = STANDARD.encode(&self.der);
-        let lines: Vec<&str> = text.as_bytes().chunks(64).map(|line| std::str::from_utf8(line).unwrap()).collect();
-        format!("-----BEGIN PRIVATE KEY-----\n{}\n-----END PRIVATE KEY-----\n", lines.join("\n"))
+        pem("PRIVATE KEY", &self.der)
+    }
+
+    /// An RSA private key as files had it before PKCS #8.
+    pub(crate) fn pkcs1_pem(&self) -> String {
+        pem("RSA PRIVATE KEY", rsa::within_pkcs8(&self.der).unwrap())
     }
 
     pub(crate) fn thumbprint(&self) -> String {
@@ -93,6 +112,12 @@ impl SigningClient {
     pub(crate) fn assertion(&self, now: Timestamp, jti: &str) -> String {
         self.sign(&self.header(), &self.claims(now, jti))
     }
+}
+
+fn pem(label: &str, der: &[u8]) -> String {
+    let text = STANDARD.encode(der);
+    let lines: Vec<&str> = text.as_bytes().chunks(64).map(|line| std::str::from_utf8(line).unwrap()).collect();
+    format!("-----BEGIN {label}-----\n{}\n-----END {label}-----\n", lines.join("\n"))
 }
 
 /// The form of an assertion.

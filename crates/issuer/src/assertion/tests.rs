@@ -161,14 +161,14 @@ fn only_the_clients_own_key_signs() {
 }
 
 #[test]
-fn an_algorithm_is_one_of_two() {
+fn an_algorithm_is_one_of_three() {
     use AssertionFault as F;
     let payload = "eyJzdWIiOiJhcHBfMSJ9";
-    // {"alg":"none"}, {"alg":"HS256"}, {"alg":"RS256"}, {"alg":"ES256","alg":"EdDSA"}, {}
+    // {"alg":"none"}, {"alg":"HS256"}, {"alg":"PS256"}, {"alg":"ES256","alg":"EdDSA"}, {}
     for header in [
         "eyJhbGciOiJub25lIn0",
         "eyJhbGciOiJIUzI1NiJ9",
-        "eyJhbGciOiJSUzI1NiJ9",
+        "eyJhbGciOiJQUzI1NiJ9",
         "eyJhbGciOiJFUzI1NiIsImFsZyI6IkVkRFNBIn0",
         "e30",
         "",
@@ -201,7 +201,43 @@ fn a_key_on_ed25519_may_be_called_by_its_curve() {
 
 #[test]
 fn nobodys_keys_can_be_read() {
-    assert!([KeyAlgorithm::Es256, KeyAlgorithm::EdDsa].into_iter().all(|it| nobodys_key(it).is_some()));
+    assert!([KeyAlgorithm::Es256, KeyAlgorithm::EdDsa].into_iter().all(|it| nobodys_key(it, 64).is_some()));
+    assert!(rsa::MODULI.into_iter().all(|length| nobodys_key(KeyAlgorithm::Rs256, length).is_some()));
+}
+
+/// A key as the client registers it, of so many bytes.
+fn of_rsa(length: usize, fill: u8) -> ClientKey {
+    let mut modulus = vec![fill; length];
+    modulus[length - 1] |= 1;
+    let jwk = json!({"kty": "RSA", "n": URL_SAFE_NO_PAD.encode(modulus), "e": rsa::EXPONENT});
+    ClientKey { algorithm: KeyAlgorithm::Rs256, jwk: jwk.to_string().into(), ..public(1) }
+}
+
+/// What a signature is checked by is as long as it is; a key of another length is not the one, whatever comes out.
+#[test]
+fn an_rsa_signature_has_a_length_that_a_key_can_have() {
+    let header = URL_SAFE_NO_PAD.encode(r#"{"alg":"RS256"}"#);
+    let with = |bytes: usize| {
+        let claims = URL_SAFE_NO_PAD.encode(claims().to_string());
+        sent(&format!("{header}.{claims}.{}", URL_SAFE_NO_PAD.encode(vec![1; bytes])))
+    };
+    for length in [0, 64, 255, 257, 320, 513, 1024] {
+        assert_eq!(ReadAssertion::read(&with(length)).err(), Some(AssertionFault::Signature), "{length}");
+    }
+    for length in rsa::MODULI {
+        let assertion = with(length);
+        let read = ReadAssertion::read(&assertion).unwrap();
+        assert_eq!((read.algorithm, read.signature.len()), (KeyAlgorithm::Rs256, length));
+        for other in rsa::MODULI {
+            let jwk: Jwk = serde_json::from_str(&of_rsa(other, 0x99).jwk).unwrap();
+            assert_eq!(read.may_be_by(&jwk), other == length);
+            assert!(!read.is_signed_by(Some(&of_rsa(other, 0x99))));
+        }
+        assert!(!read.is_signed_by(None));
+        // One that is not below the modulus costs what one does that nobody could have made.
+        let jwk: Jwk = serde_json::from_str(&of_rsa(length, 1).jwk).unwrap();
+        assert!(!read.may_be_by(&jwk), "they are equal");
+    }
 }
 
 proptest! {

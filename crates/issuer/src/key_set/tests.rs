@@ -46,7 +46,7 @@ fn counts(keys: &[Value]) -> Result<(usize, usize), KeySetFault> {
 #[test]
 fn keys_are_found_by_name_and_algorithm() {
     let set = parse(&[ed25519(1), p256(), rsa(256, 0xAB)]).unwrap();
-    assert_eq!((set.keys.len(), set.of_clients.len()), (3, 2), "clients do not sign by RSA");
+    assert_eq!((set.keys.len(), set.of_clients.len()), (3, 3));
     let is_there = |kid, algorithm| set.find(kid, algorithm).is_some();
     assert!(is_there(Some("rsa"), Algorithm::RS256) && is_there(Some("ec"), Algorithm::ES256));
     assert!(is_there(None, Algorithm::RS256), "the only one");
@@ -55,6 +55,22 @@ fn keys_are_found_by_name_and_algorithm() {
     let two = parse(&[ed25519(1), ed25519(2)]).unwrap();
     assert!(two.find(None, Algorithm::EdDSA).is_none(), "one of two must be named");
     assert!(two.of_clients[0].is_called("ed 1") && two.of_clients[0].is_called(two.of_clients[0].id.as_str()));
+}
+
+/// A platform's RSA key may be of more kinds than a client's.
+#[test]
+fn a_clients_rsa_key_has_one_of_three_lengths_and_the_usual_exponent() {
+    for (key, of_clients) in [
+        (rsa(256, 0xAB), 1),
+        (rsa(384, 0xAB), 1),
+        (rsa(512, 0xAB), 1),
+        (rsa(320, 0xAB), 0),
+        (rsa(257, 0x01), 0),
+        (rsa(1024, 0xAB), 0),
+        (with(rsa(256, 0xAB), "e", json!("Aw")), 0),
+    ] {
+        assert_eq!(counts(std::slice::from_ref(&key)), Ok((1, of_clients)), "{key}");
+    }
 }
 
 /// RFC 7517 §5: "Implementations SHOULD ignore JWKs within a JWK Set that use "kty" values that are not understood by them,

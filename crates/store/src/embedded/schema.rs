@@ -166,6 +166,27 @@ const MIGRATIONS: &[&str] = &[
     -- Each is beside a key of the key file, and opened by what follows from that key alone.
     CREATE TABLE rsa_keys (key INTEGER PRIMARY KEY, sealed BLOB NOT NULL) STRICT;
 ",
+    "
+    -- The same with one algorithm more, which a check of a column cannot be told otherwise.
+    ALTER TABLE client_keys RENAME TO client_keys_before;
+    CREATE TABLE client_keys (
+        client INTEGER NOT NULL REFERENCES clients (slot),
+        key_id TEXT NOT NULL,
+        kid TEXT,
+        algorithm TEXT NOT NULL CHECK (algorithm IN ('ES256', 'EdDSA', 'RS256')),
+        jwk TEXT NOT NULL,
+        created_at INTEGER NOT NULL,
+        last_used_at INTEGER,
+        last_used_from TEXT,
+        last_used_by TEXT,
+        use_count INTEGER NOT NULL DEFAULT 0,
+        PRIMARY KEY (client, key_id)
+    ) STRICT, WITHOUT ROWID;
+    INSERT INTO client_keys
+        SELECT client, key_id, kid, algorithm, jwk, created_at, last_used_at, last_used_from, last_used_by, use_count
+        FROM client_keys_before;
+    DROP TABLE client_keys_before;
+",
 ];
 
 /// Opens the file and brings it to the newest version.
@@ -278,5 +299,40 @@ pub(super) fn unreadable(path: &Path, error: &rusqlite::Error) -> StoreError {
         }
         Some(ErrorCode::DatabaseCorrupt) => bad_file(path, "damaged; restore it from a backup"),
         _ => bad_file(path, format!("cannot be read ({error}); check the disk, or restore the file from a backup")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What was registered before there was RS256 is there after, and what is no algorithm of ours is still refused.
+    #[test]
+    fn keys_of_clients_come_through_to_a_table_that_knows_one_algorithm_more() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut connection = Connection::open(folder.path().join("testing.sqlite3")).unwrap();
+        let before = MIGRATIONS.iter().position(|migration| migration.contains("client_keys_before")).unwrap();
+        MIGRATIONS[..before].iter().for_each(|migration| connection.execute_batch(migration).unwrap());
+        let insert = |connection: &Connection, id: &str, algorithm: &str| {
+            let columns = "client, key_id, kid, algorithm, jwk, created_at, last_used_at, last_used_from, use_count";
+            let row = (id, algorithm);
+            let values = "1, ?1, '2026', ?2, '{}', 7, 8, '127.0.0.1', 9";
+            connection.execute(&format!("INSERT INTO client_keys ({columns}) VALUES ({values})"), row)
+        };
+        let client = "INSERT INTO clients (slot, client_id, name, scopes, plan, status, generation, created_at)
+                      VALUES (1, 'app_1', 'Acme', '', 'standard', 'active', 0, 7)";
+        connection.execute(client, []).unwrap();
+        insert(&connection, "one", "ES256").unwrap();
+        insert(&connection, "two", "RS256").unwrap_err();
+        prepare(&mut connection, i64::try_from(before).unwrap(), EnvironmentName::Testing).unwrap();
+        let kept = connection.query_row(
+            "SELECT key_id || kid || algorithm || jwk || created_at || last_used_at || last_used_from || use_count
+             FROM client_keys WHERE client = 1 AND last_used_by IS NULL",
+            [],
+            |row| row.get::<_, String>(0),
+        );
+        assert_eq!(kept.unwrap(), "one2026ES256{}78127.0.0.19");
+        insert(&connection, "two", "RS256").unwrap();
+        insert(&connection, "three", "PS256").unwrap_err();
     }
 }

@@ -66,10 +66,12 @@ pub(in crate::config) static REGISTERED_KEY: Section = Section {
     heading: "`keys` of `[[clients]]`",
     about: "",
     keys: &[
-        key("kty", r#""EC" or "OKP""#, "", "Its type."),
-        key("crv", r#""P-256" or "Ed25519""#, "", "Its curve."),
-        key("x", "32 bytes in base64url", "", "Its first coordinate."),
+        key("kty", r#""EC", "OKP" or "RSA""#, "", "Its type."),
+        key("crv", r#""P-256" or "Ed25519""#, "none", "Its curve, of `EC` and `OKP`."),
+        key("x", "32 bytes in base64url", "none", "Its first coordinate there."),
         key("y", "32 bytes in base64url", "none", "Its second one, on P-256."),
+        key("n", "256, 384 or 512 bytes in base64url", "none", "The modulus, of `RSA`: 2048, 3072 or 4096 bits."),
+        key("e", r#""AQAB""#, "none", "The exponent, of `RSA`."),
         key("kid", "1 to 128 visible characters", "none", "What its holder calls it."),
     ],
 };

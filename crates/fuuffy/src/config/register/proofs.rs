@@ -7,14 +7,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use fuuffy_domain::{ClaimRules, MAX_CERTIFICATES, MAX_CLIENT_KEYS, MAX_IDENTITIES};
+use fuuffy_protocol::rsa;
 use serde::{Deserialize, Serialize};
 
 use super::super::table::Table;
 use super::super::{EnvironmentConfig, keys};
 pub use certificate::KnownCertificate;
 
-/// The curves that a key may be on (RFC 7518 §6.2, RFC 8037 §2), each with its type and whether it has two coordinates.
-const CURVES: [(&str, &str, bool); 2] = [("EC", "P-256", true), ("OKP", "Ed25519", false)];
+/// The kinds of keys (RFC 7518 §6, RFC 8037 §2): the type of each, its curve, and the numbers that make it up.
+const KINDS: [(&str, Option<&str>, &[&str]); 3] =
+    [("EC", Some("P-256"), &["x", "y"]), ("OKP", Some("Ed25519"), &["x"]), ("RSA", None, &["n", "e"])];
 /// A coordinate in base64url.
 const COORDINATE: usize = 43;
 
@@ -36,13 +38,21 @@ pub struct Proofs {
 pub struct PublicKey {
     /// Its type.
     pub kty: String,
-    /// Its curve.
-    pub crv: String,
-    /// Its first coordinate.
-    pub x: String,
+    /// Its curve, where it is on one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub crv: Option<String>,
+    /// Its first coordinate there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub x: Option<String>,
     /// Its second one, where the curve has two.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub y: Option<String>,
+    /// Its modulus, where it is an RSA key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub n: Option<String>,
+    /// Its exponent then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub e: Option<String>,
     /// What its holder calls it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kid: Option<String>,
@@ -73,12 +83,12 @@ impl Proofs {
         if identities.len() > MAX_IDENTITIES {
             client.mistake("identities", format!("a client has {MAX_IDENTITIES} identities at most"));
         }
-        let coordinates: BTreeSet<&str> = keys.iter().map(|key| key.x.as_str()).collect();
+        let numbers: BTreeSet<Option<&str>> = keys.iter().map(|key| key.x.as_deref().or(key.n.as_deref())).collect();
         let (names, named): (BTreeSet<&str>, _) = {
             let names = || keys.iter().filter_map(|key| key.kid.as_deref());
             (names().collect(), names().count())
         };
-        if coordinates.len() < keys.len() || names.len() < named {
+        if numbers.len() < keys.len() || names.len() < named {
             client.mistake("keys", "the same key, or the same kid, is there twice");
         }
         let count = identities.len();
@@ -110,17 +120,24 @@ fn key(table: &Table<'_>) -> Option<PublicKey> {
         let is_base64url = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
         (text.len() == COORDINATE && text.bytes().all(is_base64url)).then(|| text.to_owned())
     };
-    let kty = table.required("kty", |text| CURVES.into_iter().find(|(kty, ..)| *kty == text));
-    let crv = table.required("crv", |text| CURVES.into_iter().find(|(_, crv, _)| *crv == text));
-    let (x, y) = (table.required("x", coordinate), table.parsed("y", coordinate));
+    let kty = table.required("kty", |text| KINDS.into_iter().find(|(kty, ..)| *kty == text));
+    let crv = table.parsed("crv", |text| KINDS.into_iter().find_map(|(_, crv, _)| crv.filter(|crv| *crv == text)));
+    let [x, y] = ["x", "y"].map(|name| table.parsed(name, coordinate));
+    let n = table.parsed("n", |text| rsa::modulus_length(text).map(|_| text.to_owned()));
+    let e = table.parsed("e", |text| (text == rsa::EXPONENT).then(|| text.to_owned()));
     let is_name = |text: &&str| (1..=128).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic());
     let kid = table.parsed("kid", |text| Some(text).filter(is_name).map(str::to_owned));
-    let (kty, crv) = (kty?, crv?);
-    if kty != crv || y.is_some() != kty.2 {
-        table.whole("expected a key on P-256, with x and y, or on Ed25519, with x alone");
+    let (kty, its_curve, members) = kty?;
+    let has = ["x", "y", "n", "e"].into_iter().filter(|name| table.has(name));
+    if table.has("crv") != its_curve.is_some()
+        || (crv.is_some() && crv != its_curve)
+        || !has.eq(members.iter().copied())
+    {
+        table.whole("expected a key on P-256, with x and y, one on Ed25519, with x alone, or an RSA key, with n and e");
         return None;
     }
-    Some(PublicKey { kty: kty.0.to_owned(), crv: crv.1.to_owned(), x: x?, y, kid })
+    let is_whole = members.len() == [&x, &y, &n, &e].into_iter().flatten().count() && crv == its_curve;
+    is_whole.then(|| PublicKey { kty: kty.to_owned(), crv: crv.map(str::to_owned), x, y, n, e, kid })
 }
 
 fn identity(table: &Table<'_>, environment: &EnvironmentConfig) -> Option<PlatformIdentity> {

@@ -24,7 +24,7 @@ fn key(client: &SigningClient, kid: &str) -> String {
     let jwk = client.jwk();
     let member = |name: &str| jwk[name].as_str().map(|value| format!("{name} = \"{value}\""));
     let kid = (!kid.is_empty()).then(|| format!("kid = \"{kid}\""));
-    let members: Vec<String> = ["kty", "crv", "x", "y"].into_iter().filter_map(member).chain(kid).collect();
+    let members: Vec<String> = ["kty", "crv", "x", "y", "n", "e"].into_iter().filter_map(member).chain(kid).collect();
     format!("{{ {} }}", members.join(", "))
 }
 
@@ -67,12 +67,18 @@ fn deeds(place: &Place, count: usize) -> Vec<String> {
 #[test]
 fn what_was_exported_is_made_elsewhere_as_it_was() {
     let (place, other) = (place(), place());
-    let (first, second) =
-        (SigningClient::called("signs", Algorithm::ES256), SigningClient::called("signs", Algorithm::EdDSA));
+    let [first, second, third] = [Algorithm::ES256, Algorithm::EdDSA, Algorithm::RS256]
+        .map(|algorithm| SigningClient::called("signs", algorithm));
     let text = file(&[
         client(
             "signs",
-            &format!("keys = [{}, {}]\nidentities = [{}]", key(&second, ""), key(&first, "one"), identity("a")),
+            &format!(
+                "keys = [{}, {}, {}]\nidentities = [{}]",
+                key(&second, ""),
+                key(&third, "rsa"),
+                key(&first, "one"),
+                identity("a")
+            ),
         ),
         client("publishes", &format!("jwks_uri = \"https://keys.example.com/set\"\nidentities = [{}]", identity("b"))),
         client("works", &format!("identities = [{}, {}]", identity("d"), identity("c"))),
@@ -89,11 +95,11 @@ fn what_was_exported_is_made_elsewhere_as_it_was() {
     let (status, _, err) = words(&apply(&other, &exported, &[]));
     assert_eq!(status, Some(0), "{err}");
     assert_eq!(export(&other), exported);
-    assert_eq!(listed(&other, "keys", "signs").len(), 2);
+    assert_eq!(listed(&other, "keys", "signs").len(), 3);
     assert_eq!(listed(&other, "identities", "works").len(), 2);
     // They work, and not only look alike.
     let now = fuuffy::server::SystemTime.wall();
-    for (signer, jti) in [(&first, "a"), (&second, "b")] {
+    for (signer, jti) in [(&first, "a"), (&second, "b"), (&third, "c")] {
         let granted = ask(server.testing, &signer.assertion(now, jti));
         assert_eq!(granted.status, 200, "{}", granted.text());
     }
@@ -239,6 +245,8 @@ fn certificates_are_written_and_made_by_their_names_or_as_they_are() {
 fn mistakes_in_them_are_told_at_once() {
     let place = place();
     let one = SigningClient::new(Algorithm::ES256);
+    let modulus = format!("g{}Q", "A".repeat(340));
+    let rsa = |n: &str, e: &str| format!("{{ kty = \"RSA\", n = \"{n}\", e = \"{e}\" }}");
     let private = key(&one, "").replace(" }", ", d = \"c2VjcmV0\" }");
     let bad = file(&[
         client("a", &format!("jwks_uri = \"http://keys.example.com\"\nkeys = [{}]", key(&one, ""))),
@@ -249,6 +257,15 @@ fn mistakes_in_them_are_told_at_once() {
         client("f", &format!("identities = [{{ issuer = \"{ISSUER}\", claims = {{ other = \"a\" }} }}]")),
         client("g", &format!("identities = [{0}, {0}]", identity("a"))),
         client("h", &format!("identities = [{{ issuer = \"{ISSUER}\", claims = {{ sub = 7 }} }}]")),
+        client(
+            "i",
+            &format!(
+                "keys = [{}, {}, {}]",
+                rsa("AQAB", "AQAB"),
+                rsa(&modulus, "Aw"),
+                rsa(&modulus, "AQAB\", crv = \"P-256")
+            ),
+        ),
     ]);
     let (status, out, err) = words(&apply(&place, &bad, &["--dry-run"]));
     assert_eq!((status, out.as_str()), (Some(2), ""));
@@ -257,7 +274,10 @@ fn mistakes_in_them_are_told_at_once() {
         (0, "keys: a client either publishes its keys or registers them"),
         (1, "keys: the same key, or the same kid, is there twice"),
         (2, "keys[0].d: unknown key"),
-        (2, "keys[1]: expected a key on P-256, with x and y, or on Ed25519"),
+        (2, "keys[1]: expected a key on P-256, with x and y, one on Ed25519, with x alone, or an RSA key"),
+        (8, "keys[0].n: expected 256, 384 or 512 bytes in base64url"),
+        (8, "keys[1].e: expected \"AQAB\""),
+        (8, "keys[2]: expected a key on P-256"),
         (3, "identities[0].issuer: expected an issuer of the environment's identity_issuers"),
         (4, "identities[0].claims: iss is checked anyway"),
         (5, "identities[0].claims: expected one of sub among them"),

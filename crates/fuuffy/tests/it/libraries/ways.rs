@@ -25,6 +25,7 @@ pub(super) const POST: Way = Way { method: "client_secret_post", signed_by: None
 pub(super) const BY_ES256: Way = Way { method: "private_key_jwt", signed_by: Some("ES256"), bound_by: None };
 /// By the name that RFC 9864 gave to `EdDSA` with such a key.
 pub(super) const BY_ED25519: Way = Way { signed_by: Some("Ed25519"), ..BY_ES256 };
+pub(super) const BY_RS256: Way = Way { signed_by: Some("RS256"), ..BY_ES256 };
 
 /// By a certificate (RFC 8705): of an authority that is trusted, or one that is registered itself.
 pub(super) const BY_CERTIFICATE: Way = Way { method: "tls_client_auth", signed_by: None, bound_by: None };
@@ -42,7 +43,11 @@ impl Way {
 
     /// What the client's own key is for, if it has one.
     pub(super) fn algorithm(self) -> Option<Algorithm> {
-        self.signed_by.map(|name| if name == "ES256" { Algorithm::ES256 } else { Algorithm::EdDSA })
+        self.signed_by.map(|name| match name {
+            "ES256" => Algorithm::ES256,
+            "RS256" => Algorithm::RS256,
+            _ => Algorithm::EdDSA,
+        })
     }
 
     /// As the table has it.

@@ -4,11 +4,12 @@ use std::thread;
 use std::time::Duration;
 
 use jsonwebtoken::{Algorithm, Header};
+use rcgen::RsaKeySize;
 use serde_json::{Value, json};
 
 use super::error;
 use crate::app::{get, post_form};
-use crate::http1::Reply;
+use crate::http1::{Reply, request};
 use crate::signing_client::{ISSUER, SigningClient, ask, form};
 use crate::timed::Timed;
 
@@ -47,7 +48,9 @@ fn explained(timed: &Timed, refused: &Reply) -> Value {
 #[test]
 fn section_2_2_an_assertion_does_what_a_secret_does() {
     let timed = Timed::start("");
-    for (algorithm, shape) in [(Algorithm::EdDSA, "/oauth/token"), (Algorithm::ES256, "/v1/auth/token")] {
+    for (algorithm, shape) in
+        [(Algorithm::EdDSA, "/oauth/token"), (Algorithm::ES256, "/v1/auth/token"), (Algorithm::RS256, "/oauth/token")]
+    {
         let client = registered(&timed, algorithm);
         let form_by = |jti: &str| form(&client.assertion(timed.now(), jti));
         let named = format!("grant_type=client_credentials&client_id={}&{}", client.id, form_by("a"));
@@ -137,6 +140,7 @@ fn section_3_only_the_clients_key_signs() {
     let now = timed.now();
     let thief = SigningClient::called(&client.id, Algorithm::EdDSA);
     let other_kind = SigningClient::called(&client.id, Algorithm::ES256);
+    let third_kind = SigningClient::called(&client.id, Algorithm::RS256);
     let right = client.assertion(now, "a");
     let (message, signature) = right.rsplit_once('.').unwrap();
     let none = format!("eyJhbGciOiJub25lIn0.{}.", message.split('.').nth(1).unwrap());
@@ -145,6 +149,7 @@ fn section_3_only_the_clients_key_signs() {
     for (assertion, said) in [
         (thief.assertion(now, "a"), "not signed by the client's key"),
         (other_kind.assertion(now, "a"), "no key of that name and algorithm"),
+        (third_kind.assertion(now, "a"), "no key of that name and algorithm"),
         (client.sign(&named, &client.claims(now, "a")), "no key of that name and algorithm"),
         (nobody.assertion(now, "a"), "no key of that name and algorithm"),
         (none, "an algorithm that is not taken"),
@@ -161,6 +166,53 @@ fn section_3_only_the_clients_key_signs() {
     assert_eq!(ask(timed.testing(), &client.sign(&kid, &client.claims(now, "a"))).status, 200);
     let huge = form(&right).repeat(1_000_000 / right.len());
     assert_eq!(post_form(timed.testing(), "/oauth/token", &huge).status, 413);
+}
+
+/// "The "RS256" algorithm, from [JWA], is a mandatory-to-implement JWS algorithm for this profile": by keys of each size
+/// that a client may have, named or not, and none of its kin.
+#[test]
+fn section_5_rs256_is_taken() {
+    let timed = Timed::start("");
+    let metadata = request(timed.testing(), "GET", "/.well-known/oauth-authorization-server", &[], "").json();
+    let supported = metadata["token_endpoint_auth_signing_alg_values_supported"].as_array().unwrap();
+    assert!(supported.contains(&json!("RS256")), "{metadata}");
+    let mut client = SigningClient::of_rsa(RsaKeySize::_2048);
+    let body = json!({"name": "Acme", "scope": "orders:read", "jwk": client.jwk()});
+    let made = timed.operate("/admin/v1/testing/clients", &body.to_string())["data"].clone();
+    client.id = made["client_id"].as_str().unwrap().to_owned();
+    let path = format!("/admin/v1/testing/clients/{}/keys", client.id);
+    let others = [RsaKeySize::_3072, RsaKeySize::_4096].map(SigningClient::of_rsa);
+    let others = others.map(|other| other.of(&client.id));
+    for other in &others {
+        let added = timed.operate(&path, &json!({"jwk": other.jwk()}).to_string())["data"].clone();
+        assert_eq!((&added["algorithm"], &added["key_id"]), (&json!("RS256"), &json!(other.thumbprint())));
+    }
+    let now = timed.now();
+    for (number, signer) in [&client, &others[0], &others[1]].into_iter().enumerate() {
+        let named = Header { kid: Some(signer.thumbprint()), ..signer.header() };
+        for (header, jti) in [(signer.header(), "a"), (named, "b")] {
+            let assertion = signer.sign(&header, &signer.claims(now, &format!("{jti}{number}")));
+            assert_eq!(timed.get(&token_of(&ask(timed.testing(), &assertion))).status, 200);
+        }
+        for algorithm in [Algorithm::RS384, Algorithm::RS512, Algorithm::PS256] {
+            let refused = ask(timed.testing(), &signer.sign(&Header::new(algorithm), &signer.claims(now, "c")));
+            assert_eq!(error(&refused), invalid_client(), "{algorithm:?}");
+            let happened = explained(&timed, &refused)["happened"].as_str().unwrap().to_owned();
+            assert!(happened.contains("an algorithm that is not taken"), "{happened}");
+        }
+        // One key's name over another's signature, be it as long or not.
+        for other in [&client, &others[0], &others[1]].into_iter().filter(|other| other.jwk() != signer.jwk()) {
+            let misnamed = Header { kid: Some(other.thumbprint()), ..signer.header() };
+            let refused = ask(timed.testing(), &signer.sign(&misnamed, &signer.claims(now, "d")));
+            assert_eq!(error(&refused), invalid_client());
+        }
+        let thief = SigningClient::called(&client.id, Algorithm::RS256);
+        assert_eq!(error(&ask(timed.testing(), &thief.assertion(now, "e"))), invalid_client());
+    }
+    let nobody = SigningClient::called("app_nobody", Algorithm::RS256);
+    assert_eq!(error(&ask(timed.testing(), &nobody.assertion(now, "f"))), invalid_client());
+    let shown = timed.shown(&path)["data"].clone();
+    assert!(shown.as_array().unwrap().iter().all(|key| key["use_count"] == 2), "{shown}");
 }
 
 /// "The authorization server MAY ensure that JWTs are not replayed by maintaining the set of used "jti" values for the

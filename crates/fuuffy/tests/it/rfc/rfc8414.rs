@@ -18,7 +18,7 @@ const PATH: &str = "/.well-known/oauth-authorization-server";
 fn section_2_the_members() {
     let (_place, server) = served();
     let methods = ["client_secret_basic", "client_secret_post", "private_key_jwt"];
-    let algorithms = ["ES256", "EdDSA", "Ed25519"];
+    let algorithms = ["ES256", "EdDSA", "Ed25519", "RS256"];
     let expected = json!({
         "issuer": "https://testing-api-gateway.fuuffy.com",
         "token_endpoint": "https://testing-api-gateway.fuuffy.com/oauth/token",
@@ -31,7 +31,7 @@ fn section_2_the_members() {
         "introspection_endpoint_auth_methods_supported": methods,
         "introspection_endpoint_auth_signing_alg_values_supported": algorithms,
         "introspection_signing_alg_values_supported": ["EdDSA"],
-        "dpop_signing_alg_values_supported": algorithms,
+        "dpop_signing_alg_values_supported": ["ES256", "EdDSA", "Ed25519"],
         "jwks_uri": "https://testing-api-gateway.fuuffy.com/oauth/jwks",
         "grant_types_supported": ["client_credentials"],
         "response_types_supported": [],

@@ -12,7 +12,11 @@ const NOT_OFFERED = "not offered by the library";
 export async function clientKey() {
   const { CLIENT_KEY_FILE, KEY_ALGORITHM } = process.env;
   const der = createPrivateKey(readFileSync(CLIENT_KEY_FILE)).export({ type: "pkcs8", format: "der" });
-  const algorithm = KEY_ALGORITHM === "ES256" ? { name: "ECDSA", namedCurve: "P-256" } : KEY_ALGORITHM;
+  const algorithms = {
+    ES256: { name: "ECDSA", namedCurve: "P-256" },
+    RS256: { name: "RSASSA-PKCS1-v1_5", hash: "SHA-256" },
+  };
+  const algorithm = algorithms[KEY_ALGORITHM] ?? KEY_ALGORITHM;
   return crypto.subtle.importKey("pkcs8", der, algorithm, false, ["sign"]);
 }
 

@@ -20,9 +20,9 @@ API_URL = os.environ["API_URL"]
 
 def client_key():
     """The client's private key."""
-    from joserfc.jwk import ECKey, OKPKey
+    from joserfc.jwk import ECKey, OKPKey, RSAKey
 
-    kind = {"ES256": ECKey, "Ed25519": OKPKey, "EdDSA": OKPKey}[KEY_ALGORITHM]
+    kind = {"ES256": ECKey, "Ed25519": OKPKey, "EdDSA": OKPKey, "RS256": RSAKey}[KEY_ALGORITHM]
     with open(os.environ["CLIENT_KEY_FILE"], "rb") as file:
         return kind.import_key(file.read())
 
