@@ -105,6 +105,21 @@ impl PresentedCertificate {
         self.chain[1..].iter().map(Vec::as_slice)
     }
 
+    /// Those of them that lead from it to an authority, each the first that is named as the issuer of the one before it. No
+    /// name comes twice, so there is one way at most, and whoever checks it has nothing to try out.
+    #[must_use]
+    pub fn path(&self) -> Vec<&[u8]> {
+        let mut left: Vec<Link<'_>> = self.others().filter_map(Link::read).collect();
+        let (mut path, mut last) = (Vec::new(), Link::read(self.own()));
+        while let Some(at) = last.and_then(|last| left.iter().position(|next| next.subject == last.issuer)) {
+            let next = left[at];
+            left.retain(|other| other.subject != next.subject);
+            path.push(next.der);
+            last = Some(next);
+        }
+        path
+    }
+
     /// Its thumbprint (RFC 8705 §3.1).
     #[must_use]
     pub const fn thumbprint(&self) -> &Thumbprint {
@@ -115,6 +130,22 @@ impl PresentedCertificate {
     #[must_use]
     pub const fn binding(&self) -> Binding {
         Binding::Certificate(self.thumbprint)
+    }
+}
+
+/// A certificate by the names of both ends, as they are encoded.
+#[derive(Clone, Copy)]
+struct Link<'a> {
+    der: &'a [u8],
+    subject: &'a [u8],
+    issuer: &'a [u8],
+}
+
+impl<'a> Link<'a> {
+    fn read(der: &'a [u8]) -> Option<Self> {
+        let (_, certificate) = parse_x509_certificate(der).ok()?;
+        let certificate = certificate.tbs_certificate;
+        Some(Self { der, subject: certificate.subject.as_raw(), issuer: certificate.issuer.as_raw() })
     }
 }
 

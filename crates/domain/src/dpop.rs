@@ -152,6 +152,7 @@ impl Proofs {
                 NonceUse::WhereNeeded => Ok(Made::AtItsWord(proof.made_at(now)?)),
             };
         };
+        proof.time(now)?;
         let given = self.keyring.nonce_given_at(nonce).filter(|given| *given <= now && now < given.after(KEPT));
         given.map(Made::WithNonce).ok_or_else(|| self.ask_for_nonce(now))
     }

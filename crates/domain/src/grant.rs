@@ -80,6 +80,19 @@ impl ApprovedGrant {
         self.client.secret()
     }
 
+    /// Whether the client, as it is now, can still be known by what it was known by: that was not taken away meanwhile. Of what
+    /// a client publishes elsewhere nothing is known here.
+    #[must_use]
+    pub fn is_still_proven(&self, now: &Client) -> bool {
+        match (self.client.secret(), self.client.key(), self.client.identity(), self.client.certificate()) {
+            (Some(secret), ..) => now.secrets.iter().any(|it| it.id == *secret && it.retired_at.is_none()),
+            (_, Some(key), ..) => now.jwks_uri.is_some() || now.keys.iter().any(|it| it.id == *key),
+            (_, _, Some(identity), _) => now.identities.iter().any(|it| it.id == *identity),
+            (.., Some(certificate)) => now.certificates.iter().any(|it| it.id == *certificate),
+            (None, None, None, None) => false,
+        }
+    }
+
     /// That secret's digest under the current key, if it is kept under an older one.
     #[must_use]
     pub const fn rekeyed(&self) -> Option<SecretDigest> {

@@ -1,5 +1,5 @@
-//! Those who vouch for the names in clients' certificates (RFC 8705 §2.1). Chains are checked by a library, in bounded time:
-//! it stops after so many signatures and so many ways to an authority.
+//! Those who vouch for the names in clients' certificates (RFC 8705 §2.1). Chains are checked by a library, along the one way
+//! that there is: a caller could have it try thousands.
 
 use std::fmt;
 use std::sync::Arc;
@@ -41,7 +41,7 @@ impl Authorities {
     /// Why not.
     pub(crate) fn vouch_for(&self, shown: &PresentedCertificate, at: Timestamp) -> Result<(), CertificateFault> {
         let own = CertificateDer::from(shown.own());
-        let others: Vec<CertificateDer<'_>> = shown.others().map(CertificateDer::from).collect();
+        let others: Vec<CertificateDer<'_>> = shown.path().into_iter().map(CertificateDer::from).collect();
         let seconds = u64::try_from(at.unix_seconds()).unwrap_or_default();
         let at = UnixTime::since_unix_epoch(Duration::from_secs(seconds));
         self.0.verify_client_cert(&own, &others, at).map(drop).map_err(|error| match error {

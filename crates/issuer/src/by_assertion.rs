@@ -57,13 +57,18 @@ impl Issuer {
         {
             return Err(self.throttled(context, &claimed.client_id, wait));
         }
-        let published = self
-            .published_keys_of(client.as_deref(), &assertion, context)
-            .await
-            .map_err(|reason| self.refuse_assertion((context, claimed, standing), None, reason))?;
+        let published = self.published_keys_of(client.as_deref(), &assertion, context).await.map_err(|reason| {
+            // Whoever publishes keys that cannot be used costs as much as whoever is not there.
+            let _ = assertion.is_signed_by(None);
+            self.refuse_assertion((context, claimed, standing), None, reason)
+        })?;
         let published = published.as_ref().map(|keys| match (assertion.kid(), keys.of_clients()) {
             // Without a name none of many is tried after the other.
-            (None, keys) if keys.len() > MAX_CLIENT_KEYS => &[][..],
+            (None, keys)
+                if keys.iter().filter(|key| key.algorithm == assertion.algorithm).count() > MAX_CLIENT_KEYS =>
+            {
+                &[][..]
+            }
             (_, keys) => keys,
         });
         let named = (assertion.kid(), assertion.algorithm);

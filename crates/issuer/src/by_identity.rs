@@ -1,7 +1,7 @@
 //! Workload identity: a client proves itself by the token that its platform has given it, so that nothing secret exists. On
 //! the wire the token stands where a client's own assertion would (RFC 7521 §4.2, RFC 7523 §2.2), with the platform as its
 //! issuer. It is used again and again until it ends, for so platforms give them out: its audience binds it to this token
-//! service, its life is limited, and what it grants ends when its identity is removed or its client suspended.
+//! service, its life is limited, and it grants nothing once its identity is removed or its client suspended.
 
 use std::sync::Arc;
 

@@ -114,7 +114,7 @@ impl KeySource {
     }
 
     /// Whether what is known is an old set of a run before, which nobody has asked about since: what was withdrawn meanwhile
-    /// is not in it any more.
+    /// is in it still.
     fn is_stale(&self, now: Timestamp) -> bool {
         let known = self.known.lock();
         known.asked_at.is_none() && known.keys.as_ref().is_some_and(|(_, fetched)| now.since(*fetched) >= FRESH)
@@ -153,9 +153,23 @@ impl KeySource {
             }
             Err(fault) => {
                 let (place, why) = (self.place.url(), fault.words().0);
-                tracing::warn!(place, why, "Published keys could not be used; those that are known stay");
-                let mut known = self.known.lock();
-                (known.fault, known.asked_at) = (Some(fault), Some(now));
+                let are_withdrawn = fault == KeySetFault::Empty;
+                {
+                    let mut known = self.known.lock();
+                    (known.fault, known.asked_at) = (Some(fault), Some(now));
+                    if are_withdrawn {
+                        (known.keys, known.kept) = (None, None);
+                    }
+                }
+                if are_withdrawn {
+                    tracing::warn!(
+                        place,
+                        "Of the published keys none can be used any more; those from before are not taken either"
+                    );
+                    self.forget().await;
+                } else {
+                    tracing::warn!(place, why, "Published keys could not be used; those that are known stay");
+                }
             }
         }
     }

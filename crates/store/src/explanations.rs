@@ -26,6 +26,8 @@ use rooms::{Most, Rooms};
 const WAITING: usize = 4096;
 /// Refusals in one transaction at most.
 const BATCH: usize = 512;
+/// For so long others are waited for that go into the same transaction: it costs more than a row.
+const GATHERING: Duration = Duration::from_millis(50);
 /// How long a refusal is kept.
 const KEPT: Duration = Duration::from_secs(7 * 24 * 3600);
 /// Refusals that are kept of one client, or of all callers whom nobody knows; and in all.
@@ -124,8 +126,12 @@ fn write(mut connection: Connection, received: &mpsc::Receiver<Command>, dropped
                 Command::Flush(answer) => waiting.push(answer),
                 Command::Close(answer) => closing = Some(answer),
             }
-            let has_room = closing.is_none() && refusals.len() < BATCH;
-            next = if has_room { received.try_recv().ok() } else { None };
+            let is_awaited = closing.is_some() || !waiting.is_empty();
+            next = match is_full(&refusals) {
+                true => None,
+                false if is_awaited => received.try_recv().ok(),
+                false => received.recv_timeout(GATHERING).ok(),
+            };
         }
         match keep(&mut connection, &refusals, &mut rooms, MOST) {
             Ok(()) => is_failing &= refusals.is_empty(),
@@ -147,6 +153,12 @@ fn write(mut connection: Connection, received: &mpsc::Receiver<Command>, dropped
             return;
         }
     }
+}
+
+/// Whether there are as many as one transaction has, or the first of them has waited for long enough.
+fn is_full(refusals: &[Refused]) -> bool {
+    let ends = refusals.first().zip(refusals.last());
+    refusals.len() >= BATCH || ends.is_some_and(|(first, last)| last.at.since(first.at) >= GATHERING)
 }
 
 fn keep(connection: &mut Connection, refusals: &[Refused], rooms: &mut Rooms, most: Most) -> rusqlite::Result<()> {

@@ -116,16 +116,27 @@ impl<'a> ReadProof<'a> {
         if self.claims.ath.as_deref() == Some(hash.as_str()) { Ok(()) } else { Err(ProofFault::TokenHash) }
     }
 
-    /// When it was made by its own word, if that was a moment ago.
-    pub(super) fn made_at(&self, now: Timestamp) -> Result<Timestamp, ProofFault> {
+    /// When it was made by its own word, which it must say (RFC 9449 §4.2). By its other times, if it has any, it must be good
+    /// now.
+    pub(super) fn time(&self, now: Timestamp) -> Result<Timestamp, ProofFault> {
         let at = self.claims.iat.map(time).ok_or(ProofFault::NoTime)?;
-        if at > now.after(AHEAD) || self.claims.nbf.map(time).is_some_and(|nbf| nbf > now.after(AHEAD)) {
+        if self.claims.nbf.map(time).is_some_and(|nbf| nbf > now.after(AHEAD)) {
             return Err(ProofFault::TooEarly);
         }
-        if at.after(BEHIND) < now || self.claims.exp.map(time).is_some_and(|exp| now >= exp) {
+        if self.claims.exp.map(time).is_some_and(|exp| now >= exp) {
             return Err(ProofFault::Expired);
         }
         Ok(at)
+    }
+
+    /// The same, if that was a moment ago.
+    pub(super) fn made_at(&self, now: Timestamp) -> Result<Timestamp, ProofFault> {
+        let at = self.time(now)?;
+        match () {
+            () if at > now.after(AHEAD) => Err(ProofFault::TooEarly),
+            () if at.after(BEHIND) < now => Err(ProofFault::Expired),
+            () => Ok(at),
+        }
     }
 
     pub(super) fn check_signature(&self) -> Result<(), ProofFault> {

@@ -225,6 +225,23 @@ fn with_a_nonce_the_clock_of_whoever_signs_does_not_matter() {
     assert!(prove(&proofs, &signed(&key, &claims), at(101)).is_ok());
 }
 
+/// RFC 9449 §4.2 has `iat` in each proof, and RFC 7519 §4.1.4 takes nothing "on or after" its `exp`, whatever else is said.
+#[test]
+fn with_a_nonce_the_other_times_are_what_they_are() {
+    let (proofs, key) = (proofs(NonceUse::Always), key(7));
+    let nonce = nonce_of(prove(&proofs, &signed(&key, &claims(at(100), "a")), at(100)));
+    for (name, value, fault) in [
+        ("iat", Value::Null, ProofFault::NoTime),
+        ("exp", json!(claims(at(101), "a")["iat"]), ProofFault::Expired),
+        ("nbf", json!(claims(at(200), "a")["iat"]), ProofFault::TooEarly),
+    ] {
+        let mut claims = claims(at(100), name);
+        claims["nonce"] = json!(nonce);
+        claims[name] = value;
+        assert_eq!(prove(&proofs, &signed(&key, &claims), at(101)).unwrap_err(), fault.into(), "{name}");
+    }
+}
+
 fn encoded(bytes: &[u8]) -> String {
     use base64::Engine as _;
     base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(bytes)

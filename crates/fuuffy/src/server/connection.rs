@@ -142,7 +142,7 @@ pub(super) async fn serve(door: &Door, stream: TcpStream, peer: SocketAddr, mut 
             match accepted {
                 // A request may have come with the end of the handshake.
                 Accepted::Session(session, meant) => (door.worker(meant), Transport::Tls(session), false),
-                Accepted::Clear(stream) => return refuse_clear(worker, stream, peer).await,
+                Accepted::Clear(stream) => return refuse_clear(door, stream, peer).await,
                 Accepted::Nothing => return,
             }
         }
@@ -174,11 +174,16 @@ pub(super) async fn serve(door: &Door, stream: TcpStream, peer: SocketAddr, mut 
 }
 
 /// Refuses whoever speaks plain HTTP to a port that speaks TLS, and notes it.
-async fn refuse_clear(worker: &Worker, mut stream: TcpStream, peer: SocketAddr) {
+async fn refuse_clear(door: &Door, mut stream: TcpStream, peer: SocketAddr) {
+    let worker = door.worker(0);
     let context = worker.context(peer.ip());
     // Whoever listens has it as soon as we do, so it is taken away before anything is said.
     let mut heard = Zeroizing::new(Vec::new());
     let _ = timeout(HEARING, hear(&mut stream, &mut heard)).await;
+    // Whichever environment was meant: the others know nothing of it.
+    for other in door.workers().iter().skip(1) {
+        other.environment.look_into(&context, leaks::find_in_clear(&heard)).await;
+    }
     refuse_heard(&worker.environment, (&context, &heard), stream).await;
 }
 

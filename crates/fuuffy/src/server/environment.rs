@@ -424,25 +424,37 @@ fn tell_previous_run(name: EnvironmentName, previous: &PreviousRun, path: &std::
 }
 
 /// Once a second: lets the stores drop what has expired, and notes whom operators' deeds were refused. Once a
-/// minute: looks for secrets that are to go.
-pub(super) async fn keep_house(environments: Environments, mut stopped: watch::Receiver<bool>) {
-    let mut seconds = tokio::time::interval(Duration::from_secs(1));
-    let minute = Duration::from_secs(60);
-    let mut minutes = tokio::time::interval_at(tokio::time::Instant::now() + minute, minute);
-    loop {
-        tokio::select! {
-            _ = seconds.tick() => {
-                if let Some(now) = environments.iter().next().map(|environment| environment.clock.now()) {
-                    environments.certificates().for_each(|certificate| certificate.look(now));
-                }
-                for environment in environments.iter() {
-                    environment.store.tick(environment.clock.now());
-                    environment.keep_usage().await;
-                    fuuffy_admin::note_refusals(&environment.for_admin()).await;
-                }
+/// minute: looks for secrets that are to go. The seconds go on while a minute's work waits for others' servers.
+pub(super) async fn keep_house(environments: Environments, stopped: watch::Receiver<bool>) {
+    let by_seconds = async |mut stopped: watch::Receiver<bool>| {
+        let mut seconds = tokio::time::interval(Duration::from_secs(1));
+        loop {
+            tokio::select! {
+                _ = seconds.tick() => each_second(&environments).await,
+                () = told_to_stop(&mut stopped) => return,
             }
-            _ = minutes.tick() => environments.each_minute().await,
-            () = told_to_stop(&mut stopped) => return,
         }
+    };
+    let by_minutes = async |mut stopped: watch::Receiver<bool>| {
+        let minute = Duration::from_secs(60);
+        let mut minutes = tokio::time::interval_at(tokio::time::Instant::now() + minute, minute);
+        loop {
+            tokio::select! {
+                _ = minutes.tick() => environments.each_minute().await,
+                () = told_to_stop(&mut stopped) => return,
+            }
+        }
+    };
+    tokio::join!(by_seconds(stopped.clone()), by_minutes(stopped));
+}
+
+async fn each_second(environments: &Environments) {
+    if let Some(now) = environments.iter().next().map(|environment| environment.clock.now()) {
+        environments.certificates().for_each(|certificate| certificate.look(now));
+    }
+    for environment in environments.iter() {
+        environment.store.tick(environment.clock.now());
+        environment.keep_usage().await;
+        fuuffy_admin::note_refusals(&environment.for_admin()).await;
     }
 }

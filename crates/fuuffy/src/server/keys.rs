@@ -69,6 +69,8 @@ enum Failure {
     Current(KeyId),
     Needed(String),
     Unavailable(String),
+    /// The key file is changed, and what runs goes on with the keys from before.
+    NotTakenUp(String),
     /// It is done, but not in the audit log.
     Unnoted(String),
     /// The audit key was handed on in this environment, and in no other.
@@ -112,7 +114,7 @@ async fn rotate(State(here): State<Environments>, caller: Option<Extension<Calle
     let _turn = here.turn().await?;
     let (path, entropy) = (here.keys.path.clone(), Arc::clone(&here.keys.entropy));
     let keys = blocking(move || pepper::add_key(&path, &*entropy)).await?;
-    here.take_up(&keys).await?;
+    here.take_up(&keys).await.map_err(Failure::after_the_file)?;
     let key = keys.first().map_or(KeyId(0), |(key, _)| *key);
     tracing::info!(key = key.0, "The keys were rotated");
     for environment in here.iter() {
@@ -267,7 +269,7 @@ impl Environments {
         self.refuse_needed(key, force).await?;
         let path = self.keys.path.clone();
         let keys = blocking(move || pepper::remove_key(&path, key)).await?;
-        self.take_up(&keys).await
+        self.take_up(&keys).await.map_err(Failure::after_the_file)
     }
 }
 
@@ -286,6 +288,16 @@ impl Environment {
     async fn note(&self, actor: &Actor, why: Option<&String>, event: AuditEvent) -> Result<(), Failure> {
         let cause = self.cause(actor.clone(), why.cloned()).map_err(|error| Failure::Unnoted(error.to_string()))?;
         self.store.note(cause, event).await.map_err(|error| Failure::Unnoted(error.to_string()))
+    }
+}
+
+impl Failure {
+    /// The same of what failed once the key file was written.
+    fn after_the_file(self) -> Self {
+        match self {
+            Self::Unavailable(words) => Self::NotTakenUp(words),
+            other => other,
+        }
     }
 }
 
@@ -353,6 +365,12 @@ impl IntoResponse for Failure {
             Self::Unavailable(words) => {
                 (StatusCode::SERVICE_UNAVAILABLE, "service_unavailable", "The keys are as they were".to_owned(), words)
             }
+            Self::NotTakenUp(words) => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                "service_unavailable",
+                "The key file is changed, and the server goes on with the keys from before".to_owned(),
+                format!("{words}; when that is mended, restart the server"),
+            ),
             Self::Unnoted(words) => (
                 StatusCode::SERVICE_UNAVAILABLE,
                 "service_unavailable",

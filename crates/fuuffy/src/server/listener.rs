@@ -44,6 +44,11 @@ impl Door {
     pub(super) fn worker(&self, number: usize) -> &Arc<Worker> {
         self.workers.get(number).unwrap_or(&self.workers[0])
     }
+
+    /// All who may be meant.
+    pub(super) fn workers(&self) -> &[Arc<Worker>] {
+        &self.workers
+    }
 }
 
 impl Bound {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use fuuffy_domain::{ClientSlot, Drills, Reason, Refused, RequestContext, Stage};
+use fuuffy_domain::{ClientSlot, Clock as _, Drills, Reason, Refused, RequestContext, Stage};
 use fuuffy_gateway::{CallerFields, ResponseBody, Trail, Tunnel, trace_of};
 use fuuffy_issuer::{Leak, OAuthEndpoint, SecretDeed};
 use fuuffy_protocol::{BodyShape, Metadata, Refusal, RefusalCode, RequestFault};
@@ -152,6 +152,7 @@ async fn oauth(
 ) -> Response<ResponseBody> {
     let (parts, body) = request.into_parts();
     let body = read_whole(&parts, body, environment.settings.limits.body_timeout).await;
+    let context = &judged_now(environment, context);
     let mut response = environment.issuer.respond(context, &parts, body, asked).await;
     if let Some(leak) = response.extensions_mut().remove::<Leak>() {
         environment.tell_of_leak(context, &leak).await;
@@ -168,7 +169,14 @@ async fn secrets(
 ) -> Response<ResponseBody> {
     let (parts, body) = request.into_parts();
     let body = read_whole(&parts, body, environment.settings.limits.body_timeout).await;
+    let context = &judged_now(environment, context);
     environment.issuer.secrets(context, &parts, body, deed).await.map(ResponseBody::from)
+}
+
+/// A body may be long in coming. What stands in it is judged by the time at which it is there: a secret or an assertion that
+/// has ended meanwhile is no more than one that had ended before.
+fn judged_now(environment: &Environment, context: &RequestContext) -> RequestContext {
+    RequestContext { now: environment.clock.now(), ..*context }
 }
 
 /// A request of a client about itself.

@@ -4,12 +4,13 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use fuuffy_domain::Presented;
 use rustls::ClientConfig;
 use rustls::version::TLS13;
 use serde_json::{Value, json};
 
 use crate::app::{Place, config_with};
-use crate::http1::{Connection, Reply, message};
+use crate::http1::{Connection, Reply, exchange, message};
 use crate::mutual::{Mutual, Shown, for_orders, lasting, session, speaking};
 use crate::timed::Timed;
 use crate::tls::Authority;
@@ -183,6 +184,54 @@ fn environments_on_one_port_are_told_apart() {
     assert!(said.contains("asks nobody for a certificate"), "{said}");
     let bound = ["clients", "update", "--environment", "production", &other.id, "--certificate-bound"];
     assert_eq!(shared.place.command(&bound).status.code(), Some(1));
+}
+
+/// What came in clear is looked up whichever environment it is of: whoever listens does not care.
+#[test]
+fn what_comes_in_clear_to_a_shared_port_is_looked_up_in_both() {
+    let shared = Shared::new();
+    let server = shared.place.serve();
+    let client = shared.place.client_with("production", &["--scope", "orders:read"]);
+    let form = format!("client_id={}&client_secret={}", client.id, client.secret);
+    let granted = shared.ask(server.production, (None, "production.test"), &form);
+    let bearer = format!("Bearer {}", granted.json()["access_token"].as_str().unwrap());
+    let fields = [("host", "production.test"), ("authorization", bearer.as_str())];
+    let head = message(server.production, "GET", "/v1/orders", &fields, "");
+    let status = || {
+        let session = session(server.production, &shared.caller(None), "production.test").unwrap();
+        let mut connection = Connection::over(session);
+        connection.send(&head);
+        connection.reply().unwrap().status
+    };
+    assert_eq!(status(), 200);
+    assert_eq!(exchange(server.production, &head).status, 400);
+    assert_eq!(status(), 401);
+}
+
+/// There is one way from a certificate to its authority, whatever comes with it and in whichever order; a chain that could be
+/// gone in many ways is not tried out.
+#[test]
+fn a_chain_is_followed_in_one_way() {
+    let shared = Shared::new();
+    let server = shared.place.serve();
+    let (upper, upper_der) = shared.clients.below("Upper");
+    let (lower, lower_der) = upper.below("Lower");
+    let (_, stranger) = Authority::named("Somebody else").below("Upper");
+    let client = shared.client("testing", &["--san-dns", "orders.example.com"]);
+    let ask = |shown: &Shown| shared.ask(server.testing, (Some(shown), "testing.test"), &format!("client_id={client}"));
+    let path = |shown: &Shown| {
+        let chain: Vec<Vec<u8>> = shown.chain.iter().map(|der| der.to_vec()).collect();
+        let Presented::Certificate(presented) = Presented::new(chain) else { panic!("it is short enough") };
+        presented.path().into_iter().map(<[u8]>::to_vec).collect::<Vec<_>>()
+    };
+    let mut shown = Shown::of(&lower, &for_orders());
+    shown.chain.extend([shared.server.der(), upper_der.clone(), lower_der.clone(), stranger]);
+    assert_eq!(path(&shown), [lower_der.to_vec(), upper_der.to_vec()]);
+    assert_eq!(ask(&shown).status, 200);
+    let mut looping = Shown::of(&Authority::named("Round"), &for_orders());
+    looping.chain.extend((0..7).map(|_| Authority::named("Round").der()));
+    assert_eq!(path(&looping).len(), 1);
+    assert_eq!(ask(&looping).status, 401);
 }
 
 #[test]

@@ -202,12 +202,15 @@ fn one_of_many_keys_must_be_named() {
     let platform = Platform::start();
     let timed = served(&platform);
     let client = registered(&timed, &platform.url(KEYS));
-    let others: Vec<SigningClient> = (0..3).map(|_| next_key(&client)).collect();
-    publish(&platform, &[&[&client][..], &others.iter().collect::<Vec<_>>()].concat());
+    let others: Vec<SigningClient> = (0..3).map(|_| SigningClient::called(&client.id, Algorithm::EdDSA)).collect();
+    let rsa = SigningClient::called(&client.id, Algorithm::RS256);
+    publish(&platform, &[&[&client, &rsa][..], &others.iter().collect::<Vec<_>>()].concat());
     assert!(
         explained(&timed, &ask(timed.testing(), &client.assertion(timed.now(), "a"))).contains("no key of that name")
     );
     assert_eq!(ask_by(&timed, &client, "b").status, 200);
+    let only = ask(timed.testing(), &rsa.assertion(timed.now(), "c"));
+    assert_eq!(only.status, 200, "one of many, and the only one that signs so: {}", only.text());
 }
 
 /// Never at a private address unless the operator allows it, whatever the name resolves to; and by TLS that is trusted.

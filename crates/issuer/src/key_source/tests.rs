@@ -81,6 +81,27 @@ fn keys_are_known_after_a_start_while_nobody_answers() {
 }
 
 /// That they still hold is written down once an hour, however often they are fetched.
+/// Whoever takes the last key out has withdrawn it, over a restart too.
+#[test]
+fn what_is_withdrawn_is_not_taken_any_more() {
+    let folder = tempfile::tempdir().unwrap();
+    let shelf = || Arc::new(KeyShelf::open(folder.path(), EnvironmentName::Testing).unwrap());
+    let started =
+        |publisher: &Arc<Publisher>| Arc::new(Arc::into_inner(publisher.source(keys_at())).unwrap().kept_on(shelf()));
+    run(async {
+        let publisher = Publisher::with_keys(&["a"]);
+        let source = started(&publisher);
+        assert_eq!(finds(&source, "a", 0).await, Ok(true));
+        publisher.publish(&[]);
+        source.refresh(at(600)).await;
+        assert_eq!(finds(&source, "a", 601).await, Err(KeySetFault::Empty));
+        publisher.pages.lock().clear();
+        assert_eq!(finds(&started(&publisher), "a", 602).await, Err(KeySetFault::Unreachable), "it is not kept");
+        publisher.publish(&["b"]);
+        assert_eq!(finds(&source, "b", 700).await, Ok(true));
+    });
+}
+
 #[test]
 fn a_set_that_stays_the_same_is_not_written_each_time() {
     let folder = tempfile::tempdir().unwrap();

@@ -177,11 +177,13 @@ pub async fn run_all<B: Backend>(fresh: impl Fn() -> B) {
     secrets::secrets_change_once(&fresh()).await;
     clients::nobody_is_none(&fresh()).await;
     tokens::a_revoked_token_stays_revoked(&fresh()).await;
+    tokens::what_was_taken_away_meanwhile_gets_no_token(&fresh()).await;
     clients::what_was_not_seen_is_not_changed(&fresh()).await;
     clients::taking_a_scope_away_revokes(&fresh()).await;
     secrets::a_key_creates_once(&fresh()).await;
     secrets::a_pending_secret_takes_the_place_of_an_unused_one(&fresh()).await;
     secrets::a_retiring_secret_goes_when_it_is_unused(&fresh()).await;
+    secrets::a_retired_secret_sends_no_other_away(&fresh()).await;
     secrets::a_use_without_a_token_keeps_a_retiring_secret(&fresh()).await;
     secrets::a_quarantined_secret_gets_no_token_and_goes_once_it_is_replaced(&fresh()).await;
     client_keys::at_most_three_keys_and_none_twice(&fresh()).await;

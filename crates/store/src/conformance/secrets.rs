@@ -91,6 +91,19 @@ pub(super) async fn a_pending_secret_takes_the_place_of_an_unused_one(backend: &
     assert_eq!(status, [S::Retiring, S::Retired, S::Live, S::Retired, S::Pending]);
 }
 
+/// Whoever confirms what is gone has not replaced anything.
+pub(super) async fn a_retired_secret_sends_no_other_away(backend: &dyn Backend) {
+    let (maker, store) = (Maker::new(), backend.open());
+    let (client, _) = maker.client(&*store).await;
+    let pending = NewSecret { is_pending: true, ..maker.secret().1 };
+    let id = pending.id.clone();
+    let Creation::Done(now) = added(&*store, &client.id, pending).await else { panic!("room") };
+    let now = secret_changed_at(NOW, &*store, &now, &id, SecretChange::Retire).await.expect("the secret");
+    let confirm = SecretChange::Confirm(Lifetime::HOUR.duration());
+    let now = secret_changed_at(NOW, &*store, &now, &id, confirm).await.unwrap_or(now);
+    assert!(now.secrets[0].retiring.is_none(), "{:?}", now.secrets[0]);
+}
+
 pub(super) async fn a_retiring_secret_goes_when_it_is_unused(backend: &dyn Backend) {
     let (maker, store) = (Maker::new(), backend.open());
     let (client, clear) = maker.client(&*store).await;

@@ -4,8 +4,8 @@ use std::task::{Context, Waker};
 
 use fuuffy_domain::{Client, ClientChange, ClientId, Lifetime, PlanName, ScopeSet, SeededEntropy};
 
-use super::{Backend, Maker, NOW, audit, cause, created};
-use crate::{Changed, NewClient, NewCredential, NewToken, PartOf, Store, StoreError, TokenName};
+use super::{Backend, Maker, NOW, added, audit, cause, created, secret_changed_at};
+use crate::{Changed, NewClient, NewCredential, NewToken, PartOf, SecretChange, Store, StoreError, TokenName};
 
 pub(super) async fn tokens_last(backend: &dyn Backend) {
     let (maker, store) = (Maker::new(), backend.open());
@@ -129,6 +129,19 @@ pub async fn flood(store: &dyn Store, count: usize) -> (usize, usize) {
         }
     }
     (done, refused)
+}
+
+/// What a token was asked for with may be taken away before it is there.
+pub(super) async fn what_was_taken_away_meanwhile_gets_no_token(backend: &dyn Backend) {
+    let (maker, store) = (Maker::new(), backend.open());
+    let (client, clear) = maker.client(&*store).await;
+    let (other, id) = (maker.secret(), client.secrets[0].id.clone());
+    let token = maker.token(maker.grant(&client, &clear));
+    added(&*store, &client.id, other.1).await;
+    secret_changed_at(NOW, &*store, &client, &id, SecretChange::Retire).await.expect("the secret");
+    assert!(matches!(store.issue_token(token).await, Err(StoreError::Superseded)));
+    let now = store.directory().find(&client.id).expect("the client");
+    store.issue_token(maker.token(maker.grant(&now, &other.0))).await.expect("by the one that is left");
 }
 
 /// While as many tokens wait as may, revokes all of a client's: that is taken, and done before the tokens that were asked

@@ -27,7 +27,8 @@ pub(super) fn change(
             secret.retiring = Some(Retiring { since: now, unused_for });
             Some(AuditEvent::SecretRetiring { client_id, secret_id, unused_for: unused_for.as_secs() })
         }
-        SecretChange::Confirm(_) if !secret.is_pending => None,
+        // What is gone must not send the others away.
+        SecretChange::Confirm(_) if !secret.is_pending || is_retired => None,
         SecretChange::Confirm(unused_for) => {
             secret.is_pending = false;
             let mut retiring = Vec::new();

@@ -3,13 +3,13 @@
 use std::thread;
 use std::time::Duration;
 
-use jsonwebtoken::{Algorithm, Header};
+use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
 use rcgen::RsaKeySize;
 use serde_json::{Value, json};
 
 use super::error;
 use crate::app::{get, post_form};
-use crate::http1::{Reply, request};
+use crate::http1::{Connection, Reply, message, request};
 use crate::signing_client::{ISSUER, SigningClient, ask, form};
 use crate::timed::Timed;
 
@@ -141,6 +141,11 @@ fn section_3_only_the_clients_key_signs() {
     let thief = SigningClient::called(&client.id, Algorithm::EdDSA);
     let other_kind = SigningClient::called(&client.id, Algorithm::ES256);
     let third_kind = SigningClient::called(&client.id, Algorithm::RS256);
+    let of_rsa = registered(&timed, Algorithm::RS256);
+    let for_rsa = SigningClient::called(&of_rsa.id, Algorithm::ES256);
+    // Signed by the public key as if it were a shared secret.
+    let confused = EncodingKey::from_secret(of_rsa.jwk()["n"].as_str().unwrap().as_bytes());
+    let confused = encode(&Header::new(Algorithm::HS256), &of_rsa.claims(now, "a"), &confused).unwrap();
     let right = client.assertion(now, "a");
     let (message, signature) = right.rsplit_once('.').unwrap();
     let none = format!("eyJhbGciOiJub25lIn0.{}.", message.split('.').nth(1).unwrap());
@@ -150,6 +155,8 @@ fn section_3_only_the_clients_key_signs() {
         (thief.assertion(now, "a"), "not signed by the client's key"),
         (other_kind.assertion(now, "a"), "no key of that name and algorithm"),
         (third_kind.assertion(now, "a"), "no key of that name and algorithm"),
+        (for_rsa.assertion(now, "a"), "no key of that name and algorithm"),
+        (confused, "an algorithm that is not taken"),
         (client.sign(&named, &client.claims(now, "a")), "no key of that name and algorithm"),
         (nobody.assertion(now, "a"), "no key of that name and algorithm"),
         (none, "an algorithm that is not taken"),
@@ -243,6 +250,27 @@ fn section_3_an_assertion_is_used_once() {
     timed.time.pass(Duration::from_secs(1));
     let late = ask(timed.testing(), &assertion);
     assert_eq!(told(&timed, &client, &late, "told later").unwrap(), "The assertion had expired");
+}
+
+/// "The authorization server MUST reject any JWT with an expiration time that has passed": by then it is there, and not when
+/// somebody began to send it.
+#[test]
+fn section_3_a_body_that_is_long_in_coming_does_not_make_it_younger() {
+    let timed = Timed::start("");
+    let client = registered(&timed, Algorithm::EdDSA);
+    let body = format!("grant_type=client_credentials&{}", form(&client.assertion(timed.now(), "a")));
+    let fields = [("content-type", "application/x-www-form-urlencoded")];
+    let whole = message(timed.testing(), "POST", "/oauth/token", &fields, &body);
+    let (first, rest) = whole.split_at(whole.len() - 10);
+    let mut connection = Connection::open(timed.testing());
+    connection.send(first);
+    // Another request on the way shows that the first one has arrived.
+    assert_eq!(timed.get("nonsense").status, 401);
+    timed.time.pass(Duration::from_secs(60));
+    connection.send(rest);
+    let refused = connection.reply().unwrap();
+    assert_eq!(error(&refused), invalid_client());
+    assert_eq!(explained(&timed, &refused)["happened"], "The assertion had expired");
 }
 
 /// As with secrets, a flood of wrong ones locks nobody out, and is refused as such.

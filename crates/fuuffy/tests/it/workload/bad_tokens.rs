@@ -87,7 +87,7 @@ fn only_what_the_platform_has_signed_is_believed() {
         (header(&|header| header.cty = Some("JWT".to_owned())), "brought a key, or asked for more"),
         (header(&|header| header.kid = Some("b".to_owned())), "a key that the platform does not publish"),
         (elsewhere, "an issuer that is not trusted here"),
-        (nested, "an algorithm that is not taken"),
+        (nested, "no key of that name and algorithm"),
         (format!("{right}.a.b"), "no signed JWT"),
     ] {
         let refused = ask(&timed, &client, &token);

@@ -56,6 +56,7 @@ impl Batch<'_> {
         let is_current = self.get(granted_to.slot).is_some_and(|client| {
             client.status == ClientStatus::Active
                 && client.generation == granted_to.generation
+                && token.grant.is_still_proven(&client)
                 && !token.grant.secret().is_some_and(|secret| client.is_quarantined(secret))
         });
         if !is_current {
