@@ -43,7 +43,11 @@ pub(crate) struct Create {
     #[schema(pattern = r"^[A-Za-z0-9_-]{1,64}$")]
     pub(crate) plan: Option<String>,
     /// Limits of its own in place of its plan's, separated by spaces.
-    #[schema(max_length = 100, pattern = r"^[1-9][0-9]{0,7}/(s|min|h|d)$", example = "200/min 5000/h")]
+    #[schema(
+        max_length = 100,
+        pattern = r"^[1-9][0-9]{0,7}/(s|min|h|d)( [1-9][0-9]{0,7}/(s|min|h|d))*$",
+        example = "200/min 5000/h"
+    )]
     pub(crate) limits: Option<String>,
     /// A life for its tokens, no longer than the environment's.
     #[schema(pattern = r"^[0-9]{1,6}[smhd]$", example = "15m")]
@@ -92,7 +96,7 @@ pub(crate) struct Patch {
     plan: Option<String>,
     /// Limits of its own, separated by spaces; `null` for its plan's.
     #[serde(default, deserialize_with = "present")]
-    #[schema(value_type = Option<String>, max_length = 100, pattern = r"^[1-9][0-9]{0,7}/(s|min|h|d)$", example = "200/min 5000/h")]
+    #[schema(value_type = Option<String>, max_length = 100, pattern = r"^[1-9][0-9]{0,7}/(s|min|h|d)( [1-9][0-9]{0,7}/(s|min|h|d))*$", example = "200/min 5000/h")]
     limits: Option<Option<String>>,
     /// A life for its tokens; `null` for the environment's own.
     #[serde(default, deserialize_with = "present")]

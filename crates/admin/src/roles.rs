@@ -180,6 +180,8 @@ impl Target {
         let client = environment.store.directory().find(&client_id(id)?).ok_or(DeedError::NotFound("client"))?;
         may.reach(&client.scopes)?;
         let seen = match (seen, may) {
+            // By the time that it has come to that the client may be an operator.
+            (Seen::At(revision), _) if revision.0 > client.revision.0 => return Err(DeedError::Stale),
             (Seen::At(revision), _) => Some(revision),
             (Seen::Foreign, _) => return Err(DeedError::Stale),
             (Seen::Unsaid | Seen::Any, May::Everything) => None,

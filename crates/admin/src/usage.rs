@@ -198,6 +198,9 @@ impl UsageWanted {
             By::Hour => (Grouping::Time, Step::Hour),
             By::Day => (Grouping::Time, Step::Day),
         };
+        // Each step costs a look, and before that there is none to find.
+        let oldest = ago(now, step.kept());
+        let time = time.start.max(oldest)..time.end.max(oldest);
         Ok(UsageQuery { client: client.map(|client| client.slot), by, time, step })
     }
 }

@@ -2,12 +2,12 @@
 //! to, in words.
 
 use std::io::Write;
-use std::path::Path;
 
 use http::{Method, StatusCode};
 use serde_json::Value;
 use thiserror::Error;
 
+use super::Common;
 use super::transport::{Answer, On, Transport};
 use crate::config::Config;
 use crate::serve::read_config;
@@ -31,9 +31,17 @@ pub(super) fn refusal(error: &anyhow::Error) -> Option<StatusCode> {
     error.downcast_ref::<Refused>().map(|refused| refused.status)
 }
 
-/// A configuration, or its mistakes told and the status that a command ends with.
-pub(super) fn configuration(file: &Path, err: &mut dyn Write) -> anyhow::Result<Result<Config, u8>> {
-    match read_config(file) {
+/// The configuration of a command that works on this machine's files or through its socket, or what is wrong told and the
+/// status that the command ends with.
+pub(super) fn configuration(common: &Common, err: &mut dyn Write) -> anyhow::Result<Result<Config, u8>> {
+    if common.admin_url.is_some() {
+        writeln!(
+            err,
+            "This command works on the server's own machine, by its configuration file, and not at --admin-url; run it there"
+        )?;
+        return Ok(Err(2));
+    }
+    match read_config(&common.config) {
         Ok(config) => Ok(Ok(config)),
         Err(mistakes) => {
             writeln!(err, "{mistakes}")?;

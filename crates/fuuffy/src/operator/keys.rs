@@ -50,7 +50,7 @@ const KEY_COLUMNS: &[&str] = &["key_id", "current", "secrets", "tokens", "expire
 /// # Errors
 /// The server or the data directory could not be reached, it said no, or writing failed.
 pub async fn keys(args: KeysArgs, out: &mut dyn Write, err: &mut dyn Write) -> anyhow::Result<u8> {
-    let config = match configuration(&args.common.config, err)? {
+    let config = match configuration(&args.common, err)? {
         Ok(config) => config,
         Err(status) => return Ok(status),
     };

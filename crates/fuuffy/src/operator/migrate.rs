@@ -42,7 +42,7 @@ struct Found {
 /// # Errors
 /// A store could not be opened, or a server runs. What was not migrated is as it was.
 pub async fn migrate(args: MigrateArgs, out: &mut dyn Write, err: &mut dyn Write) -> anyhow::Result<u8> {
-    let config = match configuration(&args.common.config, err)? {
+    let config = match configuration(&args.common, err)? {
         Ok(config) => config,
         Err(status) => return Ok(status),
     };

@@ -2,15 +2,16 @@
 
 use std::io::{Read as _, Write};
 
-use anyhow::Context as _;
+use anyhow::{Context as _, ensure};
 use clap::{Args, Subcommand};
+use fuuffy_protocol::AccessToken;
 use serde_json::json;
 use zeroize::Zeroizing;
 
 use super::{Call, Common, InEnvironment, OfClient, Shape, Why, run, segment};
 
-/// The longest text that is read as a token, in bytes.
-const LONGEST: u64 = 1024;
+/// Bytes that are read at most: of the longest token, and of the end of a line. What is longer is none.
+const LONGEST: u64 = AccessToken::LONGEST_JWT as u64 + 16;
 
 /// `fuuffy tokens`
 #[derive(Debug, Args)]
@@ -69,7 +70,12 @@ pub async fn tokens(args: TokensArgs, out: &mut dyn Write, err: &mut dyn Write) 
         }
         TokensCommand::Revoke { place, why, .. } => {
             let mut token = Zeroizing::new(String::new());
-            std::io::stdin().take(LONGEST).read_to_string(&mut token).context("standard input could not be read")?;
+            let read = std::io::stdin().take(LONGEST).read_to_string(&mut token);
+            let read = read.context("standard input could not be read")?;
+            ensure!(
+                (read as u64) < LONGEST,
+                "what came by standard input is longer than any token; give it the token alone"
+            );
             (place, Call::post("tokens/revoke".to_owned(), Some(json!({"token": token.trim()})), why))
         }
     };

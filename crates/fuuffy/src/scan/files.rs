@@ -38,6 +38,9 @@ pub(super) fn search(path: &Path, finder: &mut Finder, report: &mut Report<'_>) 
         let _ = finder.search(name, &mut |it| report.found(&Place::Name(entry.path()), &it));
         if entry.file_type().is_file() || is_named_link_to_file(&entry) {
             search_file(entry.path(), finder, report);
+        } else if entry.depth() == 0 && !entry.path().is_dir() {
+            // What was named itself is meant, be it a pipe.
+            search_file(entry.path(), finder, report);
         }
     }
     repositories

@@ -142,21 +142,30 @@ fn find_commits(repository: &Path, finds: &[Find], first: &mut HashMap<String, (
             continue;
         };
         let id = numbers.split(|byte| *byte == b' ').nth(3).and_then(|id| wanted.get(id));
-        next_field(&mut fields, &mut field)?;
-        if let Some(id) = id {
+        if next_field(&mut fields, &mut field)?
+            && let Some(id) = id
+        {
             let path = PathBuf::from(OsStr::from_bytes(&field));
             first.entry((*id).to_owned()).or_insert_with(|| (commit.clone(), path));
         }
     }
+    // Where something is left, nobody may wait for it.
+    drop(fields);
     wait(commits)?;
     wait(child)
 }
 
-/// The next field, which ends with a zero; `false` where there is none.
+/// The next field, which ends with a zero; `false` where there is none. Of one that is too long the beginning is kept.
 fn next_field(fields: &mut BufReader<ChildStdout>, field: &mut Vec<u8>) -> io::Result<bool> {
     field.clear();
     fields.by_ref().take(LONGEST).read_until(0, field)?;
-    Ok(field.pop_if(|last| *last == 0).is_some())
+    if field.pop_if(|last| *last == 0).is_some() {
+        return Ok(true);
+    }
+    if field.len() < usize::try_from(LONGEST).unwrap_or(usize::MAX) {
+        return Ok(false);
+    }
+    fields.skip_until(0).map(|_| true)
 }
 
 fn git() -> Command {

@@ -134,7 +134,7 @@ fn in_a_line(place: &Place<'_>, it: &Sighting) -> String {
         Place::Name(path) => format!("{}: {what} in its name", shown(path)),
         Place::StandardInput => format!("-:{line}:{column}: {what}"),
         Place::Object(_, Object { first: Some((commit, path)), .. }) => {
-            format!("{commit}:{}:{line}:{column}: {what}", shown(path))
+            format!("{}:{}:{line}:{column}: {what}", plain(commit), shown(path))
         }
         Place::Object(_, Object { kind, id, .. }) => format!("{kind} {id}:{line}:{column}: {what}"),
     }

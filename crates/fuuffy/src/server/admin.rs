@@ -1,13 +1,13 @@
 //! What operators reach: health, metrics and, by token, the deeds on the admin listener; the deeds on a Unix
 //! socket that only the server's own user can open. Neither is on the path of any caller of the API.
 
-use std::fs::Permissions;
+use std::fs::{DirBuilder, Permissions};
 use std::io;
 use std::net::SocketAddr;
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use axum::extract::State;
@@ -20,6 +20,7 @@ use axum::{Extension, Router};
 use fuuffy_admin::{Caller, Stranger};
 use fuuffy_domain::{Actor, Timestamp};
 use fuuffy_store::Store;
+use hyper::service::{Service as _, service_fn};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use hyper_util::service::TowerToHyperService;
@@ -36,6 +37,8 @@ use super::{Environments, farewell, metrics, told_to_stop};
 const MAX_CONNECTIONS: usize = 256;
 /// How long an operator's program may take with what it says first.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// A connection without a request is closed after so long, or twice that.
+const IDLE: Duration = Duration::from_secs(30);
 
 /// Whether the server takes requests.
 #[derive(Debug, Default)]
@@ -149,8 +152,14 @@ pub(super) fn listen_unix(
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => {}
     }
-    let listener = UnixListener::bind(path)?;
-    std::fs::set_permissions(path, Permissions::from_mode(0o600))?;
+    // It gets its name when its mode is right.
+    let unnamed = path.with_extension("new");
+    let _ = std::fs::remove_dir_all(&unnamed);
+    let private = DirBuilder::new().mode(0o700).create(&unnamed).map(|()| unnamed.join("s"))?;
+    let listener = UnixListener::bind(&private)?;
+    std::fs::set_permissions(&private, Permissions::from_mode(0o600))?;
+    std::fs::rename(&private, path)?;
+    std::fs::remove_dir(&unnamed)?;
     // Whoever can open the socket may do everything; the audit log says which user it was.
     let known = move |stream: &UnixStream, _| match stream.peer_cred() {
         Ok(peer) => router.clone().layer(Extension(Caller { actor: Actor::Socket { uid: peer.uid() }, from: None })),
@@ -198,6 +207,29 @@ async fn enter(stream: TcpStream, lock: Option<Lock>, router: Router, stopped: w
     }
 }
 
+/// What a connection is used for: its requests that are under way, and how many there have been.
+#[derive(Default)]
+struct Busy {
+    begun: AtomicU64,
+    /// As many as there had been when it was looked at last.
+    seen: AtomicU64,
+}
+
+impl Busy {
+    /// A request that is under way until what this returns is dropped.
+    fn ask(self: &Arc<Self>) -> Arc<Self> {
+        self.begun.fetch_add(1, Ordering::Relaxed);
+        Arc::clone(self)
+    }
+
+    /// Whether nothing is under way, and nothing has begun since this was asked last. The service and the connection hold it,
+    /// too.
+    fn is_idle(self: &Arc<Self>) -> bool {
+        let begun = self.begun.load(Ordering::Relaxed);
+        self.seen.swap(begun, Ordering::Relaxed) == begun && Arc::strong_count(self) <= 2
+    }
+}
+
 async fn serve(
     stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
     router: Router,
@@ -212,13 +244,31 @@ async fn serve(
         .keep_alive_timeout(PATIENCE)
         .max_header_list_size(16 * 1024)
         .max_concurrent_streams(32);
-    let connection = server.serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
+    let (busy, router) = (Arc::new(Busy::default()), TowerToHyperService::new(router));
+    let counted = Arc::clone(&busy);
+    let service = service_fn(move |request| {
+        let (asked, answer) = (counted.ask(), router.call(request));
+        async move {
+            let answer = answer.await;
+            drop(asked);
+            answer
+        }
+    });
+    let connection = server.serve_connection(TokioIo::new(stream), service);
     tokio::pin!(connection);
-    let ended = tokio::select! {
-        ended = connection.as_mut() => ended,
-        () = told_to_stop(&mut stopped) => {
-            connection.as_mut().graceful_shutdown();
-            connection.await
+    let ended = loop {
+        tokio::select! {
+            ended = connection.as_mut() => break ended,
+            () = told_to_stop(&mut stopped) => {
+                connection.as_mut().graceful_shutdown();
+                break connection.await;
+            }
+            // Whoever says nothing, in whichever protocol, is in the way of those who do.
+            () = tokio::time::sleep(IDLE) => {
+                if busy.is_idle() {
+                    return;
+                }
+            }
         }
     };
     if let Err(error) = ended {

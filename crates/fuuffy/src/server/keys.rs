@@ -7,11 +7,12 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use axum::extract::rejection::PathRejection;
-use axum::extract::{Path, State};
+use axum::extract::{FromRequestParts, Path, State};
+use axum::http::request::Parts;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
-use axum::{Extension, Json, Router};
+use axum::{Json, Router};
 use bytes::Bytes;
 use fuuffy_admin::Caller;
 use fuuffy_domain::{Actor, AuditEvent, AuditKeys, Clock as _, Entropy, EnvironmentName, KeyId, KeyringFault};
@@ -103,14 +104,13 @@ pub(super) fn router(environments: Environments) -> Router {
         .with_state(environments)
 }
 
-async fn list(State(here): State<Environments>, caller: Option<Extension<Caller>>) -> Answer {
-    local(caller)?;
+async fn list(State(here): State<Environments>, _: Local) -> Answer {
     Ok(data(&here.known_keys().await?))
 }
 
 /// The file first: what opens more than is used is whole at any moment.
-async fn rotate(State(here): State<Environments>, caller: Option<Extension<Caller>>, body: Bytes) -> Answer {
-    let (actor, Retire { why, .. }) = (local(caller)?, parse(&body)?);
+async fn rotate(State(here): State<Environments>, Local(actor): Local, body: Bytes) -> Answer {
+    let Retire { why, .. } = parse(&body)?;
     let _turn = here.turn().await?;
     let (path, entropy) = (here.keys.path.clone(), Arc::clone(&here.keys.entropy));
     let keys = blocking(move || pepper::add_key(&path, &*entropy)).await?;
@@ -125,8 +125,8 @@ async fn rotate(State(here): State<Environments>, caller: Option<Extension<Calle
 
 /// The new key is in the file before it signs anything, and the current one after all logs name it: wherever this
 /// breaks off, what was signed can be checked by what is there. Run again, it hands on where that is not done yet.
-async fn rotate_audit(State(here): State<Environments>, caller: Option<Extension<Caller>>, body: Bytes) -> Answer {
-    let (actor, Retire { why, .. }) = (local(caller)?, parse(&body)?);
+async fn rotate_audit(State(here): State<Environments>, Local(actor): Local, body: Bytes) -> Answer {
+    let Retire { why, .. } = parse(&body)?;
     let _turn = here.turn().await?;
     here.try_signing().await?;
     let (path, entropy) = (here.keys.audit_path.clone(), Arc::clone(&here.keys.entropy));
@@ -155,11 +155,11 @@ async fn rotate_audit(State(here): State<Environments>, caller: Option<Extension
 /// Nothing new comes under the key before it is looked for once more, and only then it leaves the file.
 async fn retire(
     State(here): State<Environments>,
-    caller: Option<Extension<Caller>>,
+    Local(actor): Local,
     key: Result<Path<u32>, PathRejection>,
     body: Bytes,
 ) -> Answer {
-    let (actor, Retire { force, why }) = (local(caller)?, parse(&body)?);
+    let Retire { force, why } = parse(&body)?;
     let key = key.map(|Path(key)| KeyId(key)).map_err(|_| Failure::NoKey)?;
     let _turn = here.turn().await?;
     here.refuse_needed(key, force).await?;
@@ -305,11 +305,17 @@ fn unusable(file: &std::path::Path, fault: KeyringFault) -> Failure {
     Failure::Unavailable(format!("{}: {fault}; put the file back as it was", file.display()))
 }
 
-/// Who asks, if it is somebody on this machine.
-fn local(caller: Option<Extension<Caller>>) -> Result<Actor, Failure> {
-    match caller {
-        Some(Extension(Caller { actor: actor @ (Actor::Socket { .. } | Actor::Local { .. }), .. })) => Ok(actor),
-        _ => Err(Failure::Foreign),
+/// Who asks, if it is somebody on this machine. That is known before anything of the body is read.
+struct Local(Actor);
+
+impl<S: Sync> FromRequestParts<S> for Local {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Failure> {
+        match parts.extensions.get::<Caller>() {
+            Some(Caller { actor: actor @ (Actor::Socket { .. } | Actor::Local { .. }), .. }) => Ok(Self(actor.clone())),
+            _ => Err(Failure::Foreign),
+        }
     }
 }
 

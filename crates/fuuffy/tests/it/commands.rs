@@ -146,3 +146,33 @@ fn the_socket_refuses_what_it_does_not_understand() {
     let expired = "{\"expires_at\":\"2020-01-01T00:00:00Z\"}";
     assert_eq!(ask(&format!("POST {clients}/{client}/secrets"), expired), refused("invalid_request", 400));
 }
+
+/// What is done to a server's own files is not done to this machine's where another one was named.
+#[test]
+fn what_works_on_files_refuses_another_server() {
+    let place = Place::new(&config(Upstream::friendly().address));
+    place.client("testing");
+    std::fs::write(place.path("clients.toml"), "environment = \"testing\"\n").unwrap();
+    let (file, folder) = (place.path("clients.toml"), place.path("backup"));
+    let (file, folder) = (file.to_str().unwrap(), folder.to_str().unwrap());
+    for command in [
+        &["apply", file, "--environment", "testing", "--prune"][..],
+        &["export", "--environment", "testing"],
+        &["keys", "rotate"],
+        &["keys", "list"],
+        &["certs", "status"],
+        &["backup", "--to", folder],
+        &["restore", "--from", folder],
+        &["migrate"],
+        &["audit", "verify", "--environment", "testing"],
+        &["audit", "export", "--environment", "testing"],
+        &["audit", "key"],
+    ] {
+        let refused = place.command(&[command, &["--admin-url", "https://127.0.0.1:1"]].concat());
+        let words = String::from_utf8(refused.stderr).unwrap();
+        assert_eq!((refused.status.code(), refused.stdout.is_empty()), (Some(2), true), "{command:?}: {words}");
+        assert!(words.contains("not at --admin-url"), "{command:?}: {words}");
+    }
+    let listed = place.done(&["clients", "list", "--environment", "testing"]);
+    assert_eq!(listed.as_array().unwrap().len(), 1, "nothing was done");
+}

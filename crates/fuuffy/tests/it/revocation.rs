@@ -20,7 +20,7 @@ fn served() -> (Place, Server) {
 }
 
 /// Revokes as `fuuffy tokens revoke --token -` does.
-fn revoke_by_command(place: &Place, text: &str) -> (Option<i32>, String) {
+pub(crate) fn revoke_by_command(place: &Place, text: &str) -> (Option<i32>, String) {
     let mut child = Command::new(BINARY)
         .args(["tokens", "revoke", "--environment", "testing", "--token", "-", "--json", "--config"])
         .arg(place.config_file())

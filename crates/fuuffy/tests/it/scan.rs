@@ -167,3 +167,11 @@ fn tokens_are_found_where_they_are_asked_for() {
     let scan = scan_in(place.path(), &["log", "--tokens"], b"");
     assert_eq!((scan.status, scan.out.as_str()), (1, "log:2:23: token sk-418e…\n"));
 }
+
+/// What was named itself is searched, even where it is no file: a pipe that a shell names is one.
+#[test]
+fn a_pipe_that_is_named_is_searched() {
+    let place = tempfile::tempdir().unwrap();
+    let scan = scan_in(place.path(), &["/dev/stdin"], secret(SecretKind::Testing, 1).as_bytes());
+    assert_eq!((scan.status, scan.out.lines().count()), (1, 1), "{}{}", scan.out, scan.err);
+}

@@ -67,6 +67,19 @@ pub struct PlatformIdentity {
     pub claims: BTreeMap<String, String>,
 }
 
+impl PublicKey {
+    /// The number by which it is told from any other.
+    fn number(&self) -> Option<&str> {
+        self.x.as_deref().or(self.n.as_deref())
+    }
+
+    /// Whether another is the same key, whatever both are called.
+    #[must_use]
+    pub fn is_the_key(&self, other: &Self) -> bool {
+        self.number() == other.number()
+    }
+}
+
 impl Proofs {
     /// Reads what is said of them in a client's table.
     pub(super) fn read(client: &Table<'_>, environment: &EnvironmentConfig) -> Self {
@@ -83,7 +96,7 @@ impl Proofs {
         if identities.len() > MAX_IDENTITIES {
             client.mistake("identities", format!("a client has {MAX_IDENTITIES} identities at most"));
         }
-        let numbers: BTreeSet<Option<&str>> = keys.iter().map(|key| key.x.as_deref().or(key.n.as_deref())).collect();
+        let numbers: BTreeSet<Option<&str>> = keys.iter().map(PublicKey::number).collect();
         let (names, named): (BTreeSet<&str>, _) = {
             let names = || keys.iter().filter_map(|key| key.kid.as_deref());
             (names().collect(), names().count())

@@ -260,7 +260,7 @@ fn settings(
     environment: EnvironmentName,
     err: &mut dyn Write,
 ) -> anyhow::Result<Result<(Config, EnvironmentConfig), u8>> {
-    let config = match configuration(&common.config, err)? {
+    let config = match configuration(common, err)? {
         Ok(config) => config,
         Err(status) => return Ok(Err(status)),
     };

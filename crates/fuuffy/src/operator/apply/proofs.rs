@@ -103,7 +103,7 @@ pub(super) async fn deeds(desk: &Desk, path: &str, (from, to): (&Proofs, &Proofs
     if from.keys != to.keys {
         let known = if from.keys.is_empty() { Vec::new() } else { keys(desk, path).await? };
         let collide =
-            |one: &PublicKey, other: &PublicKey| one.x == other.x || one.kid.is_some() && one.kid == other.kid;
+            |one: &PublicKey, other: &PublicKey| one.is_the_key(other) || one.kid.is_some() && one.kid == other.kid;
         deeds.extend(replace(
             &format!("{path}/keys"),
             (known, &to.keys, MAX_CLIENT_KEYS),

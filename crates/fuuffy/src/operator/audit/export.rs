@@ -6,8 +6,8 @@ use clap::Args;
 use fuuffy_domain::{Timestamp, to_hex};
 use fuuffy_store::embedded::{AuditLog, LogEntry, LogStart};
 
+use super::super::desk::configuration;
 use super::super::{Common, InEnvironment, environment_config};
-use crate::serve::read_config;
 use crate::server::store_path;
 
 /// `fuuffy audit export`
@@ -43,12 +43,9 @@ pub(super) fn export(
     err: &mut dyn Write,
 ) -> anyhow::Result<u8> {
     let environment = args.place.environment;
-    let config = match read_config(&common.config) {
+    let config = match configuration(common, err)? {
         Ok(config) => config,
-        Err(mistakes) => {
-            writeln!(err, "{mistakes}")?;
-            return Ok(2);
-        }
+        Err(status) => return Ok(status),
     };
     if environment_config(&config, environment).is_none() {
         writeln!(err, "{}: there is no [environments.{environment}]", common.config.display())?;

@@ -12,9 +12,9 @@ use fuuffy_domain::{AuditKeys, AuditPublicKey, EnvironmentName};
 use fuuffy_store::audit_key;
 use serde_json::json;
 
+use super::desk::configuration;
 use super::{Call, Common, InEnvironment, Shape, Why, environment_config, run, segment};
 use crate::config::Config;
-use crate::serve::read_config;
 use crate::server::AUDIT_KEY;
 use export::ExportArgs;
 use verify::VerifyArgs;
@@ -96,12 +96,9 @@ fn show_keys(
     out: &mut dyn Write,
     err: &mut dyn Write,
 ) -> anyhow::Result<u8> {
-    let config = match read_config(&common.config) {
+    let config = match configuration(common, err)? {
         Ok(config) => config,
-        Err(mistakes) => {
-            writeln!(err, "{mistakes}")?;
-            return Ok(2);
-        }
+        Err(status) => return Ok(status),
     };
     let mut rows = Vec::new();
     for environment in [EnvironmentName::Testing, EnvironmentName::Production] {

@@ -15,6 +15,7 @@ use serde::Deserialize;
 use serde_json::json;
 use serde_json::value::RawValue;
 
+use super::super::desk::configuration;
 use super::super::{Common, InEnvironment, environment_config};
 use crate::config::Config;
 use crate::serve::read_config;
@@ -66,6 +67,11 @@ pub(super) fn verify(
     err: &mut dyn Write,
 ) -> anyhow::Result<u8> {
     let environment = args.place.environment;
+    if common.admin_url.is_some()
+        && let Err(status) = configuration(common, err)?
+    {
+        return Ok(status);
+    }
     // An export and a public key are all that its reader may have.
     let config = match read_config(&common.config) {
         Ok(config) => Some(config),

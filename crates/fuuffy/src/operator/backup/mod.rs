@@ -49,7 +49,7 @@ const SIDE_FILES: [&str; 4] =
 /// # Errors
 /// Something could not be read, written or believed. Nothing has the name that was asked for then.
 pub async fn backup(args: BackupArgs, out: &mut dyn Write, err: &mut dyn Write) -> anyhow::Result<u8> {
-    let config = match configuration(&args.common.config, err)? {
+    let config = match configuration(&args.common, err)? {
         Ok(config) => config,
         Err(status) => return Ok(status),
     };
@@ -99,12 +99,18 @@ fn fill(config: &Config, folder: &Path, with_keys: bool) -> anyhow::Result<Manif
     let (sources, was) = (Sources::system(), identity(&config.data_dir)?);
     let made_at = sources.time.wall();
     let mut files = Vec::new();
-    let mut needed = Vec::new();
+    let (mut needed, mut has_stores) = (Vec::new(), false);
+    // Before the stores: what is signed of them meanwhile would name records that are not in the copy.
+    let beside: Vec<&str> = BESIDE_STORES.into_iter().filter(|name| config.data_dir.join(name).exists()).collect();
+    for name in &beside {
+        copy_private(&config.data_dir.join(name), &folder.join(name))?;
+    }
     for environment in [EnvironmentName::Testing, EnvironmentName::Production] {
         let (name, store) = (store_name(environment), crate::server::store_path(config, environment));
         if !store.exists() {
             continue;
         }
+        has_stores = true;
         let bar = progress(environment);
         embedded::copy(&store, &folder.join(&name), |done, all| {
             bar.set_length(all);
@@ -116,9 +122,8 @@ fn fill(config: &Config, folder: &Path, with_keys: bool) -> anyhow::Result<Manif
         needed.extend(found.keys);
         files.push(FileMark::of(folder, &name, Some(mark))?);
     }
-    ensure!(!files.is_empty(), "{}: there is no store to back up; name another data_dir", config.data_dir.display());
-    for name in BESIDE_STORES.into_iter().filter(|name| config.data_dir.join(name).exists()) {
-        copy_private(&config.data_dir.join(name), &folder.join(name))?;
+    ensure!(has_stores, "{}: there is no store to back up; name another data_dir", config.data_dir.display());
+    for name in beside {
         files.push(FileMark::of(folder, name, None)?);
     }
     for name in SIDE_FILES.into_iter().filter(|name| config.data_dir.join(name).exists()) {

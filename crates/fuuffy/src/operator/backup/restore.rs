@@ -48,7 +48,7 @@ const AT_ONCE: usize = 1000;
 /// # Errors
 /// The backup cannot be believed, or does not fit. The data directory is as it was then.
 pub async fn restore(args: RestoreArgs, out: &mut dyn Write, err: &mut dyn Write) -> anyhow::Result<u8> {
-    let config = match configuration(&args.common.config, err)? {
+    let config = match configuration(&args.common, err)? {
         Ok(config) => config,
         Err(status) => return Ok(status),
     };

@@ -67,7 +67,7 @@ pub async fn certs(args: CertsArgs, out: &mut dyn Write, err: &mut dyn Write) ->
         return status::status(&args.common, out, err).await;
     };
     let hosts = if host.is_empty() {
-        match configuration(&args.common.config, err)? {
+        match configuration(&args.common, err)? {
             Ok(config) => served(&config)?,
             Err(status) => return Ok(status),
         }

@@ -12,7 +12,7 @@ const COLUMNS: &[&str] = &["listener", "hosts", "issuer", "expires_at", "next_or
 
 /// What the listeners of the running server show.
 pub(super) async fn status(common: &Common, out: &mut dyn Write, err: &mut dyn Write) -> anyhow::Result<u8> {
-    let config = match configuration(&common.config, err)? {
+    let config = match configuration(common, err)? {
         Ok(config) => config,
         Err(status) => return Ok(status),
     };

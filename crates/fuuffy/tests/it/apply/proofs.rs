@@ -241,6 +241,18 @@ fn certificates_are_written_and_made_by_their_names_or_as_they_are() {
     assert!(status == Some(2) && err.contains("clients[0].certificates: expected mutual_tls"), "{err}");
 }
 
+/// A client is known by one key all the while, of whichever kind both are.
+#[test]
+fn a_new_key_comes_before_an_old_one_goes() {
+    for algorithm in [Algorithm::ES256, Algorithm::EdDSA, Algorithm::RS256] {
+        let place = place();
+        let of = |kid: &str| file(&[client("app", &format!("keys = [{}]", key(&SigningClient::new(algorithm), kid)))]);
+        assert_eq!(words(&apply(&place, &of("old"), &[])).0, Some(0));
+        assert_eq!(words(&apply(&place, &of("new"), &[])).0, Some(0));
+        assert_eq!(deeds(&place, 2), ["client_key.added", "client_key.removed"], "{algorithm:?}");
+    }
+}
+
 #[test]
 fn mistakes_in_them_are_told_at_once() {
     let place = place();

@@ -14,6 +14,7 @@ use super::post_as;
 use crate::app::{Place, Registered, Server, config_with, get, post_form, token, token_form};
 use crate::http1::request;
 use crate::libraries::installed;
+use crate::revocation::revoke_by_command;
 use crate::timed::{START, Timed};
 use crate::upstream::Upstream;
 
@@ -169,6 +170,20 @@ fn section_5_it_is_revoked_and_expires_as_any_token() {
     assert!(timed.accepts(&other));
     timed.time.pass(Duration::from_secs(3600));
     assert!(!timed.accepts(&other));
+}
+
+/// An operator revokes one that is long by giving it, too, and is told where it is more than a token.
+#[test]
+fn section_5_a_long_one_is_revoked_by_command() {
+    let (place, server) = served_with(BY_RSA);
+    let scopes = format!("orders:read orders:write {}:read", "reports".repeat(8));
+    let token = token(server.testing, &place.client_with("testing", &["--scope", &scopes]));
+    assert!(token.len() > 1024, "{} characters", token.len());
+    let (status, words) = revoke_by_command(&place, &"x".repeat(10_000));
+    assert!(status == Some(1) && words.contains("longer than any token"), "{words}");
+    let (status, words) = revoke_by_command(&place, &format!("{token}\n"));
+    assert_eq!(status, Some(0), "{words}");
+    assert_eq!(get(server.testing, "/v1/orders", &token).status, 401);
 }
 
 /// A key that was rotated away verifies what it signed for as long as any of that is good.

@@ -2,7 +2,7 @@
 
 use std::cell::Cell;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use fuuffy_protocol::SecretKind;
 
@@ -81,6 +81,33 @@ fn what_was_deleted_is_found_with_the_commit_that_had_it_first() {
         (&found["in"], &found["kind"], &found["environment"]),
         (&"history".into(), &"blob".into(), &"testing".into())
     );
+}
+
+/// Who made a repository chose its paths. One that is longer than anybody can show ends nothing, and commands no terminal.
+#[test]
+fn a_path_without_end_is_cut() {
+    let repository = Repository::new();
+    repository.commit("README", "Hello\n");
+    let make = |arguments: &[&str], input: &str| {
+        let mut git = Command::new("git");
+        git.args(arguments).current_dir(repository.path()).stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut git = git.spawn().unwrap();
+        std::io::Write::write_all(&mut git.stdin.take().unwrap(), input.as_bytes()).unwrap();
+        String::from_utf8(git.wait_with_output().unwrap().stdout).unwrap().trim().to_owned()
+    };
+    let blob = make(&["hash-object", "-w", "--stdin"], &secret(SecretKind::Testing, 30));
+    let name = "\u{1b}[2J".repeat(60);
+    let mut tree = make(&["mktree", "-z"], &format!("100644 blob {blob}\t{name}\0"));
+    // More than a pipe and our own buffer hold.
+    for _ in 0..700 {
+        tree = make(&["mktree", "-z"], &format!("040000 tree {tree}\t{name}\0"));
+    }
+    let commit = repository.git(&["commit-tree", &tree, "-m", "Deep"]);
+    repository.git(&["update-ref", "refs/heads/deep", &commit]);
+    let scan = scan_in(repository.path(), &[".", "--history"], b"");
+    assert_eq!(scan.status, 1, "{}", scan.err);
+    assert!(scan.out.starts_with(&format!("{commit}:")) && scan.out.lines().count() == 1, "{} bytes", scan.out.len());
+    assert!(!scan.out.contains('\u{1b}') && scan.out.len() < 120_000);
 }
 
 #[test]
