@@ -114,7 +114,13 @@ impl Explanations {
     }
 }
 
+/// A thread's lowest claim on a core (nice(2)).
+const LAST: i32 = 19;
+
 fn write(mut connection: Connection, received: &mpsc::Receiver<Command>, dropped: &AtomicU64) {
+    // A flood of refusals is a lot to write down, and must not be in the way of those who refuse. Where this is not to be had,
+    // it is written down all the same.
+    let _ = rustix::process::nice(LAST);
     let mut rooms = Rooms::count(&connection).unwrap_or_default();
     // Told once, and not with each batch of a flood.
     let mut is_failing = false;
