@@ -51,14 +51,21 @@ enum Command {
 impl Explanations {
     /// Opens the file at `path`, or makes one. One that is damaged is put aside. Where there is none to write to, for
     /// want of room, rights or anything else, nothing is kept until the next start, and the server goes on without.
+    ///
+    /// The thread that writes begins by `give_way`: a flood of refusals is a lot to write down, and must not hold up those who
+    /// refuse.
     #[must_use]
-    pub fn open(path: PathBuf, environment: EnvironmentName) -> Self {
+    pub fn open(path: PathBuf, environment: EnvironmentName, give_way: fn()) -> Self {
         let (queue, received) = mpsc::sync_channel(WAITING);
         let dropped = Arc::new(AtomicU64::new(0));
         let counted = Arc::clone(&dropped);
         let begun = file::open_or_replace(&path).map_err(|error| error.to_string()).and_then(|connection| {
             let thread = std::thread::Builder::new().name(format!("explain-{environment}"));
-            thread.spawn(move || write(connection, &received, &counted)).map_err(|error| error.to_string())
+            let work = move || {
+                give_way();
+                write(connection, &received, &counted);
+            };
+            thread.spawn(work).map_err(|error| error.to_string())
         });
         if let Err(error) = begun {
             tracing::error!(%environment, file = %path.display(), error, "Reasons of refusals are not kept until the next start, for their file cannot be opened; requests are served as before");
@@ -114,13 +121,7 @@ impl Explanations {
     }
 }
 
-/// A thread's lowest claim on a core (nice(2)).
-const LAST: i32 = 19;
-
 fn write(mut connection: Connection, received: &mpsc::Receiver<Command>, dropped: &AtomicU64) {
-    // A flood of refusals is a lot to write down, and must not be in the way of those who refuse. Where this is not to be had,
-    // it is written down all the same.
-    let _ = rustix::process::nice(LAST);
     let mut rooms = Rooms::count(&connection).unwrap_or_default();
     // Told once, and not with each batch of a flood.
     let mut is_failing = false;

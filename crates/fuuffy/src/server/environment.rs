@@ -29,6 +29,7 @@ use super::leaks::{LeakCounts, LeaksTold};
 use super::published;
 use super::reports::Reports;
 use super::silences::Silences;
+use super::system::give_way;
 use super::trails::Trails;
 use super::unusual::Watch;
 use super::well_known;
@@ -116,7 +117,7 @@ impl Environment {
         let opened = clock.now();
         tracing::info!(environment = %name, clients = report.clients, tokens = report.tokens, "The store is open");
         let store = Arc::new(store);
-        let explanations = Arc::new(Explanations::open(path.with_extension("explain.sqlite3"), name));
+        let explanations = Arc::new(Explanations::open(path.with_extension("explain.sqlite3"), name, give_way));
         let as_store = (sources.store)(Arc::<EmbeddedStore>::clone(&store));
         let entropy = Arc::clone(&sources.entropy);
         let stage = Arc::new(Stage::of(name));

@@ -44,3 +44,9 @@ pub(super) fn addresses(name: String) -> BoxFuture<'static, io::Result<Vec<IpAdd
         Ok(found.map(|address| address.ip()).collect())
     })
 }
+
+/// Lets all other threads go before this one (nice(2)). Where that is not to be had, it works on as the others do.
+pub(super) fn give_way() {
+    const LAST: i32 = 19;
+    let _ = rustix::process::nice(LAST);
+}

@@ -24,7 +24,7 @@ impl Kept {
     }
 
     fn open(&self) -> Explanations {
-        Explanations::open(self.path(), EnvironmentName::Testing)
+        Explanations::open(self.path(), EnvironmentName::Testing, || ())
     }
 
     fn refused(&self, at: Timestamp, client: Option<&str>) -> Refused {
@@ -181,7 +181,7 @@ async fn a_file_that_cannot_be_opened_stays_where_it_is_and_stops_nothing() {
     assert_eq!(explanations.dropped(), 1);
     std::fs::remove_dir(&obstacle).unwrap();
     assert_eq!(kept.open().find(refused.request, NOW).await.unwrap(), Some(refused), "nothing was put aside");
-    let nowhere = Explanations::open(kept.folder.path().join("nowhere/x.sqlite3"), EnvironmentName::Testing);
+    let nowhere = Explanations::open(kept.folder.path().join("nowhere/x.sqlite3"), EnvironmentName::Testing, || ());
     nowhere.record(kept.refused(NOW, None));
     assert_eq!(nowhere.dropped(), 1);
     assert!(nowhere.find(kept.refused(NOW, None).request, NOW).await.is_err());
