@@ -9,10 +9,11 @@ import schemathesis
 
 CLIENTS = [line.split() for line in os.environ["ADMIN_CLIENTS"].splitlines()]
 OPERATOR = os.environ["ADMIN_OPERATOR"]
-# The configuration has this plan alone, no token lives for more than a day, and a time may have passed. What is
-# not well-formed stays as it is, to be refused.
+# The configuration has this plan alone, no token lives for more than a day, each window of a limit has a unit of its
+# own, and a time may have passed. What is not well-formed stays as it is, to be refused.
 KNOWN = {
     "plan": (r"[A-Za-z0-9_-]{1,64}", "standard"),
+    "limits": (r"[1-9][0-9]{0,7}/(s|min|h|d)( [1-9][0-9]{0,7}/(s|min|h|d))*", "200/min 5000/h"),
     "token_lifetime": (r"[0-9]{1,6}[smhd]", "15m"),
     "expires_at": (r"\d{4}-\d\d-\d\d[Tt].*", "2100-01-01T00:00:00Z"),
     "for": (r"[0-9]{1,6}[smhd]", "4h"),
