@@ -92,7 +92,10 @@ pub fn key_set(data: &[u8]) {
             for key in keys {
                 let members: serde_json::Map<String, serde_json::Value> =
                     serde_json::from_str(&key.jwk).expect("what we write we read");
-                assert!(members.keys().all(|name| ["kty", "crv", "x", "y", "n", "e"].contains(&name.as_str())), "{members:?}");
+                assert!(
+                    members.keys().all(|name| ["kty", "crv", "x", "y", "n", "e"].contains(&name.as_str())),
+                    "{members:?}"
+                );
             }
         }
         Err(fault) => assert!(KeySetFault::ALL.contains(&fault)),
