@@ -57,7 +57,7 @@ struct DerivedKeys {
     answers: Hmac<Sha256>,
     signing: SigningSeeds,
     nonces: Hmac<Sha256>,
-    rsa: Zeroizing<[u8; 32]>,
+    kept: Zeroizing<[u8; 32]>,
 }
 
 /// What the keys that sign are made of, beside one key of the key file.
@@ -193,11 +193,17 @@ impl Keyring {
         self.keys.load().iter().map(|keys| keys.signing.clone()).collect()
     }
 
-    /// What the RSA key that goes with each key is sealed with, the current one first: such a key cannot follow from another,
-    /// and so it is kept.
+    /// What is sealed with that does not follow from a key and so must be kept: one seal for each key, the current one first.
+    /// What a thing is, is said as it is sealed.
     #[must_use]
-    pub fn rsa_seals(&self) -> Vec<(KeyId, Seal)> {
-        self.keys.load().iter().map(|keys| (keys.id, Seal::new(*keys.rsa))).collect()
+    pub fn seals(&self) -> Vec<(KeyId, Seal)> {
+        self.keys.load().iter().map(DerivedKeys::seal).collect()
+    }
+
+    /// The current one of them.
+    #[must_use]
+    pub fn seal(&self) -> (KeyId, Seal) {
+        self.keys.load()[0].seal()
     }
 
     /// A nonce for proofs (RFC 9449 §8): the time, and what only the current key makes of it. Nothing of it is kept.
@@ -242,6 +248,10 @@ impl DerivedKeys {
         truncated
     }
 
+    fn seal(&self) -> (KeyId, Seal) {
+        (self.id, Seal::new(*self.kept))
+    }
+
     fn makes_the_same(&self, other: &Self) -> bool {
         let of_nothing = |keys: &Self| keys.secrets.clone().finalize().into_bytes();
         of_nothing(self) == of_nothing(other)
@@ -278,8 +288,8 @@ fn derived(
         // Below 2^255, so that it is below the order of P-256, too.
         let mut p256 = derived("signing tokens");
         p256[0] &= 0x7f;
-        let (signing, rsa) = (SigningSeeds { key: *id, ed25519: derived("signing"), p256 }, derived("rsa"));
-        keys.push(DerivedKeys { id: *id, secrets, tokens, answers, signing, nonces, rsa });
+        let (signing, kept) = (SigningSeeds { key: *id, ed25519: derived("signing"), p256 }, derived("kept"));
+        keys.push(DerivedKeys { id: *id, secrets, tokens, answers, signing, nonces, kept });
     }
     Ok(keys)
 }

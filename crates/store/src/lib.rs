@@ -5,7 +5,6 @@
 //! [`Directory`], which a backend loads at start and changes only after a deed is on disk. Knows
 //! nothing of HTTP.
 
-mod acme;
 pub mod audit_key;
 #[cfg(any(test, feature = "conformance"))]
 pub mod conformance;
@@ -22,7 +21,6 @@ mod side_file;
 mod usage;
 mod verify;
 
-pub use acme::{AcmeItem, AcmeShelf};
 pub use credentials::{
     AssertionUse, CertificateUse, IdentityUse, NewCertificate, NewClientKey, NewCredential, NewIdentity, UsedKey,
 };

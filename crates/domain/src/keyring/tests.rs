@@ -94,7 +94,7 @@ fn an_answer_is_found_and_opened_by_what_was_said_alone() {
 /// An RSA key of one environment, or of one key, is opened by no other.
 #[test]
 fn what_an_rsa_key_is_sealed_with_follows_from_the_key_and_the_environment() {
-    let seals = |environment| ring(environment).rsa_seals().into_iter().map(|(id, seal)| (id, *seal.0));
+    let seals = |environment| ring(environment).seals().into_iter().map(|(id, seal)| (id, *seal.0));
     let testing: Vec<_> = seals(EnvironmentName::Testing).collect();
     assert_eq!(testing.iter().map(|(id, _)| *id).collect::<Vec<_>>(), ring(EnvironmentName::Testing).ids());
     assert_eq!(testing, seals(EnvironmentName::Testing).collect::<Vec<_>>());

@@ -75,7 +75,7 @@ pub(super) static ADMIN: Section = Section {
 
 pub(super) static ACME: Section = Section {
     heading: "`[acme]`",
-    about: "Certificates by ACME (RFC 8555), one for each environment with `tls = \"acme\"`: for all of its `hosts` that have a public name. They are ordered by the server itself, kept in `data_dir/acme`, and renewed when two thirds of their time are over. Until there is a first one, handshakes are refused, and `/readyz` says why. `SIGHUP` tries at once what is due. With a certificate from the default directory, whose authority nobody trusts, see that it works; then name the real one.",
+    about: "Certificates by ACME (RFC 8555), one for each environment with `tls = \"acme\"`: for all of its `hosts` that have a public name. They are ordered by the server itself, kept sealed in the environment's store, and renewed when two thirds of their time are over. Until there is a first one, handshakes are refused, and `/readyz` says why. `SIGHUP` tries at once what is due. With a certificate from the default directory, whose authority nobody trusts, see that it works; then name the real one.",
     keys: &[
         key(
             "directory",

@@ -77,6 +77,8 @@ pub struct Environment {
     pub(super) silenced: ArcSwap<Silences>,
     keyring: Arc<Keyring>,
     pub(super) entropy: Arc<dyn Entropy>,
+    /// Held by whoever changes what is kept of an authority for certificates.
+    pub(super) acme_turn: tokio::sync::Mutex<()>,
     plans: Arc<ArcSwap<BTreeMap<PlanName, Plan>>>,
     configured: Arc<ArcSwap<Configured>>,
     refusals: Arc<Refusals>,
@@ -175,6 +177,7 @@ impl Environment {
             grace: config.shutdown_grace,
             keyring,
             entropy,
+            acme_turn: tokio::sync::Mutex::default(),
             plans,
             configured: Arc::new(ArcSwap::from_pointee(configured(settings, &config.plans))),
             refusals: Arc::default(),
@@ -190,13 +193,13 @@ impl Environment {
     }
 
     /// Reads the certificate that its listener is to show, if it is to. Commands need none.
-    pub(super) fn open_certificate(&mut self, acme: Option<&Acme>) -> anyhow::Result<()> {
+    pub(super) async fn open_certificate(&mut self, acme: Option<&Acme>) -> anyhow::Result<()> {
         let certificate = match &self.settings.tls {
             TlsMode::Own(files) => {
                 let place = format!("environments.{}.tls", self.name);
                 Some(Certificate::open(place, files, self.clock.now())?)
             }
-            TlsMode::Acme { .. } => acme.context("there is no [acme]")?.certificate(self)?,
+            TlsMode::Acme { .. } => acme.context("there is no [acme]")?.certificate(self).await?,
             TlsMode::Loopback | TlsMode::Terminated { .. } => None,
         };
         self.certificate = certificate.map(Arc::new);

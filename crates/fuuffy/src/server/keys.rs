@@ -218,6 +218,10 @@ impl Environments {
         for environment in self.iter() {
             environment.keyring().replace(keys).map_err(|fault| unusable(&self.keys.path, fault))?;
         }
+        for environment in self.iter() {
+            let sealed = environment.seal_acme_items_anew().await;
+            sealed.map_err(|error| Failure::Unavailable(format!("{error:#}")))?;
+        }
         Ok(())
     }
 

@@ -183,11 +183,11 @@ impl Environments {
     }
 
     /// Opens what a server needs and a command does not: certificates, and what writes down requests.
-    fn open_for_callers(&mut self, config: &Config, sources: &Sources) -> anyhow::Result<()> {
+    async fn open_for_callers(&mut self, config: &Config, sources: &Sources) -> anyhow::Result<()> {
         self.acme = Acme::open(config, sources)?;
         for environment in [&mut self.testing, &mut self.production].into_iter().flatten() {
             let environment = Arc::get_mut(environment).context("the environment is shared already")?;
-            environment.open_certificate(self.acme.as_deref())?;
+            environment.open_certificate(self.acme.as_deref()).await?;
             environment.open_authorities()?;
             environment.settings.check_published()?;
             environment.write_down_requests(config.otlp.as_ref())?;
@@ -297,7 +297,7 @@ impl Server {
     /// Whatever cannot be opened or bound, by name. Nothing stays behind then.
     pub async fn start(config: Config, sources: Sources) -> anyhow::Result<Self> {
         let (mut environments, lock) = Environments::open(&config, &sources)?;
-        environments.open_for_callers(&config, &sources)?;
+        environments.open_for_callers(&config, &sources).await?;
         environments.open_rsa().await?;
         let (shutdown, stopped) = watch::channel(false);
         let mut bound: Vec<Bound> = Vec::new();

@@ -41,7 +41,7 @@ impl Environment {
     async fn prepare_rsa(&self, ring: &Keyring) -> anyhow::Result<()> {
         let mut kept = self.store.rsa_keys().await?;
         let mut opened = Vec::new();
-        for (key, seal) in ring.rsa_seals() {
+        for (key, seal) in ring.seals() {
             let Some((_, sealed)) = kept.iter().find(|(known, _)| *known == key) else {
                 continue;
             };
@@ -55,8 +55,7 @@ impl Environment {
         let current = ring.current();
         if signs_by_rsa(&self.settings) && !opened.iter().any(|(key, _)| *key == current) {
             let made = tokio::task::spawn_blocking(make).await.context("an RSA key cannot be made")??;
-            let seals = ring.rsa_seals();
-            let (_, seal) = seals.first().context("there is no key")?;
+            let (_, seal) = ring.seal();
             kept.retain(|(key, _)| opened.iter().any(|(known, _)| known == key));
             kept.push((current, seal.close(WHAT, &made, &*self.entropy)?));
             self.store.keep_rsa_keys(kept).await.context("the RSA key that was made cannot be kept")?;

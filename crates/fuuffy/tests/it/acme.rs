@@ -149,11 +149,6 @@ fn both_challenges_end_in_certificates_that_callers_take() {
         assert_eq!(NAMES.map(|name| shown(server.testing, &caller, name)), first, "what was kept is shown on");
         assert_eq!(readyz(server.admin).0, 200);
         assert!(!metrics(server.admin).contains("outcome=\"failed\"} 1"), "and nobody was asked");
-        let kept = std::fs::read_dir(place.path("data/acme")).unwrap().next().unwrap().unwrap().path();
-        for name in ["account.json", "testing.pem", "production.pem", "testing.json"] {
-            let mode = std::fs::metadata(kept.join(name)).unwrap().permissions().mode();
-            assert_eq!(mode & 0o777, 0o600, "{name}");
-        }
         assert!(!place.log().contains("PRIVATE KEY") && server.stop().success());
     }
 }
@@ -288,6 +283,63 @@ fn without_an_authority_handshakes_are_refused_and_it_is_said_and_tried_again() 
     until("a certificate", || shown(timed.testing(), &caller, NAMES[0]).is_some());
     until("it is ready", || readyz(timed.admin()).0 == 200);
     assert_eq!((&status(&timed)["failures"], &status(&timed)["error"]), (&0.into(), &Value::Null));
+}
+
+/// Account and certificate are in the store: sealed there, by the key that is current, and in its backups.
+#[test]
+fn what_an_authority_gave_is_sealed_and_goes_where_the_store_goes() {
+    let site = Site::new();
+    let place = Place::new(&config(&site, ""));
+    let pebble = site.start();
+    let (server, caller) = (place.serve(), callers(pebble.roots(), &[b"http/1.1"]));
+    wait_for_certificates(&place, &server, &caller);
+    let all = |server: &Server| NAMES.map(|name| shown(server.testing, &caller, name));
+    let first = all(&server);
+    until("all of it is kept", || kept(&place, "testing").len() == 3 && kept(&place, "production").len() == 3);
+    place.done(&["keys", "rotate"]);
+    for environment in ["testing", "production"] {
+        let items = ["account", "certificate", "progress"].map(|item| (item.to_owned(), 2));
+        assert_eq!(kept(&place, environment), items, "{environment}");
+    }
+    place.done(&["keys", "retire", "1"]);
+    place.done(&["backup", "--to", place.path("kept").to_str().unwrap()]);
+    assert!(server.stop().success());
+    for file in std::fs::read_dir(place.path("data")).unwrap().map(|file| file.unwrap().path()) {
+        let bytes = std::fs::read(&file).unwrap_or_default();
+        let has = |words: &[u8]| bytes.windows(words.len()).any(|found| found == words);
+        assert!(!has(b"PRIVATE KEY") && !has(b"key_pkcs8"), "{}", file.display());
+    }
+    // Nobody is there to give another one.
+    drop(pebble);
+    let other = Place::new(&config(&site, ""));
+    std::fs::create_dir(other.path("data")).unwrap();
+    for keys in ["pepper.key", "audit.key"] {
+        std::fs::copy(place.path("data").join(keys), other.path("data").join(keys)).unwrap();
+    }
+    other.done(&["restore", "--from", place.path("kept").to_str().unwrap()]);
+    for place in [&place, &other] {
+        let server = place.serve();
+        assert_eq!(all(&server), first);
+        assert!(!metrics(server.admin).contains("outcome=\"failed\"} 1"), "nobody was asked");
+        assert!(server.stop().success());
+    }
+    // What nobody can open is as if it had never been there.
+    let store = rusqlite::Connection::open(place.path("data/testing.sqlite3")).unwrap();
+    store.execute("UPDATE acme_items SET sealed = zeroblob(500)", []).unwrap();
+    drop(store);
+    let server = place.serve();
+    assert!(place.log().contains("was not sealed by a key of the key file"), "{}", place.log());
+    assert!(shown(server.testing, &caller, NAMES[0]).is_none());
+    assert_eq!(shown(server.testing, &caller, NAMES[1]), first[1]);
+    assert!(server.stop().success());
+}
+
+/// Which things are kept of the authority, and by which key of the key file each is sealed.
+fn kept(place: &Place, environment: &str) -> Vec<(String, i64)> {
+    let store = rusqlite::Connection::open(place.path(format!("data/{environment}.sqlite3"))).unwrap();
+    let mut statement = store.prepare("SELECT item, key FROM acme_items ORDER BY item").unwrap();
+    let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).unwrap();
+    rows.map(Result::unwrap).collect()
 }
 
 /// The authority comes where nobody listens; an operator sets that right, and does not wait.

@@ -1,5 +1,6 @@
 //! The embedded backend: one SQLite file an environment, one writer thread, and memory that answers.
 
+mod acme;
 mod audit;
 mod backup;
 mod batch;
@@ -30,6 +31,7 @@ use fuuffy_domain::{
 };
 use tokio::sync::oneshot;
 
+pub use acme::{AcmeItem, SealedItem};
 pub use audit::AuditOptions;
 pub use backup::{Inventory, Rows, copy, inspect, note_time, noted_time, versions};
 pub use checkpoints::{checkpoints_path, read_checkpoints};

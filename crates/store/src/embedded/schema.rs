@@ -187,6 +187,16 @@ const MIGRATIONS: &[&str] = &[
         FROM client_keys_before;
     DROP TABLE client_keys_before;
 ",
+    "
+    -- Accounts with authorities and what they gave, opened by what follows from that key alone.
+    CREATE TABLE acme_items (
+        authority TEXT NOT NULL,
+        item TEXT NOT NULL CHECK (item IN ('account', 'certificate', 'progress')),
+        key INTEGER NOT NULL,
+        sealed BLOB NOT NULL,
+        PRIMARY KEY (authority, item)
+    ) STRICT;
+",
 ];
 
 /// Opens the file and brings it to the newest version.

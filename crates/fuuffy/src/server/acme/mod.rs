@@ -7,13 +7,14 @@ mod order;
 mod ordering;
 mod plain;
 mod schedule;
+mod shelf;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
 use fuuffy_domain::{Clock as _, Entropy, Timestamp, to_hex};
-use fuuffy_store::{AcmeItem, AcmeShelf};
+use fuuffy_store::embedded::AcmeItem;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use serde_json::json;
@@ -26,6 +27,7 @@ use super::certificate::{Certificate, Shown};
 use super::{Environment, Sources, told_to_stop};
 use crate::config::{AcmeConfig, ChallengeKind, Config, STAGING, TlsMode};
 use order::Authority;
+use shelf::Shelf;
 
 pub(super) use challenges::{ACME_TLS, Challenges};
 pub(super) use ordering::Ordering;
@@ -43,7 +45,8 @@ const LONGEST_WORDS: usize = 1000;
 pub(super) struct Acme {
     config: AcmeConfig,
     http: Http,
-    shelf: AcmeShelf,
+    /// What the authority is called where things of it are kept.
+    name: String,
     challenges: Arc<Challenges>,
     entropy: Arc<dyn Entropy>,
     hurry: Notify,
@@ -59,8 +62,6 @@ impl Acme {
             return Ok(None);
         };
         let http = Http::open(acme, Arc::clone(&sources.time))?;
-        let authority = to_hex(&Sha256::digest(&acme.directory)[..8]);
-        let shelf = AcmeShelf::open(&config.data_dir, &authority)?;
         if acme.directory == STAGING {
             tracing::warn!(
                 directory = STAGING,
@@ -70,7 +71,7 @@ impl Acme {
         Ok(Some(Arc::new(Self {
             config: acme.clone(),
             http,
-            shelf,
+            name: to_hex(&Sha256::digest(&acme.directory)[..8]),
             challenges: Arc::default(),
             entropy: Arc::clone(&sources.entropy),
             hurry: Notify::new(),
@@ -92,13 +93,15 @@ impl Acme {
     /// An environment's certificate, as it was kept; `None` where the environment gets none by ACME.
     ///
     /// # Errors
-    /// What is kept can be read by others, or by nobody.
-    pub(super) fn certificate(&self, environment: &Environment) -> anyhow::Result<Option<Certificate>> {
+    /// The store cannot be read.
+    pub(super) async fn certificate(&self, environment: &Environment) -> anyhow::Result<Option<Certificate>> {
         let TlsMode::Acme { names } = &environment.settings.tls else {
             return Ok(None);
         };
         let place = format!("environments.{}.tls", environment.name);
-        let kept = self.shelf.read(AcmeItem::Certificate(environment.name))?;
+        environment.seal_acme_items_anew().await?;
+        let shelf = self.shelf(environment);
+        let kept = shelf.read(AcmeItem::Certificate).await?;
         let shown = kept.and_then(|pem| match read(&pem) {
             Ok(shown) => Some(shown),
             Err(error) => {
@@ -110,10 +113,14 @@ impl Acme {
                 None
             }
         });
-        let progress = self.shelf.read(AcmeItem::Progress(environment.name))?;
+        let progress = shelf.read(AcmeItem::Progress).await?;
         let progress = progress.as_ref().map(|text| text.as_str());
         let ordering = Ordering::new(names.clone(), self.config.challenge.name(), progress);
         Ok(Some(Certificate::ordered(place, ordering, shown)))
+    }
+
+    fn shelf<'a>(&'a self, environment: &'a Environment) -> Shelf<'a> {
+        Shelf { authority: &self.name, environment }
     }
 
     /// What failed is tried at once: an operator has done something about it.
@@ -123,7 +130,9 @@ impl Acme {
 
     /// Orders what is due, one after the other, until told to stop.
     pub(super) async fn run(&self, environments: &[Arc<Environment>], mut stopped: watch::Receiver<bool>) {
-        let ordered = || environments.iter().filter_map(|it| Some((it, it.certificate.as_ref()?)));
+        let ordered = || environments.iter().filter_map(|it| Some((&**it, it.certificate.as_ref()?)));
+        let shelves = ordered().filter(|(_, certificate)| certificate.ordering().is_some());
+        let shelves: Vec<Shelf<'_>> = shelves.map(|(environment, _)| self.shelf(environment)).collect();
         loop {
             for (environment, certificate) in ordered() {
                 let Some(ordering) = certificate.ordering() else {
@@ -133,7 +142,7 @@ impl Acme {
                     continue;
                 }
                 tokio::select! {
-                    () = self.attempt(environment, certificate, ordering) => {}
+                    () = self.attempt((environment, &shelves), certificate, ordering) => {}
                     () = told_to_stop(&mut stopped) => return,
                 }
             }
@@ -148,9 +157,14 @@ impl Acme {
     }
 
     /// One order, and what becomes of it.
-    async fn attempt(&self, environment: &Environment, certificate: &Certificate, ordering: &Ordering) {
-        let authority =
-            Authority { config: &self.config, http: &self.http, shelf: &self.shelf, challenges: &self.challenges };
+    async fn attempt(
+        &self,
+        (environment, shelves): (&Environment, &[Shelf<'_>]),
+        certificate: &Certificate,
+        ordering: &Ordering,
+    ) {
+        let authority = Authority { config: &self.config, http: &self.http, shelves, challenges: &self.challenges };
+        let shelf = self.shelf(environment);
         self.http.take_wait();
         let got = async {
             let pem = authority.order(&ordering.names).await?;
@@ -165,14 +179,22 @@ impl Acme {
             Ok((pem, shown)) => {
                 ordering.got(now);
                 certificate.show(shown);
-                if let Err(error) = self.shelf.keep(AcmeItem::Certificate(environment.name), &pem) {
-                    tracing::error!(place = certificate.place, %error, "The new certificate is shown, but could not be kept: the next start orders another");
+                if let Err(error) = shelf.keep(AcmeItem::Certificate, &pem).await {
+                    tracing::error!(
+                        place = certificate.place,
+                        error = format!("{error:#}"),
+                        "The new certificate is shown, but could not be kept: the next start orders another"
+                    );
                 }
             }
             Err(error) => self.tell_of_failure(environment, certificate, (ordering, &error), now).await,
         }
-        if let Err(error) = self.shelf.keep(AcmeItem::Progress(environment.name), &ordering.to_json()) {
-            tracing::warn!(place = certificate.place, %error, "How ordering goes could not be kept");
+        if let Err(error) = shelf.keep(AcmeItem::Progress, &ordering.to_json()).await {
+            tracing::warn!(
+                place = certificate.place,
+                error = format!("{error:#}"),
+                "How ordering goes could not be kept"
+            );
         }
     }
 

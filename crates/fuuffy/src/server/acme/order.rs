@@ -5,7 +5,7 @@ use std::time::Duration;
 use anyhow::{Context as _, bail};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use fuuffy_store::{AcmeItem, AcmeShelf};
+use fuuffy_store::embedded::AcmeItem;
 use instant_acme::{
     Account, AccountCredentials, AuthorizationStatus, ChallengeType, Error, ExternalAccountKey, Identifier, NewAccount,
     NewOrder, Order, OrderStatus, Problem, RetryPolicy,
@@ -15,6 +15,7 @@ use zeroize::Zeroizing;
 
 use super::challenges::Challenges;
 use super::http::Http;
+use super::shelf::Shelf;
 use crate::config::{AcmeConfig, ChallengeKind};
 use crate::server::private_file;
 
@@ -27,7 +28,8 @@ const NO_ACCOUNT: &str = "urn:ietf:params:acme:error:accountDoesNotExist";
 pub(super) struct Authority<'a> {
     pub(super) config: &'a AcmeConfig,
     pub(super) http: &'a Http,
-    pub(super) shelf: &'a AcmeShelf,
+    /// Of all environments that it gives certificates to: they have one account.
+    pub(super) shelves: &'a [Shelf<'a>],
     pub(super) challenges: &'a Challenges,
 }
 
@@ -45,7 +47,9 @@ impl Authority<'_> {
         let mut order = match self.account().await?.new_order(&NewOrder::new(&identifiers)).await {
             // An account that the authority has forgotten is made anew, once.
             Err(Error::Api(problem)) if problem.r#type.as_deref() == Some(NO_ACCOUNT) => {
-                self.shelf.forget(AcmeItem::Account)?;
+                for shelf in self.shelves {
+                    shelf.forget(AcmeItem::Account).await?;
+                }
                 self.account().await?.new_order(&NewOrder::new(&identifiers)).await
             }
             ordered => ordered,
@@ -71,14 +75,14 @@ impl Authority<'_> {
         let contact: Vec<String> = self.config.contact.iter().map(|address| format!("mailto:{address}")).collect();
         let urls: Vec<&str> = contact.iter().map(String::as_str).collect();
         let builder = Account::builder_with_http(Box::new(self.http.clone()));
-        if let Some(kept) = self.shelf.read(AcmeItem::Account)? {
+        if let Some(kept) = self.kept_account().await? {
             let mut kept: Kept = serde_json::from_str(&kept).context("the account that is kept cannot be read")?;
             let credentials: AccountCredentials = copy(&kept.credentials)?;
             let account = builder.from_credentials(credentials).await.context("the authority cannot be reached")?;
             if kept.contact != contact {
                 account.update_contacts(&urls).await.context("the account's contact could not be changed")?;
                 kept.contact = contact;
-                self.keep(&kept)?;
+                self.keep(&kept).await?;
             }
             return Ok(account);
         }
@@ -86,12 +90,26 @@ impl Authority<'_> {
         let external = self.external_account()?;
         let made = builder.create(&new, self.config.directory.clone(), external.as_ref()).await;
         let (account, credentials) = made.context("there is no account with the authority")?;
-        self.keep(&Kept { contact, credentials })?;
+        self.keep(&Kept { contact, credentials }).await?;
         Ok(account)
     }
 
-    fn keep(&self, kept: &Kept) -> anyhow::Result<()> {
-        Ok(self.shelf.keep(AcmeItem::Account, &Zeroizing::new(serde_json::to_string(kept)?))?)
+    /// As any of the environments has it: one may be new, or restored.
+    async fn kept_account(&self) -> anyhow::Result<Option<Zeroizing<String>>> {
+        for shelf in self.shelves {
+            if let Some(kept) = shelf.read(AcmeItem::Account).await? {
+                return Ok(Some(kept));
+            }
+        }
+        Ok(None)
+    }
+
+    async fn keep(&self, kept: &Kept) -> anyhow::Result<()> {
+        let text = Zeroizing::new(serde_json::to_string(kept)?);
+        for shelf in self.shelves {
+            shelf.keep(AcmeItem::Account, &text).await?;
+        }
+        Ok(())
     }
 
     fn external_account(&self) -> anyhow::Result<Option<ExternalAccountKey>> {
