@@ -168,7 +168,7 @@ impl Environment {
         expires_at: Option<fuuffy_domain::Timestamp>,
     ) -> Result<(ClientSecret, NewSecret), DeedError> {
         let (secret, id, digest) = self.keyring.new_secret(self.name, &*self.entropy)?;
-        let new = NewSecret { id, digest, created_at: self.clock.now(), expires_at, is_pending: false };
+        let new = NewSecret { id, digest, created_at: self.clock.now(), expires_at, made_by: None };
         Ok((secret, new))
     }
 }

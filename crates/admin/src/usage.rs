@@ -30,12 +30,12 @@ pub struct UsageWanted {
     /// From when on: how long ago, as in 90m, 24h or 7d, or a time (RFC 3339); 24h unless given. The step that it is in
     /// counts whole: the minute of the last two hours, the hour of the last 35 days, else the day.
     #[param(
-        pattern = r"^([0-9]{1,5}[mhd]|20[0-9]{2}-(0[1-9]|1[0-2])-(0[1-9]|1[0-9]|2[0-8])T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]Z)$"
+        pattern = r"^([0-9]{1,5}[mhd]|20[0-9]{2}-((0[1-9]|1[0-2])-(0[1-9]|1[0-9]|2[0-8])|(0[13-9]|1[0-2])-(29|30)|(0[13578]|1[02])-31)T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]Z)$"
     )]
     since: Option<String>,
     /// Until when; now unless given.
     #[param(
-        pattern = r"^([0-9]{1,5}[mhd]|20[0-9]{2}-(0[1-9]|1[0-2])-(0[1-9]|1[0-9]|2[0-8])T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]Z)$"
+        pattern = r"^([0-9]{1,5}[mhd]|20[0-9]{2}-((0[1-9]|1[0-2])-(0[1-9]|1[0-9]|2[0-8])|(0[13-9]|1[0-2])-(29|30)|(0[13578]|1[02])-31)T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]Z)$"
     )]
     until: Option<String>,
     /// From 1.

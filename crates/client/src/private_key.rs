@@ -144,7 +144,8 @@ impl PrivateKey {
 fn wrong() -> Error {
     Error::credentials(
         "expected a private key on P-256 or Ed25519, or an RSA key of 2048, 3072 or 4096 bits with the exponent 65537, in \
-         PKCS #8, between the lines BEGIN PRIVATE KEY and END PRIVATE KEY; fuuffy client-key new makes one",
+         PKCS #8, between the lines BEGIN PRIVATE KEY and END PRIVATE KEY, or an RSA key between BEGIN RSA PRIVATE KEY and \
+         END RSA PRIVATE KEY; fuuffy client-key new makes one",
     )
 }
 
@@ -153,3 +154,6 @@ impl fmt::Debug for PrivateKey {
         write!(f, "PrivateKey({})", self.id)
     }
 }
+
+#[cfg(test)]
+mod tests;

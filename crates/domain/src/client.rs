@@ -261,6 +261,13 @@ pub struct ClientPatch {
 pub struct AuthenticationFailure;
 
 impl Client {
+    /// Whether it may make itself another secret by this one of its own.
+    #[must_use]
+    pub fn may_replace(&self, by: &SecretId, now: Timestamp) -> bool {
+        let is_live = self.secrets.iter().any(|secret| secret.id == *by && secret.is_live(now));
+        is_live && self.may_rotate && self.status == ClientStatus::Active
+    }
+
     /// Looks for a live secret with one of the presented digests, the current key's first. An unknown client is passed as
     /// `None` and costs the same: always [`MAX_LIVE_SECRETS`] comparisons for each digest, none cut short.
     ///

@@ -72,7 +72,7 @@ async fn prepare(config: &str, count: u32, tokens: &str) -> anyhow::Result<()> {
         let request = RequestId::generate(at, [0; 10]);
         let cause = Cause { actor: Actor::Server, from: None, request, at, why: None };
         let secret_id = SecretId::from_random(id(number));
-        let secret = NewSecret { id: secret_id, digest, created_at: at, expires_at: None, is_pending: false };
+        let secret = NewSecret { id: secret_id, digest, created_at: at, expires_at: None, made_by: None };
         let new = NewClient {
             id: ClientId::from_random(id(number)),
             name: format!("Client {number}"),

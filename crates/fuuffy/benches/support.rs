@@ -248,7 +248,7 @@ async fn register(config: &str, count: u32) -> anyhow::Result<()> {
         random[..4].copy_from_slice(&number.to_be_bytes());
         let digest = SecretDigest { key: KeyId(1), bytes: [0; 32] };
         let id = SecretId::from_random(random);
-        let secret = NewSecret { id, digest, created_at: at, expires_at: None, is_pending: false };
+        let secret = NewSecret { id, digest, created_at: at, expires_at: None, made_by: None };
         let new = NewClient {
             id: ClientId::from_random(random),
             name: format!("Client {number}"),

@@ -164,7 +164,8 @@ impl Issuer {
         // A secret that was given a life hands it on.
         let life = |secret: &Secret| Some(context.now.after(secret.expires_at?.since(secret.created_at)));
         let expires_at = presented_secret(known).and_then(life);
-        let new = NewSecret { id: id.clone(), digest, created_at: context.now, expires_at, is_pending: true };
+        let made_by = known.secret().cloned();
+        let new = NewSecret { id: id.clone(), digest, created_at: context.now, expires_at, made_by };
         let client = known.client().id.clone();
         let added = self.store.add_secret(cause(context, known), client, new, Conditions::default()).await;
         match added? {

@@ -50,7 +50,8 @@ pub trait Store: Send + Sync + 'static {
     fn change_client(&self, cause: Cause, id: ClientId, seen: Option<Revision>, change: ClientChange) -> Deed<Changed>;
 
     /// Gives a client one more secret, if it has fewer than three live ones. One that the client makes itself
-    /// takes the place of another such that was never used.
+    /// takes the place of another such that was never used, and fails with [`StoreError::Superseded`] where the client
+    /// may make none by that secret any more.
     fn add_secret(&self, cause: Cause, id: ClientId, secret: NewSecret, on: Conditions) -> Deed<Creation>;
 
     /// Changes a secret's life.
@@ -179,8 +180,8 @@ pub struct NewSecret {
     pub created_at: Timestamp,
     /// When it stops working, if ever.
     pub expires_at: Option<Timestamp>,
-    /// Whether the client makes it itself, and must confirm it.
-    pub is_pending: bool,
+    /// By which secret the client makes it, where it makes it itself and so must confirm it.
+    pub made_by: Option<SecretId>,
 }
 
 /// What must hold for a creation.

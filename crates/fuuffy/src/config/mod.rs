@@ -365,6 +365,12 @@ impl Config {
     pub fn to_toml(&self) -> String {
         shown::to_toml(self)
     }
+
+    /// The names of what is other in a later configuration and waits for a restart: all but routes and plans.
+    #[must_use]
+    pub fn waiting(&self, later: &Self) -> Vec<String> {
+        shown::waiting(self, later)
+    }
 }
 
 #[cfg(test)]

@@ -1,10 +1,11 @@
 //! A resolved configuration as people and programs read it: the file's own names, nothing left out.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use fuuffy_domain::{Grade, Limit, NonceUse};
 use fuuffy_gateway::UpstreamProtocol;
 use serde::Serialize;
+use serde_json::Value;
 
 use super::quantity::{show_age, show_duration};
 use super::{
@@ -219,6 +220,30 @@ pub(super) fn to_json(config: &Config) -> String {
 
 pub(super) fn to_toml(config: &Config) -> String {
     toml::to_string_pretty(&Shown::from(config)).unwrap_or_default()
+}
+
+pub(super) fn waiting(running: &Config, later: &Config) -> Vec<String> {
+    let [running, later] = [running, later].map(|config| serde_json::to_value(Shown::from(config)).unwrap_or_default());
+    let mut names = Vec::new();
+    note_others("", &running, &later, &mut names);
+    names.retain(|name| !name.ends_with(".routes") && name.split('.').next() != Some("plans"));
+    names
+}
+
+/// The names of what is other in one tree than in another: its whole name where it is missing in one of them.
+fn note_others(name: &str, one: &Value, other: &Value, names: &mut Vec<String>) {
+    let (Value::Object(one), Value::Object(other)) = (one, other) else {
+        if one != other {
+            names.push(name.to_owned());
+        }
+        return;
+    };
+    let members: BTreeSet<&String> = one.keys().chain(other.keys()).collect();
+    for member in members {
+        let of = |tree: &serde_json::Map<String, Value>| tree.get(member).cloned().unwrap_or_default();
+        let place = if name.is_empty() { member.clone() } else { format!("{name}.{member}") };
+        note_others(&place, &of(one), &of(other), names);
+    }
 }
 
 impl From<&Config> for Shown {

@@ -337,7 +337,7 @@ impl Environment {
         Ok(Cause { actor, from: None, request: RequestId::generate(at, random), at, why })
     }
 
-    /// The snapshot of a new configuration, if it differs only in what a reload can change.
+    /// The snapshot of a new configuration: as it was, but for routes and plans.
     pub(super) fn prepare_reload(&self, config: &Config) -> anyhow::Result<(Snapshot, Configured)> {
         let new = match self.name {
             EnvironmentName::Testing => &config.environments.testing,
@@ -346,11 +346,8 @@ impl Environment {
         let Some(new) = new else {
             bail!("environments.{}: an environment can only be removed by a restart", self.name);
         };
-        let same_but_routes = EnvironmentConfig { routes: self.settings.routes.clone(), ..new.clone() };
-        if same_but_routes != self.settings {
-            tracing::warn!(environment = %self.name, "Only routes, plans and upstreams are reloaded; the other changes wait for a restart");
-        }
-        Ok((snapshot(new, &config.plans)?, configured(new, &config.plans)))
+        let new = EnvironmentConfig { routes: new.routes.clone(), ..self.settings.clone() };
+        Ok((snapshot(&new, &config.plans)?, configured(&new, &config.plans)))
     }
 
     /// Puts a prepared snapshot in force, with what it was made of.

@@ -44,7 +44,6 @@ mod well_known;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
 use anyhow::Context as _;
 use axum::{Extension, Router};
@@ -286,7 +285,8 @@ pub struct Server {
     control: JoinSet<()>,
     ready: Arc<admin::Readiness>,
     socket: PathBuf,
-    grace: Duration,
+    /// As it was at the start.
+    config: Config,
     _lock: DirectoryLock,
 }
 
@@ -350,17 +350,7 @@ impl Server {
         let housekeeping = environments.clone();
         control.spawn(environment::keep_house(housekeeping, stopped));
         ready.set(true);
-        Ok(Self {
-            addresses,
-            environments,
-            shutdown,
-            workers,
-            control,
-            ready,
-            socket,
-            grace: config.shutdown_grace,
-            _lock: lock,
-        })
+        Ok(Self { addresses, environments, shutdown, workers, control, ready, socket, config, _lock: lock })
     }
 
     /// What was bound.
@@ -407,6 +397,13 @@ impl Server {
         if let Some(acme) = &self.environments.acme {
             acme.hurry();
         }
+        let waits = self.config.waiting(config);
+        if !waits.is_empty() {
+            tracing::warn!(
+                changed = waits.join(", "),
+                "Only routes, plans, upstreams and the files of certificates are reloaded; what else was changed waits for a restart"
+            );
+        }
         Ok(())
     }
 
@@ -426,7 +423,7 @@ impl Server {
         // Workers end by themselves at the end of the grace period.
         let _ = drained.await;
         let control = async { while self.control.join_next().await.is_some() {} };
-        if tokio::time::timeout(self.grace, control).await.is_err() {
+        if tokio::time::timeout(self.config.shutdown_grace, control).await.is_err() {
             tracing::warn!("Some operators' connections were cut off");
         }
         self.environments.close().await;

@@ -115,7 +115,16 @@ fn a_reload_changes_routes_upstreams_and_plans_without_dropping_a_request() {
     while ask("/v2/orders").status != 200 {}
     assert_eq!(ask("/v2/orders").field("x-ratelimit-limit"), Some("50"));
     assert_eq!(ask("/v1/orders").status, 404);
+    assert!(!place.log().contains("waits for a restart"), "nothing else was changed: {}", place.log());
     let served = new.seen().len();
+
+    let more = config(new.address).replace("/v1/orders", "/v2/orders").replace("workers = 2", "workers = 3");
+    place.write_config(
+        &(more.replace("[environments.testing]", "[environments.testing]\ntoken_lifetime = \"20m\"") + plans),
+    );
+    server.signal("HUP");
+    while !place.log().contains("waits for a restart") {}
+    assert!(place.log().contains("environments.testing.token_lifetime, workers"), "{}", place.log());
 
     place.write_config("nonsense = true");
     server.signal("HUP");

@@ -58,7 +58,7 @@ impl Maker {
         let clear = ClientSecret::from_random(EnvironmentName::Testing.secret_kind(), &mut self.random());
         let digest = self.keyring.secret_digests(&clear)[0];
         let id = SecretId::from_random(self.random());
-        let new = NewSecret { id, digest, created_at: NOW, expires_at: None, is_pending: false };
+        let new = NewSecret { id, digest, created_at: NOW, expires_at: None, made_by: None };
         (clear, new)
     }
 
@@ -71,7 +71,7 @@ impl Maker {
             plan: PlanName::parse("standard").expect("a plan"),
             limits: None,
             token_lifetime: None,
-            may_rotate: false,
+            may_rotate: true,
             must_bind: None,
             credential: NewCredential::Secret(secret),
         };
@@ -184,6 +184,7 @@ pub async fn run_all<B: Backend>(fresh: impl Fn() -> B) {
     secrets::a_pending_secret_takes_the_place_of_an_unused_one(&fresh()).await;
     secrets::a_retiring_secret_goes_when_it_is_unused(&fresh()).await;
     secrets::a_retired_secret_sends_no_other_away(&fresh()).await;
+    secrets::whoever_may_not_rotate_any_more_makes_no_secret(&fresh()).await;
     secrets::a_use_without_a_token_keeps_a_retiring_secret(&fresh()).await;
     secrets::a_quarantined_secret_gets_no_token_and_goes_once_it_is_replaced(&fresh()).await;
     client_keys::at_most_three_keys_and_none_twice(&fresh()).await;

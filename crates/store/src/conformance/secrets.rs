@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use fuuffy_domain::{Client, ClientChange, GrantRefusal, IN_FLIGHT, LastUse, Lifetime, SecretStatus};
+use fuuffy_domain::{Client, ClientChange, ClientPatch, GrantRefusal, IN_FLIGHT, LastUse, Lifetime, SecretStatus};
 
 use super::{Backend, Maker, NOW, added, cause, changed, secret_changed, secret_changed_at};
 use crate::{Answered, Conditions, Creation, Lost, NewSecret, NewToken, Once, SecretChange, SecretUse, StoreError};
@@ -68,9 +68,10 @@ pub(super) async fn a_key_creates_once(backend: &dyn Backend) {
 pub(super) async fn a_pending_secret_takes_the_place_of_an_unused_one(backend: &dyn Backend) {
     let (maker, store) = (Maker::new(), backend.open());
     let (client, _) = maker.client(&*store).await;
+    let first = client.secrets[0].id.clone();
     let pending = |created_at| {
         let (clear, secret) = maker.secret();
-        (clear, NewSecret { is_pending: true, created_at, ..secret })
+        (clear, NewSecret { made_by: Some(first.clone()), created_at, ..secret })
     };
     let (later, last) = (NOW.after(IN_FLIGHT), NOW.after(2 * IN_FLIGHT));
     added(&*store, &client.id, pending(NOW).1).await;
@@ -91,11 +92,31 @@ pub(super) async fn a_pending_secret_takes_the_place_of_an_unused_one(backend: &
     assert_eq!(status, [S::Retiring, S::Retired, S::Live, S::Retired, S::Pending]);
 }
 
+/// What was taken away while a secret was being made keeps that one from working.
+pub(super) async fn whoever_may_not_rotate_any_more_makes_no_secret(backend: &dyn Backend) {
+    let (maker, store) = (Maker::new(), backend.open());
+    let (client, _) = maker.client(&*store).await;
+    let first = client.secrets[0].id.clone();
+    let made = || NewSecret { made_by: Some(first.clone()), ..maker.secret().1 };
+    let add = || store.add_secret(cause(), client.id.clone(), made(), Conditions::default());
+    let may_rotate =
+        |may_rotate| ClientChange::Patch(ClientPatch { may_rotate: Some(may_rotate), ..Default::default() });
+    for (taken, given) in [(ClientChange::Suspend, ClientChange::Resume), (may_rotate(false), may_rotate(true))] {
+        changed(&*store, &client.id, taken).await.expect("the client");
+        assert!(matches!(add().await, Err(StoreError::Superseded)));
+        changed(&*store, &client.id, given).await.expect("the client");
+    }
+    assert!(matches!(add().await, Ok(Creation::Done(_))), "all was given back");
+    secret_changed(&*store, &client, &first, SecretChange::Retire).await.expect("the secret");
+    assert!(matches!(add().await, Err(StoreError::Superseded)));
+    assert_eq!(store.directory().find(&client.id).expect("the client").secrets.len(), 2);
+}
+
 /// Whoever confirms what is gone has not replaced anything.
 pub(super) async fn a_retired_secret_sends_no_other_away(backend: &dyn Backend) {
     let (maker, store) = (Maker::new(), backend.open());
     let (client, _) = maker.client(&*store).await;
-    let pending = NewSecret { is_pending: true, ..maker.secret().1 };
+    let pending = NewSecret { made_by: Some(client.secrets[0].id.clone()), ..maker.secret().1 };
     let id = pending.id.clone();
     let Creation::Done(now) = added(&*store, &client.id, pending).await else { panic!("room") };
     let now = secret_changed_at(NOW, &*store, &now, &id, SecretChange::Retire).await.expect("the secret");
@@ -160,7 +181,7 @@ pub(super) async fn a_quarantined_secret_gets_no_token_and_goes_once_it_is_repla
     assert_eq!((kept.secrets[0].quarantined_at, kept.secrets[0].exposed_at), (Some(NOW), Some(NOW)));
     let known = Client::authenticate(Some(&kept), &digests, NOW).expect("it proves who it is");
     assert!(matches!(known.approve(None, Lifetime::HOUR, None), Err(GrantRefusal::Quarantined)));
-    let new = NewSecret { is_pending: true, ..maker.secret().1 };
+    let new = NewSecret { made_by: Some(kept.secrets[0].id.clone()), ..maker.secret().1 };
     let confirmed = new.id.clone();
     added(&*store, &client.id, new).await;
     let confirm = SecretChange::Confirm(Lifetime::HOUR.duration());

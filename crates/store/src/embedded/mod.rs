@@ -307,9 +307,13 @@ impl Store for EmbeddedStore {
             if on.seen.is_some_and(|seen| seen != client.revision) {
                 return Ok(Creation::Stale);
             }
+            // Its right to make one may have been taken away while this was under way.
+            if secret.made_by.as_ref().is_some_and(|by| !client.may_replace(by, cause.at)) {
+                return Err(Fault::Refused(StoreError::Superseded));
+            }
             let unused =
                 client.secrets.iter().find(|known| known.is_replaceable(cause.at)).map(|known| known.id.clone());
-            if let Some(unused) = unused.filter(|_| secret.is_pending) {
+            if let Some(unused) = unused.filter(|_| secret.made_by.is_some()) {
                 let retired = batch.change_secret(&cause, &client, &unused, SecretChange::Retire)?;
                 client = retired.unwrap_or(client);
             }

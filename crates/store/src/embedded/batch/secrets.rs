@@ -42,7 +42,7 @@ impl Batch<'_> {
                 new.digest.bytes,
                 new.created_at.unix_millis(),
                 new.expires_at.map(Timestamp::unix_millis),
-                new.is_pending,
+                new.made_by.is_some(),
             ])?;
         client.secrets.push(Secret {
             id: new.id,
@@ -54,7 +54,7 @@ impl Batch<'_> {
             use_count: 0,
             exposed_at: None,
             quarantined_at: None,
-            is_pending: new.is_pending,
+            is_pending: new.made_by.is_some(),
             retiring: None,
             reminded: None,
         });

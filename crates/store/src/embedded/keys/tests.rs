@@ -37,7 +37,7 @@ fn new_client(ring: &Keyring, name: &str) -> (ClientSecret, NewClient) {
     let clear = ClientSecret::from_random(EnvironmentName::Testing.secret_kind(), &mut random);
     let digest = ring.secret_digests(&clear)[0];
     let id = SecretId::parse(name).unwrap();
-    let secret = NewSecret { id, digest, created_at: NOW, expires_at: None, is_pending: false };
+    let secret = NewSecret { id, digest, created_at: NOW, expires_at: None, made_by: None };
     let client = NewClient {
         id: ClientId::parse(name).unwrap(),
         name: name.to_owned(),
