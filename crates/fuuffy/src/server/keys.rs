@@ -117,6 +117,12 @@ async fn rotate(State(here): State<Environments>, Local(actor): Local, body: Byt
     here.take_up(&keys).await.map_err(Failure::after_the_file)?;
     let key = keys.first().map_or(KeyId(0), |(key, _)| *key);
     tracing::info!(key = key.0, "The keys were rotated");
+    if let Err(error) = here.seal_anew().await {
+        tracing::warn!(
+            error = format!("{error:#}"),
+            "What is sealed by the key before could not be sealed by the new one; that is done at the next start, or before a key is retired"
+        );
+    }
     for environment in here.iter() {
         environment.note(&actor, why.as_ref(), AuditEvent::KeyRotated { key }).await?;
     }
@@ -163,6 +169,7 @@ async fn retire(
     let key = key.map(|Path(key)| KeyId(key)).map_err(|_| Failure::NoKey)?;
     let _turn = here.turn().await?;
     here.refuse_needed(key, force).await?;
+    here.seal_anew().await.map_err(|error| Failure::Unavailable(format!("{error:#}")))?;
     for environment in here.iter() {
         environment.store.close_key(key).await?;
     }
@@ -212,15 +219,19 @@ impl Environments {
         Ok(())
     }
 
+    /// Seals by the current key what others have sealed.
+    async fn seal_anew(&self) -> anyhow::Result<()> {
+        for environment in self.iter() {
+            environment.seal_acme_items_anew().await.with_context(|| environment.name.to_string())?;
+        }
+        Ok(())
+    }
+
     /// From here on the keys are in use: for new digests the first of them.
     async fn take_up(&self, keys: &pepper::MasterKeys) -> Result<(), Failure> {
         self.prepare_rsa(keys).await.map_err(|error| Failure::Unavailable(format!("{error:#}")))?;
         for environment in self.iter() {
             environment.keyring().replace(keys).map_err(|fault| unusable(&self.keys.path, fault))?;
-        }
-        for environment in self.iter() {
-            let sealed = environment.seal_acme_items_anew().await;
-            sealed.map_err(|error| Failure::Unavailable(format!("{error:#}")))?;
         }
         Ok(())
     }

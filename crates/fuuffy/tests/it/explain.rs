@@ -8,7 +8,7 @@ mod lookups;
 mod moments;
 mod upstreams;
 
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::process::{Command, Stdio};
 
 use base64::Engine as _;
@@ -18,6 +18,7 @@ use crate::app::{
     BINARY, Place, Registered, Server, ask_for_token, config, config_with, get, post_form, token, token_form,
 };
 use crate::http1::{Reply, request};
+use crate::ports::free;
 use crate::upstream::Upstream;
 
 fn served() -> (Place, Server) {
@@ -221,7 +222,7 @@ fn refusals_of_the_gateway_are_told_apart() {
 
 #[test]
 fn limits_and_upstreams_are_named() {
-    let gone = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let gone = free();
     let (place, server) = served_as(&(config(gone) + "\n[plans.standard]\nlimits = [\"1/h\"]\n"));
     let client = place.client("testing");
     let bearer = token(server.testing, &client);

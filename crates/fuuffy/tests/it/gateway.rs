@@ -5,6 +5,7 @@ use std::sync::{Arc, Barrier};
 
 use crate::app::{Place, Server, config, config_with, get, token};
 use crate::http1::{Connection, Reply, message, request};
+use crate::ports::free;
 use crate::upstream::{Act, Upstream, ok};
 
 /// A server in front of an upstream, and a token for it.
@@ -438,7 +439,7 @@ fn an_unused_upstream_connection_is_closed() {
 #[test]
 fn a_dead_upstream_is_passed_over() {
     let (calls, living) = (Arc::new(AtomicUsize::new(0)), Upstream::friendly());
-    let dead = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let dead = free();
     let both = config(living.address).replace("upstreams = [", &format!("upstreams = [\"http://{dead}\", "));
     let front = Front::before(&both);
     for _ in 0..20 {

@@ -51,6 +51,7 @@ mod mutual_tls;
 mod overload;
 mod own_secrets;
 mod platform;
+mod ports;
 mod prover;
 mod published_keys;
 mod revocation;

@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use crate::app::{Place, config_with};
 use crate::http1::{Connection, Reply, exchange, message};
 use crate::mutual::{Mutual, Shown, for_orders, lasting, session, speaking};
+use crate::ports::free;
 use crate::timed::Timed;
 use crate::tls::Authority;
 use crate::upstream::Upstream;
@@ -25,7 +26,7 @@ struct Shared {
 
 impl Shared {
     fn new() -> Self {
-        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let port = free();
         let (server, clients, upstream) =
             (Authority::new(), Authority::named("Those of clients"), Upstream::friendly().address);
         let mut text = "data_dir = \"data\"\nworkers = 2\n[admin]\nlisten = \"127.0.0.1:0\"\n".to_owned();

@@ -83,13 +83,4 @@ impl EmbeddedStore {
             Ok(())
         })
     }
-
-    /// From the answer on this is kept no more.
-    pub fn forget_acme_item(&self, authority: String, item: AcmeItem) -> Deed<()> {
-        self.submit(move |batch| {
-            let which = params![authority, item];
-            batch.connection.execute("DELETE FROM acme_items WHERE authority = ?1 AND item = ?2", which)?;
-            Ok(())
-        })
-    }
 }

@@ -22,7 +22,7 @@ pub struct Inventory {
     pub version: i64,
     /// How much there is.
     pub rows: Rows,
-    /// The keys that its secrets and tokens need, as far as they still work.
+    /// The keys that its secrets and tokens need, as far as they still work, and what is sealed.
     pub keys: Vec<KeyId>,
 }
 
@@ -95,11 +95,14 @@ pub fn inspect(path: &Path, environment: EnvironmentName, now: Timestamp) -> Res
     };
     let audit = if version < 2 { 0 } else { count("audit")? };
     let rows = Rows { clients: count("clients")?, secrets: count("secrets")?, tokens: count("tokens")?, audit };
+    let has_sealed = "SELECT count(*) > 0 FROM sqlite_master WHERE name = 'acme_items'";
+    let has_sealed: bool = connection.query_row(has_sealed, [], |row| row.get(0)).map_err(ours)?;
+    let sealed = if has_sealed { " UNION SELECT key FROM acme_items" } else { "" };
     let mut statement = connection
-        .prepare(
+        .prepare(&format!(
             "SELECT key FROM secrets WHERE retired_at IS NULL AND (expires_at IS NULL OR expires_at > ?1)
-             UNION SELECT key FROM tokens WHERE expires_at > ?1 ORDER BY 1",
-        )
+             UNION SELECT key FROM tokens WHERE expires_at > ?1{sealed} ORDER BY 1",
+        ))
         .map_err(ours)?;
     let keys = statement.query_map([now.unix_millis()], |row| row.get(0).map(KeyId)).map_err(ours)?;
     let keys = keys.collect::<Result<_, _>>().map_err(ours)?;

@@ -83,7 +83,7 @@ pub async fn backup(args: BackupArgs, out: &mut dyn Write, err: &mut dyn Write) 
     if args.with_keys {
         writeln!(
             err,
-            "The keys are in it: whoever has this backup can try every secret and token. Guard it as you guard the server."
+            "The keys are in it: whoever has this backup can try every secret and token, and be the server. Guard it as you guard the server."
         )?;
     } else {
         writeln!(

@@ -17,7 +17,7 @@ use rcgen::{KeyPair, PKCS_ECDSA_P256_SHA256};
 use serde_json::{Value, json};
 
 use super::desk::configuration;
-use super::{Common, Shape, show};
+use super::{Common, InEnvironment, Shape, show};
 use crate::config::Config;
 use crate::server::Sources;
 use authority::{Authority, Issued};
@@ -38,6 +38,8 @@ enum CertsCommand {
     /// Show the certificates of the running server: whose they are, who signed them, until when they are good, and, where
     /// they come by ACME, when the next one is ordered and what went wrong.
     Status,
+    /// Have the running server order another certificate by ACME now, whatever the one that it shows is still good for.
+    Renew(InEnvironment),
     /// Make or renew a certificate for development, by an authority that is made with the first one.
     IssueLocal {
         /// Where both are kept, instead of the folder tls beside the configuration file.
@@ -63,8 +65,10 @@ const MOST_HOSTS: usize = 100;
 /// Something in the folder is not this command's, or could not be read or written. Keys are never overwritten, and a
 /// certificate only by one that callers take who trust its authority.
 pub async fn certs(args: CertsArgs, out: &mut dyn Write, err: &mut dyn Write) -> anyhow::Result<u8> {
-    let CertsCommand::IssueLocal { dir, host, new_ca } = args.command else {
-        return status::status(&args.common, out, err).await;
+    let (dir, host, new_ca) = match args.command {
+        CertsCommand::Status => return status::status(&args.common, out, err).await,
+        CertsCommand::Renew(of) => return status::renew(&args.common, of.environment, out, err).await,
+        CertsCommand::IssueLocal { dir, host, new_ca } => (dir, host, new_ca),
     };
     let hosts = if host.is_empty() {
         match configuration(&args.common, err)? {

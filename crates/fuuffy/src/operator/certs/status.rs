@@ -2,6 +2,8 @@
 
 use std::io::Write;
 
+use anyhow::ensure;
+use fuuffy_domain::EnvironmentName;
 use http::Method;
 
 use crate::operator::desk::{Desk, configuration};
@@ -24,5 +26,27 @@ pub(super) async fn status(common: &Common, out: &mut dyn Write, err: &mut dyn W
     if !is_served {
         writeln!(err, "No server runs here, so nobody shows a certificate.")?;
     }
+    Ok(0)
+}
+
+/// Has the running server order another certificate.
+pub(super) async fn renew(
+    common: &Common,
+    environment: EnvironmentName,
+    out: &mut dyn Write,
+    err: &mut dyn Write,
+) -> anyhow::Result<u8> {
+    let config = match configuration(common, err)? {
+        Ok(config) => config,
+        Err(status) => return Ok(status),
+    };
+    let desk = Desk::open(&config).await?;
+    let is_served = desk.is_served();
+    let path = format!("/admin/v1/certificates/{environment}/renew");
+    let answer = desk.call(Method::POST, &path, None, On::default()).await;
+    desk.close().await;
+    ensure!(is_served, "no server runs here, and only one that runs can prove that the names are its own");
+    show(&answer?.body["data"], common.json, Shape::Pairs, out, err)?;
+    writeln!(err, "It is ordered; fuuffy certs status says what came of it.")?;
     Ok(0)
 }

@@ -99,8 +99,11 @@ impl Acme {
             return Ok(None);
         };
         let place = format!("environments.{}.tls", environment.name);
-        environment.seal_acme_items_anew().await?;
         let shelf = self.shelf(environment);
+        if let Err(error) = environment.seal_acme_items_anew().await {
+            // What sealed them is still there. A full disk, say, stops no server.
+            shelf.tell("What is kept of the authority for certificates could not be sealed by the new key; that is done at the next start, or before a key is retired", &error);
+        }
         let kept = shelf.read(AcmeItem::Certificate).await?;
         let shown = kept.and_then(|pem| match read(&pem) {
             Ok(shown) => Some(shown),
@@ -138,6 +141,10 @@ impl Acme {
                 let Some(ordering) = certificate.ordering() else {
                     continue;
                 };
+                if keep_what_was_got(self.shelf(environment), ordering).await.is_err() {
+                    // It was said when it was got.
+                    continue;
+                }
                 if ordering.next_at(certificate.shown().as_deref()) > environment.clock.now() {
                     continue;
                 }
@@ -177,24 +184,21 @@ impl Acme {
         let now = environment.clock.now();
         match got {
             Ok((pem, shown)) => {
-                ordering.got(now);
+                ordering.got(now, pem);
                 certificate.show(shown);
-                if let Err(error) = shelf.keep(AcmeItem::Certificate, &pem).await {
-                    tracing::error!(
-                        place = certificate.place,
-                        error = format!("{error:#}"),
-                        "The new certificate is shown, but could not be kept: the next start orders another"
+                if let Err(error) = keep_what_was_got(shelf, ordering).await {
+                    shelf.tell(
+                        "The new certificate is shown, but could not be kept; that is tried until it can",
+                        &error,
                     );
                 }
             }
-            Err(error) => self.tell_of_failure(environment, certificate, (ordering, &error), now).await,
-        }
-        if let Err(error) = shelf.keep(AcmeItem::Progress, &ordering.to_json()).await {
-            tracing::warn!(
-                place = certificate.place,
-                error = format!("{error:#}"),
-                "How ordering goes could not be kept"
-            );
+            Err(error) => {
+                self.tell_of_failure(environment, certificate, (ordering, &error), now).await;
+                if let Err(error) = shelf.keep(&[(AcmeItem::Progress, &ordering.to_json())]).await {
+                    shelf.tell("How ordering goes could not be kept", &error);
+                }
+            }
         }
     }
 
@@ -229,6 +233,16 @@ impl Acme {
             tracing::warn!(environment = %environment.name, error = format!("{error:#}"), "Nobody could be told that no certificate was got");
         }
     }
+}
+
+/// Keeps the certificate that was got last together with how ordering goes, where that was not done yet.
+async fn keep_what_was_got(shelf: Shelf<'_>, ordering: &Ordering) -> anyhow::Result<()> {
+    let Some(pem) = ordering.unkept() else {
+        return Ok(());
+    };
+    shelf.keep(&[(AcmeItem::Certificate, &pem), (AcmeItem::Progress, &ordering.to_json())]).await?;
+    ordering.kept();
+    Ok(())
 }
 
 /// A key, and behind it the chain of its certificate.

@@ -19,10 +19,14 @@ use super::shelf::Shelf;
 use crate::config::{AcmeConfig, ChallengeKind};
 use crate::server::private_file;
 
+/// What is said of an environment whose store is full, say.
+const NOT_KEPT: &str = "The account with the authority for certificates could not be kept";
 /// How long the authority may take to look at challenges, and then to sign.
 const PATIENCE: RetryPolicy = RetryPolicy::new().timeout(Duration::from_secs(120));
 /// What an authority says of an account that it does not know (any more).
 const NO_ACCOUNT: &str = "urn:ietf:params:acme:error:accountDoesNotExist";
+/// What it says of one that was given up (RFC 8555 §7.3.6).
+const GIVEN_UP: &str = "urn:ietf:params:acme:error:unauthorized";
 
 /// What an order takes.
 pub(super) struct Authority<'a> {
@@ -44,17 +48,11 @@ impl Authority<'_> {
     /// A certificate for these names, and those between it and the authority, behind their key; in PEM.
     pub(super) async fn order(&self, names: &[String]) -> anyhow::Result<Zeroizing<String>> {
         let identifiers: Vec<Identifier> = names.iter().cloned().map(Identifier::Dns).collect();
-        let mut order = match self.account().await?.new_order(&NewOrder::new(&identifiers)).await {
+        let mut order = match begin(self.account().await, &identifiers).await {
             // An account that the authority has forgotten is made anew, once.
-            Err(Error::Api(problem)) if problem.r#type.as_deref() == Some(NO_ACCOUNT) => {
-                for shelf in self.shelves {
-                    shelf.forget(AcmeItem::Account).await?;
-                }
-                self.account().await?.new_order(&NewOrder::new(&identifiers)).await
-            }
-            ordered => ordered,
-        }
-        .context("the order was not taken")?;
+            Err(error) if is_unknown(&error) => begin(self.new_account().await, &identifiers).await?,
+            begun => begun?,
+        };
         self.answer_challenges(&mut order).await?;
         match order.poll_ready(&PATIENCE).await {
             Ok(OrderStatus::Ready) => {}
@@ -72,20 +70,26 @@ impl Authority<'_> {
     }
 
     async fn account(&self) -> anyhow::Result<Account> {
-        let contact: Vec<String> = self.config.contact.iter().map(|address| format!("mailto:{address}")).collect();
+        let Some(mut kept) = self.kept_account().await else {
+            return self.new_account().await;
+        };
+        let builder = Account::builder_with_http(Box::new(self.http.clone()));
+        let credentials: AccountCredentials = copy(&kept.credentials)?;
+        let account = builder.from_credentials(credentials).await.context("the authority cannot be reached")?;
+        let contact = self.contact();
+        if kept.contact != contact {
+            let urls: Vec<&str> = contact.iter().map(String::as_str).collect();
+            account.update_contacts(&urls).await.context("the account's contact could not be changed")?;
+            kept.contact = contact;
+            self.keep(&kept).await?;
+        }
+        Ok(account)
+    }
+
+    async fn new_account(&self) -> anyhow::Result<Account> {
+        let contact = self.contact();
         let urls: Vec<&str> = contact.iter().map(String::as_str).collect();
         let builder = Account::builder_with_http(Box::new(self.http.clone()));
-        if let Some(kept) = self.kept_account().await? {
-            let mut kept: Kept = serde_json::from_str(&kept).context("the account that is kept cannot be read")?;
-            let credentials: AccountCredentials = copy(&kept.credentials)?;
-            let account = builder.from_credentials(credentials).await.context("the authority cannot be reached")?;
-            if kept.contact != contact {
-                account.update_contacts(&urls).await.context("the account's contact could not be changed")?;
-                kept.contact = contact;
-                self.keep(&kept).await?;
-            }
-            return Ok(account);
-        }
         let new = NewAccount { contact: &urls, terms_of_service_agreed: true, only_return_existing: false };
         let external = self.external_account()?;
         let made = builder.create(&new, self.config.directory.clone(), external.as_ref()).await;
@@ -94,22 +98,51 @@ impl Authority<'_> {
         Ok(account)
     }
 
-    /// As any of the environments has it: one may be new, or restored.
-    async fn kept_account(&self) -> anyhow::Result<Option<Zeroizing<String>>> {
-        for shelf in self.shelves {
-            if let Some(kept) = shelf.read(AcmeItem::Account).await? {
-                return Ok(Some(kept));
-            }
-        }
-        Ok(None)
+    fn contact(&self) -> Vec<String> {
+        self.config.contact.iter().map(|address| format!("mailto:{address}")).collect()
     }
 
+    /// As the first environment has it that has it. Those that lack it, being new or restored, get it from there: one of
+    /// them may be the last.
+    async fn kept_account(&self) -> Option<Kept> {
+        let (mut found, mut lacking) = (None, Vec::new());
+        for shelf in self.shelves {
+            let read = shelf.read(AcmeItem::Account).await.and_then(|text| match text {
+                Some(text) => Ok(Some((serde_json::from_str(&text)?, text))),
+                None => Ok(None),
+            });
+            match read {
+                Ok(Some(account)) => drop(found.get_or_insert(account)),
+                Ok(None) => lacking.push(shelf),
+                Err(error) => {
+                    shelf.tell("The account with the authority for certificates cannot be read", &error);
+                    lacking.push(shelf);
+                }
+            }
+        }
+        let (account, text) = found?;
+        for shelf in lacking {
+            if let Err(error) = shelf.keep(&[(AcmeItem::Account, &text)]).await {
+                shelf.tell(NOT_KEPT, &error);
+            }
+        }
+        Some(account)
+    }
+
+    /// In all environments, as far as they can: in one it must be.
     async fn keep(&self, kept: &Kept) -> anyhow::Result<()> {
         let text = Zeroizing::new(serde_json::to_string(kept)?);
+        let (mut is_kept, mut last) = (false, None);
         for shelf in self.shelves {
-            shelf.keep(AcmeItem::Account, &text).await?;
+            match shelf.keep(&[(AcmeItem::Account, &text)]).await {
+                Ok(()) => is_kept = true,
+                Err(error) => {
+                    shelf.tell(NOT_KEPT, &error);
+                    last = Some(error);
+                }
+            }
         }
-        Ok(())
+        last.filter(|_| !is_kept).map_or(Ok(()), Err)
     }
 
     fn external_account(&self) -> anyhow::Result<Option<ExternalAccountKey>> {
@@ -150,6 +183,19 @@ impl Authority<'_> {
         }
         Ok(())
     }
+}
+
+async fn begin(account: anyhow::Result<Account>, identifiers: &[Identifier]) -> anyhow::Result<Order> {
+    account?.new_order(&NewOrder::new(identifiers)).await.context("the order was not taken")
+}
+
+/// Whether the authority does not know the account, or not any more.
+fn is_unknown(error: &anyhow::Error) -> bool {
+    let kind = error.downcast_ref().and_then(|error| match error {
+        Error::Api(problem) => problem.r#type.as_deref(),
+        _ => None,
+    });
+    kind.is_some_and(|kind| [NO_ACCOUNT, GIVEN_UP].contains(&kind))
 }
 
 /// Which names were not found to be ours, and why.

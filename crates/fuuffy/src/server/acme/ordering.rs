@@ -6,6 +6,7 @@ use std::time::Duration;
 use fuuffy_domain::Timestamp;
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
 
 use super::super::certificate::Shown;
 use super::schedule;
@@ -18,6 +19,8 @@ pub(in crate::server) struct Ordering {
     wanted: String,
     progress: Mutex<Progress>,
     outcomes: Mutex<(u64, u64)>,
+    /// What was got last, until it is on disk.
+    unkept: Mutex<Option<Zeroizing<String>>>,
 }
 
 /// What is kept of it, and shown.
@@ -43,7 +46,7 @@ impl Ordering {
         let kept: Option<Progress> = kept.and_then(|kept| serde_json::from_str(kept).ok());
         let progress = kept.filter(|kept| kept.wanted == wanted).unwrap_or_default();
         let progress = Progress { wanted: wanted.clone(), ..progress };
-        Self { names, wanted, progress: Mutex::new(progress), outcomes: Mutex::default() }
+        Self { names, wanted, progress: Mutex::new(progress), outcomes: Mutex::default(), unkept: Mutex::default() }
     }
 
     /// What it is to be for.
@@ -81,7 +84,23 @@ impl Ordering {
         self.progress.lock().next_at = None;
     }
 
-    pub(super) fn got(&self, now: Timestamp) {
+    /// One is ordered at once, however good the one that is shown is.
+    pub(in crate::server) fn demand(&self) {
+        self.progress.lock().next_at = Some(0);
+    }
+
+    /// What was got last, if it is not on disk yet.
+    pub(super) fn unkept(&self) -> Option<Zeroizing<String>> {
+        self.unkept.lock().clone()
+    }
+
+    /// What was got last is on disk.
+    pub(super) fn kept(&self) {
+        *self.unkept.lock() = None;
+    }
+
+    pub(super) fn got(&self, now: Timestamp, pem: Zeroizing<String>) {
+        *self.unkept.lock() = Some(pem);
         self.outcomes.lock().0 += 1;
         *self.progress.lock() =
             Progress { wanted: self.wanted.clone(), got_at: Some(now.unix_millis()), ..Progress::default() };

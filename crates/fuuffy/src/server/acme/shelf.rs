@@ -26,23 +26,22 @@ impl Shelf<'_> {
         Ok(text.and_then(|text| Some(Zeroizing::new(std::str::from_utf8(&text).ok()?.to_owned()))))
     }
 
-    /// Keeps a text, sealed and on disk, in the place of the one before.
+    /// Says what went wrong here and stops nothing.
+    pub(super) fn tell(self, what: &str, error: &anyhow::Error) {
+        tracing::warn!(environment = %self.environment.name, error = format!("{error:#}"), "{what}");
+    }
+
+    /// Keeps texts, sealed and on disk, each in the place of the one before: all of them or none.
     ///
     /// # Errors
     /// There is no randomness, or the store cannot write.
-    pub(super) async fn keep(self, item: AcmeItem, text: &str) -> anyhow::Result<()> {
+    pub(super) async fn keep(self, texts: &[(AcmeItem, &str)]) -> anyhow::Result<()> {
         let _turn = self.environment.acme_turn.lock().await;
-        let sealed = self.environment.seal_acme_item(self.authority.to_owned(), item, text.as_bytes())?;
-        Ok(self.environment.store.keep_acme_items(vec![sealed]).await?)
-    }
-
-    /// Lets go of what is kept, if anything is.
-    ///
-    /// # Errors
-    /// The store cannot write.
-    pub(super) async fn forget(self, item: AcmeItem) -> anyhow::Result<()> {
-        let _turn = self.environment.acme_turn.lock().await;
-        Ok(self.environment.store.forget_acme_item(self.authority.to_owned(), item).await?)
+        let seal = |(item, text): &(AcmeItem, &str)| {
+            self.environment.seal_acme_item(self.authority.to_owned(), *item, text.as_bytes())
+        };
+        let sealed = texts.iter().map(seal).collect::<anyhow::Result<_>>()?;
+        Ok(self.environment.store.keep_acme_items(sealed).await?)
     }
 }
 

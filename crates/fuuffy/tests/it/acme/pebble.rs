@@ -2,11 +2,10 @@
 //! `./check` installs both.
 
 use std::io::{BufRead as _, BufReader, Read};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU16, Ordering};
 
 use rustls::crypto::aws_lc_rs::default_provider;
 use rustls::pki_types::pem::PemObject as _;
@@ -17,6 +16,7 @@ use tempfile::TempDir;
 
 use super::until;
 use crate::http1::{Connection, message};
+use crate::ports::free;
 use crate::tls::Authority;
 
 /// The key that an account may have to be tied to, and its id.
@@ -50,19 +50,6 @@ impl Drop for Ends {
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
-}
-
-/// Where the next port is looked for: below those that connections get from the system.
-static NEXT: AtomicU16 = AtomicU16::new(0);
-
-/// An address that nobody listens on, and no connection takes.
-pub(super) fn free() -> SocketAddr {
-    let first = 20_000 + u16::try_from(std::process::id() % 10_000).unwrap();
-    let mut addresses = (0..10_000).map(|_| {
-        let port = first + NEXT.fetch_add(1, Ordering::Relaxed) % 2_000;
-        SocketAddr::from(([127, 0, 0, 1], port))
-    });
-    addresses.find(|address| TcpListener::bind(address).is_ok()).expect("a free port")
 }
 
 impl Site {

@@ -10,6 +10,7 @@ use super::{Agent, Front, agent_command, expect_own, refused};
 use crate::app::{Place, Registered, config};
 use crate::http1::{Connection, message};
 use crate::leaks::find_leak;
+use crate::ports::free;
 use crate::upstream::{Act, Upstream, ok};
 
 #[test]
@@ -52,7 +53,7 @@ fn what_cannot_work_is_refused_at_the_start() {
 
 #[test]
 fn it_starts_while_the_token_service_is_down_and_recovers() {
-    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let port = free();
     let text = config(Upstream::friendly().address).replacen(
         "[environments.testing]\nlisten = \"127.0.0.1:0\"",
         &format!("[environments.testing]\nlisten = \"{port}\""),
