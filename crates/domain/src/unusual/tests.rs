@@ -167,6 +167,55 @@ fn errors_latency_bytes_and_refusals_are_told_for_what_they_are() {
     }
 }
 
+/// Fewer bytes than ever, and refusals that were usual and cease.
+#[test]
+fn what_becomes_less_is_told_too() {
+    type Changed = (Measure, fn(&mut Sample), fn(&mut Sample));
+    let changed: [Changed; 5] = [
+        (Measure::ForbiddenShare, |it| it.forbidden = it.requests / 2, |_| {}),
+        (Measure::NotFoundShare, |it| it.not_found = it.requests / 2, |it| it.not_found = 0),
+        (Measure::LimitedShare, |it| it.limited = it.requests / 2, |_| {}),
+        (Measure::ErrorShare, |it| it.server_errors = it.requests / 2, |it| it.server_errors = 0),
+        (Measure::Bytes, |_| {}, |it| it.bytes_out /= 10),
+    ];
+    for (measure, usual, then) in changed {
+        let mut history = History::new();
+        let of = |change: fn(&mut Sample)| {
+            move |minute: u32| {
+                let mut sample = machine(minute);
+                change(&mut sample);
+                sample
+            }
+        };
+        run(&mut history, 0..3 * WEEK, &[], of(usual));
+        let changes = run(&mut history, 3 * WEEK..3 * WEEK + 2 * HOUR, &[], of(then));
+        let [(minute, kind)] = opened(&changes)[..] else { panic!("{measure:?}: {changes:?}") };
+        assert_eq!(kind, AlertKind::Series(measure, Direction::Drop));
+        assert!(minute - 3 * WEEK < 10, "{measure:?}: {minute}");
+    }
+}
+
+/// However far from what is usual in parts, so many there must be before anybody is told.
+#[test]
+fn a_few_requests_are_nothing_to_tell_of() {
+    for (measure, seen, expected, weight, is_told) in [
+        (Measure::Volume, 9.9, 0.1, 60.0, false),
+        (Measure::Volume, 10.2, 0.1, 60.0, true),
+        (Measure::Volume, 0.0, 9.9, 60.0, false),
+        (Measure::Volume, 0.0, 10.1, 60.0, true),
+        (Measure::ErrorShare, 3.9, 0.0, 4.0, false),
+        (Measure::ErrorShare, 4.0, 0.0, 4.0, true),
+        (Measure::NotFoundShare, 29.0, 0.0, 1000.0, false),
+        (Measure::NotFoundShare, 31.0, 0.0, 1000.0, true),
+    ] {
+        assert_eq!(
+            measure.is_enough(seen, expected, weight),
+            is_told,
+            "{measure:?}: {seen} for {expected} of {weight}"
+        );
+    }
+}
+
 #[test]
 fn what_goes_wrong_together_is_one_alert() {
     let mut history = MACHINE.clone();

@@ -1,5 +1,5 @@
-//! What sslyze finds out about the server's TLS, by a certificate of `fuuffy certs issue-local`: nothing that is not as
-//! it should be. `./check` installs it.
+//! What sslyze and testssl.sh find out about the server's TLS, by a certificate of `fuuffy certs issue-local`: nothing that
+//! is not as it should be. `./check` installs them.
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -49,6 +49,33 @@ fn scan(place: &Place, address: SocketAddr, configuration: &str) -> (Value, Vec<
     let [of_server] = &found["server_scan_results"].as_array().unwrap()[..] else { panic!("{found}") };
     assert_eq!(of_server["scan_status"], "COMPLETED", "{said}");
     (of_server["scan_result"].clone(), complaints)
+}
+
+/// By all of its checks but those of how it would suit browsers, which have no grade.
+#[test]
+fn testssl_finds_nothing() {
+    let (place, server) = secured();
+    let (found, authority) = (place.path("testssl.json"), place.path("tls/ca.pem"));
+    let output = Command::new("timeout")
+        .args(["240", "testssl", "--quiet", "--color", "0", "--warnings", "off", "--protocols", "--std", "--fs"])
+        .args(["--server-preference", "--server-defaults", "--headers", "--vulnerable", "--add-ca"])
+        .args([&authority, Path::new("--jsonfile"), &found])
+        .arg(format!("localhost:{}", server.testing.port()))
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    let found = std::fs::read(found).unwrap_or_else(|error| panic!("{error}: {said}{output:?}"));
+    let found: Value = serde_json::from_slice(&found).unwrap();
+    let found = found.as_array().unwrap();
+    let text = |finding: &Value, member: &str| finding[member].as_str().unwrap().to_owned();
+    for (id, finding) in [("TLS1_2", "offered"), ("TLS1_3", "offered with final"), ("cert_chain_of_trust", "passed.")] {
+        assert!(found.iter().any(|it| it["id"] == id && text(it, "finding") == finding), "{id}: {said}");
+    }
+    let is_bad = |it: &&Value| !["OK", "INFO"].contains(&&*text(it, "severity"));
+    let complaints: Vec<String> = found.iter().filter(is_bad).map(|it| text(it, "id")).collect();
+    // An authority of this machine's own has no place for revocations, and localhost none in DNS.
+    let of_place = |id: &&String| !["cert_revocation", "DNS_CAArecord"].contains(&id.as_str());
+    assert_eq!(complaints.iter().filter(of_place).count(), 0, "{complaints:?}: {said}");
 }
 
 #[test]

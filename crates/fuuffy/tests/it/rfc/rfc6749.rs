@@ -223,3 +223,10 @@ fn section_10_10_tokens_are_128_random_bits() {
     }
     assert_eq!((ones, zeros), (u128::MAX, u128::MAX));
 }
+
+/// "the authorization server MUST require the use of TLS as described in Section 1.6 when sending requests to the token
+/// endpoint."
+#[test]
+fn section_3_2_the_token_endpoint_is_there_over_tls_alone() {
+    super::is_there_over_tls_alone("/oauth/token", "scope=orders:read");
+}

@@ -159,3 +159,9 @@ fn section_2_2_1_a_store_that_cannot_write_is_503() {
     assert!(happened(&place, &refused).starts_with("The store could not write"));
     assert_eq!(get(server.testing, "/v1/orders", &token).status, 200, "it was not revoked");
 }
+
+/// "the authorization server MUST use Transport Layer Security (TLS)".
+#[test]
+fn section_2_the_revocation_endpoint_is_there_over_tls_alone() {
+    super::is_there_over_tls_alone("/oauth/revoke", "token=sk-0");
+}

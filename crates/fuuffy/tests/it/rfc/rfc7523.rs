@@ -3,6 +3,7 @@
 use std::thread;
 use std::time::Duration;
 
+use fuuffy_domain::Timestamp;
 use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
 use rcgen::RsaKeySize;
 use serde_json::{Value, json};
@@ -250,6 +251,24 @@ fn section_3_an_assertion_is_used_once() {
     timed.time.pass(Duration::from_secs(1));
     let late = ask(timed.testing(), &assertion);
     assert_eq!(told(&timed, &client, &late, "told later").unwrap(), "The assertion had expired");
+}
+
+/// The same where whoever opens the store next, another machine say, has another calendar.
+#[test]
+fn section_3_a_used_assertion_is_used_by_every_clock() {
+    for seconds in [-86_400, -30, 30] {
+        let mut timed = Timed::start("");
+        let client = registered(&timed, Algorithm::ES256);
+        let assertion = client.assertion(timed.now(), "once");
+        assert_eq!(ask(timed.testing(), &assertion).status, 200);
+        timed.stop();
+        timed.time.step_wall(Timestamp::from_unix_millis(timed.now().unix_millis() + seconds * 1000));
+        timed.restart();
+        let again = ask(timed.testing(), &assertion);
+        assert_eq!(error(&again), invalid_client(), "{seconds} s");
+        let path = format!("/admin/v1/testing/explanations/{}", again.field("x-request-id").unwrap());
+        assert_eq!(timed.shown(&path)["data"]["happened"], "The assertion had been used before", "{seconds} s");
+    }
 }
 
 /// "The authorization server MUST reject any JWT with an expiration time that has passed": by then it is there, and not when

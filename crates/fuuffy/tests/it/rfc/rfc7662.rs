@@ -205,3 +205,9 @@ fn section_2_1_a_secret_that_only_asks_is_in_use() {
     timed.pass_minute();
     assert_eq!(error(&introspect(&timed.client, timed.testing(), "x")), (401, "invalid_client".to_owned()));
 }
+
+/// "The server MUST support Transport Layer Security (TLS) 1.2": and nothing less is of use.
+#[test]
+fn section_4_the_introspection_endpoint_is_there_over_tls_alone() {
+    super::is_there_over_tls_alone("/oauth/introspect", "token=sk-0");
+}

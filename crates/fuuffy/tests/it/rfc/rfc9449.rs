@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use fuuffy_domain::Timestamp;
 use jsonwebtoken::{Algorithm, Header};
 use serde_json::{Value, json};
 
@@ -355,6 +356,27 @@ fn section_11_1_a_proof_works_once_even_over_a_restart() {
     assert_eq!(post_form(timed.testing(), "/oauth/revoke", &revoked).status, 200);
     assert_eq!(prover.get(timed.testing(), &token, timed.now()).code(), "invalid_token");
     assert_eq!(get(timed.testing(), "/v1/orders", &token).code(), "invalid_token");
+}
+
+/// The same where whoever opens the store next, another machine say, has another calendar.
+#[test]
+fn section_11_1_a_proof_that_was_used_is_used_by_every_clock() {
+    for seconds in [-86_400, -30, 30] {
+        let mut timed = settled("");
+        let prover = Prover::new(Algorithm::ES256);
+        let token = prover.token(timed.testing(), &timed.client, timed.now());
+        let proof = prover.sign(&prover.claims_with(&token, timed.now()));
+        let again = |timed: &Timed| get_with(timed.testing(), &format!("DPoP {token}"), &[&proof]);
+        assert_eq!(again(&timed).status, 200);
+        timed.stop();
+        timed.time.step_wall(Timestamp::from_unix_millis(timed.now().unix_millis() + seconds * 1000));
+        timed.restart();
+        for _ in 0..3 {
+            let code = again(&timed).code();
+            assert!(["use_dpop_nonce", "invalid_dpop_proof"].contains(&code.as_str()), "{seconds} s: {code}");
+            timed.time.pass(Duration::from_secs(15));
+        }
+    }
 }
 
 /// "dpop_signing_alg_values_supported", by the token service (§5.1) and by the API (RFC 9728 §2).

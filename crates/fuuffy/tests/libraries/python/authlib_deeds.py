@@ -7,7 +7,7 @@ import report
 
 class ShortAssertion(PrivateKeyJWT):
     """An assertion for this token service that lives for a minute. Authlib's own is for the token endpoint, and lives for an
-    hour, which no option changes."""
+    hour; its `claims` would shorten that, and then have the same `jti` each time."""
 
     def sign(self, auth, token_endpoint):
         key, audience = auth.client_secret, report.ISSUER
