@@ -109,6 +109,11 @@ pub enum Reason {
         /// Which.
         secret_id: SecretId,
     },
+    /// The request came in clear, and a right secret or token of the client's with it.
+    LeakedInClear {
+        /// Which secret it was; none where it was a token.
+        secret_id: Option<SecretId>,
+    },
     /// The secret's time was over.
     SecretExpired {
         /// Which.
@@ -343,6 +348,12 @@ impl Refused {
             Reason::SecretQuarantined { secret_id } => {
                 format!("The secret {secret_id} is quarantined, for it was seen where secrets do not belong")
             }
+            Reason::LeakedInClear { secret_id: Some(secret_id) } => {
+                format!("The request came over plain HTTP, and the secret {secret_id} with it")
+            }
+            Reason::LeakedInClear { secret_id: None } => {
+                "The request came over plain HTTP, and a token of the client's with it, which is revoked".to_owned()
+            }
             Reason::SecretExpired { secret_id } => format!("The secret {secret_id} had expired"),
             Reason::AssertionRefused { fault } => fault.words().0.to_owned(),
             Reason::KeysUnusable { fault } => {
@@ -430,6 +441,10 @@ impl Refused {
             Reason::SecretQuarantined { .. } => {
                 "Replace it by itself (fuuffy rotate), or have an operator add another: fuuffy secrets add"
             }
+            Reason::LeakedInClear { secret_id: Some(_) } => {
+                "Call https:// URLs alone, and replace the secret: whoever was on the way may have it"
+            }
+            Reason::LeakedInClear { secret_id: None } => "Call https:// URLs alone, and request a new token",
             Reason::SecretExpired { .. } => "An operator adds another: fuuffy secrets add",
             Reason::AssertionRefused { fault } => fault.words().1,
             Reason::KeysUnusable { fault } | Reason::IssuerUnusable { fault, .. } => fault.words().1,

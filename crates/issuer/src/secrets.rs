@@ -164,7 +164,8 @@ impl Issuer {
         // A secret that was given a life hands it on.
         let life = |secret: &Secret| Some(context.now.after(secret.expires_at?.since(secret.created_at)));
         let expires_at = presented_secret(known).and_then(life);
-        let made_by = known.secret().cloned();
+        // This is asked for by a secret alone.
+        let made_by = Some(known.secret().cloned().ok_or(Refusal::InvalidClient(None))?);
         let new = NewSecret { id: id.clone(), digest, created_at: context.now, expires_at, made_by };
         let client = known.client().id.clone();
         let added = self.store.add_secret(cause(context, known), client, new, Conditions::default()).await;

@@ -47,6 +47,8 @@ fn every_reason_has_words_of_its_own() {
         Reason::SecretWrong { is_of_other_environment: true },
         Reason::SecretRetired { secret_id: secret_id.clone() },
         Reason::SecretQuarantined { secret_id: secret_id.clone() },
+        Reason::LeakedInClear { secret_id: Some(secret_id.clone()) },
+        Reason::LeakedInClear { secret_id: None },
         Reason::SecretExpired { secret_id },
         throttled(true, true),
         throttled(true, false),

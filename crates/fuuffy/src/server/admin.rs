@@ -20,6 +20,7 @@ use axum::{Extension, Router};
 use fuuffy_admin::{Caller, Stranger};
 use fuuffy_domain::{Actor, Timestamp};
 use fuuffy_store::Store;
+use http_body_util::BodyExt as _;
 use hyper::service::{Service as _, service_fn};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
@@ -249,9 +250,15 @@ async fn serve(
     let service = service_fn(move |request| {
         let (asked, answer) = (counted.ask(), router.call(request));
         async move {
-            let answer = answer.await;
-            drop(asked);
-            answer
+            // Under way until the last of the answer is taken.
+            answer.await.map(|answer| {
+                answer.map(|body| {
+                    body.map_frame(move |frame| {
+                        let _under_way = &asked;
+                        frame
+                    })
+                })
+            })
         }
     });
     let connection = server.serve_connection(TokioIo::new(stream), service);

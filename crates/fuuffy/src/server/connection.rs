@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use fuuffy_domain::{Clock, Entropy, Reason, Refused, RequestContext, RequestId};
 use fuuffy_gateway::{CallerFields, Exchange, Pools};
+use fuuffy_issuer::Leak;
 use fuuffy_protocol::{Refusal, RequestFault};
 use http::header::{HeaderMap, HeaderName};
 use hyper::service::service_fn;
@@ -32,6 +33,8 @@ use super::transport::Transport;
 use super::{Environment, told_to_stop};
 use crate::config::{ConnectionLimits, TlsMode};
 
+/// What whoever speaks plain HTTP to a port that speaks TLS is told.
+const IN_CLEAR_REFUSED: Refusal = Refusal::InvalidRequest(RequestFault::PlainHttp);
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 /// So much of what came in clear is searched for what leaked by that, in bytes.
@@ -180,9 +183,11 @@ async fn refuse_clear(door: &Door, mut stream: TcpStream, peer: SocketAddr) {
     // Whoever listens has it as soon as we do, so it is taken away before anything is said.
     let mut heard = Zeroizing::new(Vec::new());
     let _ = timeout(HEARING, hear(&mut stream, &mut heard)).await;
-    // Whichever environment was meant: the others know nothing of it.
+    // Which environment was meant is not known.
     for other in door.workers().iter().skip(1) {
-        other.environment.look_into(&context, leaks::find_in_clear(&heard)).await;
+        if let Some(leak) = other.environment.look_into(&context, leaks::find_in_clear(&heard)).await {
+            explain_clear(&other.environment, (&context, &heard), Some(leak));
+        }
     }
     refuse_heard(&worker.environment, (&context, &heard), stream).await;
 }
@@ -193,11 +198,20 @@ pub(super) async fn refuse_heard(
     (context, heard): (&RequestContext, &[u8]),
     stream: TcpStream,
 ) {
-    let refusal = Refusal::InvalidRequest(RequestFault::PlainHttp);
-    environment.gateway.refusals().note(&refusal);
-    environment.explanations.record(Refused::new(context, ("", ""), &refusal, Reason::Told));
-    environment.look_into(context, leaks::find_in_clear(heard)).await;
+    environment.gateway.refusals().note(&IN_CLEAR_REFUSED);
+    let leak = environment.look_into(context, leaks::find_in_clear(heard)).await;
+    explain_clear(environment, (context, heard), leak);
     farewell::say_that_it_is_clear(stream, context.id).await;
+}
+
+fn explain_clear(environment: &Environment, (context, heard): (&RequestContext, &[u8]), leak: Option<Leak>) {
+    let RequestLine { method, path } = RequestLine::read(heard);
+    let (client, reason) = match leak {
+        Some(Leak { client, secret, .. }) => (Some(client.id.clone()), Reason::LeakedInClear { secret_id: secret }),
+        None => (None, Reason::Told),
+    };
+    let refused = Refused::new(context, (&method, &path), &IN_CLEAR_REFUSED, reason);
+    environment.explanations.record(Refused { client, ..refused });
 }
 
 /// Reads a request as far as it comes: to the end of its head, and of a short body where it says how long that is.

@@ -125,13 +125,16 @@ fn gather(place: LeakPlace, bytes: &[u8], strays: &mut Strays) {
 }
 
 impl Environment {
-    /// Looks finds up, and tells of those that were right.
-    pub(super) async fn look_into(&self, context: &RequestContext, strays: Strays) {
+    /// Looks finds up, and tells of those that were right; answers the first of them.
+    pub(super) async fn look_into(&self, context: &RequestContext, strays: Strays) -> Option<Leak> {
+        let mut first = None;
         for (place, stray) in &strays {
             if let Some(leak) = self.issuer.look_into_stray(context, *place, stray).await {
                 self.tell_of_leak(context, &leak).await;
+                first.get_or_insert(leak);
             }
         }
+        first
     }
 
     /// Tells of a leak in the log and by an alert: of a secret once for each place, of a client's tokens once an hour.

@@ -111,6 +111,10 @@ pub(super) async fn answer(
         (Ok(()), Endpoint::Api) => environment.gateway.respond(&context, fields, &caller.worker.pools, request).await,
     };
     if response.extensions().get::<RefusalCode>().is_some() {
+        // A flood of what is refused must not keep the core from who writes for those who are let in.
+        if environment.store.is_waited_for() {
+            std::thread::yield_now();
+        }
         // An upstream's challenge is its own.
         environment.metadata.load().name_in_challenge(response.headers_mut());
     }

@@ -218,6 +218,37 @@ fn by_default_leaks_are_told_and_nothing_stops() {
     assert_eq!((count(&server, "secret", "warn"), count(&server, "token", "warn")), (9.0, 3.0), "each is counted");
 }
 
+/// Whatever comes of it, it is told, and how to go on.
+#[test]
+fn each_grade_has_its_alert() {
+    for (grade, of_token) in [("quarantine", "quarantine"), ("revoke", "revoke")] {
+        let hooks = Hooks::start();
+        let leaks = format!("leaks = {{ url = {grade:?}, browser = {grade:?}, misplaced = {grade:?} }}");
+        let (place, server) = served_with(&leaks, &hooks.section());
+        let clients = [(); 3].map(|()| place.client("testing"));
+        let bearers = clients.each_ref().map(|client| token(server.testing, client));
+        get(server.testing, &format!("/v1/orders?t={}", bearers[0]), &bearers[1]);
+        get(server.testing, &format!("/v1/orders?s={}", clients[0].secret), &bearers[1]);
+        get(server.testing, "/v1/orders", &clients[1].secret);
+        ask_from_browser(server.testing, &clients[2], &[("origin", "https://a.example")]);
+        let told = hooks.wait_for(4);
+        let mut told: Vec<Value> = told.iter().map(|message| message.json()["data"].clone()).collect();
+        told.sort_by_key(|data| data["client_id"].to_string() + &data["secret_id"].to_string());
+        for (client, place, is_secret) in
+            [(0, "url", true), (0, "url", false), (1, "misplaced", true), (2, "browser", true)]
+        {
+            let is_meant = |data: &&Value| {
+                data["client_id"] == clients[client].id.as_str() && data["secret_id"].is_string() == is_secret
+            };
+            let data = told.iter().find(is_meant).unwrap_or_else(|| panic!("{place}: {told:?}"));
+            let came_of_it = if is_secret { grade } else { of_token };
+            assert_eq!((&data["place"], &data["grade"]), (&place.into(), &came_of_it.into()), "{data}");
+            let words = data["words"].as_str().unwrap();
+            assert!(words.contains("; it ") && !words.contains(&clients[client].secret), "{words}");
+        }
+    }
+}
+
 /// A proxy that says a request came in clear is believed where that was asked for.
 #[test]
 fn a_token_that_came_to_the_proxy_in_clear_is_revoked_where_that_was_asked_for() {

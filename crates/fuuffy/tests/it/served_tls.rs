@@ -10,11 +10,12 @@ use rustls::crypto::aws_lc_rs::default_provider;
 use rustls::pki_types::ServerName;
 use rustls::version::{TLS12, TLS13};
 use rustls::{ClientConfig, ClientConnection, HandshakeKind, NamedGroup, ProtocolVersion, StreamOwned};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::app::{Place, Registered, Server, token_form};
 use crate::hooks::Hooks;
-use crate::http1::{Connection, exchange, message, request};
+use crate::http1::{Connection, Reply, exchange, message, request};
+use crate::ports::free;
 use crate::timed::{START, Timed};
 use crate::tls::Authority;
 use crate::upstream::Upstream;
@@ -158,7 +159,9 @@ fn versions_protocols_and_tickets_are_what_they_should_be() {
 /// Whoever listens on the way has it as soon as we do.
 #[test]
 fn a_token_over_plain_http_is_revoked_at_once_and_a_secret_is_told_of() {
-    let secured = Secured::free();
+    let (secured, hooks) = (Secured::free(), Hooks::start());
+    let config = std::fs::read_to_string(secured.place.config_file()).unwrap();
+    secured.place.write_config(&(config + &hooks.section()));
     let server = secured.place.serve();
     let (client, host) = (secured.place.client("testing"), "testing.test");
     let over_tls = || session(server.testing, &secured.ordinary(), host).unwrap();
@@ -172,11 +175,27 @@ fn a_token_over_plain_http_is_revoked_at_once_and_a_secret_is_told_of() {
         connection.reply().unwrap().status
     };
     assert_eq!(status(), 200);
-    assert_eq!(exchange(server.testing, &head).status, 400);
+    let explained = |reply: &Reply| {
+        let why = secured.place.done(&["explain", reply.field("x-request-id").unwrap()]);
+        assert_eq!(why["client_id"], client.id.as_str(), "{why}");
+        let words = why["happened"].as_str().unwrap().to_owned();
+        assert!(words.contains("came over plain HTTP"), "{why}");
+        format!("{words}: {}", why["path"])
+    };
+    let in_clear = exchange(server.testing, &head);
+    assert_eq!(in_clear.status, 400);
     assert_eq!(status(), 401);
+    assert!(explained(&in_clear).ends_with("a token of the client's with it, which is revoked: \"/v1/orders\""));
     let form = [("host", host), ("content-type", "application/x-www-form-urlencoded")];
     let asked = message(server.testing, "POST", "/v1/auth/token", &form, &token_form(&client));
-    assert_eq!(exchange(server.testing, asked).status, 400);
+    let in_clear = exchange(server.testing, asked);
+    assert_eq!(in_clear.status, 400);
+    assert!(explained(&in_clear).contains("and the secret "));
+    let told = hooks.wait_for(2);
+    let told = told.iter().map(|message| message.json());
+    let mut told: Vec<Value> = told.map(|it| json!([it["type"], it["data"]["place"], it["data"]["grade"]])).collect();
+    told.sort_by_key(Value::to_string);
+    assert_eq!(told, [json!(["secret.leaked", "plain_http", "warn"]), json!(["token.leaked", "plain_http", "revoke"])]);
     let listed = secured.place.done(&["secrets", "list", "--environment", "testing", "--client", &client.id]);
     assert!(listed[0]["exposed_at"].is_string(), "{listed}");
     assert_eq!(ask_for_token(over_tls(), host, &client).1.status, 200, "no program stops for it");
@@ -240,7 +259,7 @@ fn a_certificate_is_replaced_while_connections_go_on() {
 
 #[test]
 fn both_environments_have_one_port_and_the_name_says_which() {
-    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+    let port = free().to_string();
     let secured = Secured::new(&port, &port);
     let server = secured.place.serve();
     assert_eq!(server.testing, server.production);

@@ -13,6 +13,7 @@ pub(super) fn change(
 ) -> Option<Option<AuditEvent>> {
     let client_id = client.id.clone();
     let place = client.secrets.iter().position(|secret| secret.id == *id)?;
+    let may_replace = client.may_replace(id, now);
     let secret = &mut client.secrets[place];
     let (secret_id, is_retired) = (id.clone(), secret.retired_at.is_some());
     Some(match change {
@@ -27,8 +28,8 @@ pub(super) fn change(
             secret.retiring = Some(Retiring { since: now, unused_for });
             Some(AuditEvent::SecretRetiring { client_id, secret_id, unused_for: unused_for.as_secs() })
         }
-        // What is gone must not send the others away.
-        SecretChange::Confirm(_) if !secret.is_pending || is_retired => None,
+        // What is gone must not send the others away, nor what may not replace them any more.
+        SecretChange::Confirm(_) if !secret.is_pending || !may_replace => None,
         SecretChange::Confirm(unused_for) => {
             secret.is_pending = false;
             let mut retiring = Vec::new();

@@ -148,6 +148,12 @@ impl EmbeddedStore {
         let _ = self.commands.send(Command::Tick(now));
     }
 
+    /// Whether anybody waits for something to be written.
+    #[must_use]
+    pub fn is_waited_for(&self) -> bool {
+        Arc::strong_count(&self.waiting) > 1
+    }
+
     /// Queues a piece of work for the next transaction. It runs even if nobody waits for it any more.
     fn submit<T: Send + 'static>(
         &self,

@@ -14,6 +14,7 @@ use rcgen::{KeyPair, SigningKey as _};
 use serde_json::{Value, json};
 
 use crate::app::{ask_for_token, config_with};
+use crate::hooks::Hooks;
 use crate::http1::{Reply, request};
 use crate::timed::Timed;
 use crate::upstream::Upstream;
@@ -86,10 +87,15 @@ impl Partner {
 
     /// A server that takes its reports.
     fn served(&self) -> Timed {
+        self.served_with("")
+    }
+
+    fn served_with(&self, more: &str) -> Timed {
         let leaks = format!("leaks = {{ report_keys = \"http://{}/keys\" }}", self.address);
         // Production takes none.
         let text = config_with(Upstream::friendly().address, "", "");
-        Timed::serving(text.replacen("\n[[environments.testing", &format!("{leaks}\n\n[[environments.testing"), 1))
+        let text = text.replacen("\n[[environments.testing", &format!("{leaks}\n\n[[environments.testing"), 1);
+        Timed::serving(text + more)
     }
 
     /// A report of finds, signed with a key.
@@ -119,8 +125,8 @@ fn body(finds: &[&str]) -> String {
 
 #[test]
 fn a_signed_report_quarantines_what_is_right() {
-    let partner = Partner::start();
-    let timed = partner.served();
+    let (partner, hooks) = (Partner::start(), Hooks::start());
+    let timed = partner.served_with(&hooks.section());
     let (client, other) = (timed.client.clone(), timed.register());
     let (to, bearer) = (timed.testing(), timed.token());
     // Secrets that could be somebody's, and are nobody's.
@@ -137,6 +143,14 @@ fn a_signed_report_quarantines_what_is_right() {
     let log = timed.shown(&format!("/admin/v1/testing/audit?client_id={}", client.id));
     let why = |row: &Value| row["record"]["why"].as_str().unwrap_or_default().to_owned();
     assert_eq!(why(&log["data"][0]), "it was found where anybody can read it");
+    let told = hooks.wait_for(2);
+    let told = told.iter().map(|message| message.json());
+    let mut told: Vec<Value> = told.map(|it| json!([it["type"], it["data"]["place"], it["data"]["grade"]])).collect();
+    told.sort_by_key(Value::to_string);
+    assert_eq!(
+        told,
+        [json!(["secret.leaked", "public", "quarantine"]), json!(["token.leaked", "public", "quarantine"])]
+    );
 }
 
 #[test]
