@@ -8,6 +8,8 @@ use std::path::{Path, PathBuf};
 
 use fuuffy_domain::Checkpoint;
 
+use super::load;
+
 /// The longest line that is read, in bytes.
 const LONGEST: u64 = 4096;
 
@@ -15,6 +17,24 @@ const LONGEST: u64 = 4096;
 #[must_use]
 pub fn checkpoints_path(store: &Path) -> PathBuf {
     store.with_extension("audit-checkpoints")
+}
+
+/// The file beside a store, with those to come that the database has and it has not. Told where it knows of more than the
+/// database has: rows were lost.
+pub(super) fn beside(
+    connection: &rusqlite::Connection,
+    options: &super::OpenOptions,
+    last_row: i64,
+) -> rusqlite::Result<CheckpointFile> {
+    // What cannot be read is told when it cannot be written.
+    let known = File::open(checkpoints_path(&options.path)).and_then(read_checkpoints);
+    let known = known.map_or(Vec::new(), |(known, _)| known);
+    let newest = known.iter().map(|checkpoint| checkpoint.state.sequence).max().unwrap_or(-1);
+    if newest > last_row {
+        tracing::error!(environment = %options.environment, last_row, signed = newest, "The audit log ends before a row that a checkpoint was signed after: it was cut, or the store was restored from a backup");
+    }
+    let missing = load::checkpoints_after(connection, options.environment, newest)?;
+    Ok(CheckpointFile::new(&options.path, missing))
 }
 
 /// Reads a file of checkpoints, and how many of its lines are none.

@@ -47,7 +47,6 @@ use crate::{
 };
 use batch::{Batch, Fault};
 use chains::Chains;
-use checkpoints::CheckpointFile;
 use handover::Signing;
 use job::{Urgency, Waited};
 use read::Reader;
@@ -131,7 +130,7 @@ impl EmbeddedStore {
         let report =
             OpenReport { clients: memory.directory.len(), tokens: memory.tokens.len(), previous: found.previous };
         let newest = loaded.newest.max(found.at);
-        let checkpoints = checkpoints_beside(&connection, &options, loaded.audit.sequence)
+        let checkpoints = checkpoints::beside(&connection, &options, loaded.audit.sequence)
             .map_err(|error| schema::unreadable(&options.path, &error))?;
         let beside = Beside { state, checkpoints, reserve };
         let AuditOptions { keys, retention } = options.audit;
@@ -485,24 +484,6 @@ fn reserved(options: &OpenOptions, memory: &Memory) -> Result<Reserve, StoreErro
         }
         Err(error) => Err(unusable(error)),
     }
-}
-
-/// The file of checkpoints, with those to come that the database has and it has not. Told where it knows of more
-/// than the database has: rows were lost.
-fn checkpoints_beside(
-    connection: &rusqlite::Connection,
-    options: &OpenOptions,
-    last_row: i64,
-) -> rusqlite::Result<CheckpointFile> {
-    let file = std::fs::File::open(checkpoints_path(&options.path));
-    // What cannot be read is told when it cannot be written.
-    let known = file.and_then(read_checkpoints).map_or(Vec::new(), |(known, _)| known);
-    let newest = known.iter().map(|checkpoint| checkpoint.state.sequence).max().unwrap_or(-1);
-    if newest > last_row {
-        tracing::error!(environment = %options.environment, last_row, signed = newest, "The audit log ends before a row that a checkpoint was signed after: it was cut, or the store was restored from a backup");
-    }
-    let missing = load::checkpoints_after(connection, options.environment, newest)?;
-    Ok(CheckpointFile::new(&options.path, missing))
 }
 
 pub(crate) fn bad_file(path: &Path, problem: impl ToString) -> StoreError {

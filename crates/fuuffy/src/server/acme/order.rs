@@ -112,7 +112,7 @@ impl Authority<'_> {
                 None => Ok(None),
             });
             match read {
-                Ok(Some(account)) => drop(found.get_or_insert(account)),
+                Ok(Some(account)) => found = found.or(Some(account)),
                 Ok(None) => lacking.push(shelf),
                 Err(error) => {
                     shelf.tell("The account with the authority for certificates cannot be read", &error);
