@@ -30,6 +30,17 @@ impl Issuer {
         claimed: &ClientAuthentication,
         found: &mut Found,
     ) -> Result<AuthenticatedClient, Refusal> {
+        let proven = self.proven(context, parts, claimed, found).await;
+        self.in_turn(proven).await
+    }
+
+    async fn proven(
+        &self,
+        context: &RequestContext,
+        parts: &Parts,
+        claimed: &ClientAuthentication,
+        found: &mut Found,
+    ) -> Result<AuthenticatedClient, Refusal> {
         let headers = &parts.headers;
         let refuse = |refused: Refused| {
             let (refusal, reason) = *refused;
@@ -112,8 +123,8 @@ impl Issuer {
     ///
     /// # Errors
     /// What was wrong, or that there was too much of it.
-    pub fn limit<T>(&self, context: &RequestContext, proven: Result<T, Refusal>) -> Result<T, Refusal> {
-        proven.map_err(|refusal| {
+    pub async fn limit<T>(&self, context: &RequestContext, proven: Result<T, Refusal>) -> Result<T, Refusal> {
+        let limited = proven.map_err(|refusal| {
             if !refusal.is_of_token() {
                 return refusal;
             }
@@ -123,7 +134,16 @@ impl Issuer {
                 Standing::Exhausted(wait) => Refusal::RateLimitExceeded(wait),
                 Standing::Good => refusal,
             }
-        })
+        });
+        self.in_turn(limited).await
+    }
+
+    /// Tells whoever failed too often so when it is its turn.
+    pub(crate) async fn in_turn<T>(&self, proven: Result<T, Refusal>) -> Result<T, Refusal> {
+        if let Err(Refusal::RateLimitExceeded(_)) = &proven {
+            self.throttle.turn().await;
+        }
+        proven
     }
 
     pub(crate) fn find(&self, claimed: &str) -> Option<Arc<Client>> {

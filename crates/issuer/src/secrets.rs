@@ -111,17 +111,17 @@ impl Issuer {
     ) -> Result<Response<Bytes>, Refusing> {
         match (deed, &parts.method) {
             (SecretDeed::ListOrAdd, &Method::GET) => {
-                let client = self.presented(context, parts)?;
+                let client = self.presented(context, parts).await?;
                 let shown =
                     AllShown { data: live_secrets(&client, context.now), may_rotate: client.client().may_rotate };
                 Ok(in_json(StatusCode::OK, &shown))
             }
             (SecretDeed::ListOrAdd, &Method::POST) => {
-                let client = self.rotator(context, parts)?;
+                let client = self.rotator(context, parts).await?;
                 Ok(answer(StatusCode::CREATED, &self.add_secret(context, &client).await?))
             }
             (SecretDeed::Confirm, &Method::POST) => {
-                let client = self.rotator(context, parts)?;
+                let client = self.rotator(context, parts).await?;
                 Ok(answer(StatusCode::OK, &self.confirm_secret(context, &client).await?))
             }
             (SecretDeed::ListOrAdd, _) => Err(Refusal::MethodNotAllowed("GET, POST").into()),
@@ -133,16 +133,16 @@ impl Issuer {
     ///
     /// # Errors
     /// As for a token request.
-    pub fn client_of(&self, context: &RequestContext, headers: &HeaderMap) -> Result<ClientId, Refusal> {
-        let client = self.authenticate(context, &Credentials::parse_basic(headers)?)?;
+    pub async fn client_of(&self, context: &RequestContext, headers: &HeaderMap) -> Result<ClientId, Refusal> {
+        let client = self.in_turn(self.authenticate(context, &Credentials::parse_basic(headers)?)).await?;
         if client.quarantined().is_some() {
             return Err(Refusal::SecretQuarantined);
         }
         Ok(client.client().id.clone())
     }
 
-    fn presented(&self, context: &RequestContext, parts: &Parts) -> Result<AuthenticatedClient, Refusal> {
-        let client = self.authenticate(context, &Credentials::parse_basic(&parts.headers)?)?;
+    async fn presented(&self, context: &RequestContext, parts: &Parts) -> Result<AuthenticatedClient, Refusal> {
+        let client = self.in_turn(self.authenticate(context, &Credentials::parse_basic(&parts.headers)?)).await?;
         if client.client().status != ClientStatus::Active {
             return Err(Refusal::UnauthorizedClient);
         }
@@ -150,8 +150,8 @@ impl Issuer {
     }
 
     /// A client that may rotate its secrets by itself.
-    fn rotator(&self, context: &RequestContext, parts: &Parts) -> Result<AuthenticatedClient, Refusal> {
-        let client = self.presented(context, parts)?;
+    async fn rotator(&self, context: &RequestContext, parts: &Parts) -> Result<AuthenticatedClient, Refusal> {
+        let client = self.presented(context, parts).await?;
         if !client.client().may_rotate {
             return Err(Refusal::UnauthorizedClient);
         }

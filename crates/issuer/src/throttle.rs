@@ -2,22 +2,32 @@
 //!
 //! Failures are counted in slots chosen by a keyed hash, so that no flood of invented ids or addresses
 //! grows anything. A full slot never refuses a right secret; see [`crate::Issuer`] for how it is used.
+//!
+//! Whoever failed too often is told so in turn, and with one request at a time on a connection cannot go on before: a
+//! flood takes a share of the core that does not grow with it, and whoever has the right secret finds the rest free.
 
 use std::hash::{BuildHasher, Hash, RandomState};
 use std::time::Duration;
 
 use fuuffy_domain::{RequestContext, Timestamp};
 use parking_lot::Mutex;
+use tokio::time::{Instant, sleep_until};
 
 /// Wrong secrets for one client id, or from one address, in a window.
 const FAILURES: u32 = 300;
 const WINDOW: Duration = Duration::from_secs(60);
 const SLOTS: usize = 8192;
+/// The time between two answers to those who failed too often, whoever they are: 1,000 a second.
+const TURN: Duration = Duration::from_millis(1);
+/// Nobody waits longer for one, however many do.
+const LONGEST: Duration = Duration::from_secs(1);
 
 /// Counters of failed authentications.
 pub(crate) struct Throttle {
     hasher: RandomState,
     slots: Box<[Mutex<Slot>]>,
+    /// When the next one is answered who failed too often.
+    next_turn: Mutex<Option<Instant>>,
 }
 
 #[derive(Clone, Copy)]
@@ -38,7 +48,8 @@ pub(crate) enum Standing {
 impl Default for Throttle {
     fn default() -> Self {
         let empty = || Mutex::new(Slot { started: Timestamp::from_unix_millis(0), failures: 0 });
-        Self { hasher: RandomState::new(), slots: std::iter::repeat_with(empty).take(SLOTS).collect() }
+        let slots = std::iter::repeat_with(empty).take(SLOTS).collect();
+        Self { hasher: RandomState::new(), slots, next_turn: Mutex::default() }
     }
 }
 
@@ -72,6 +83,18 @@ impl Throttle {
     /// Counts what was wrong against the address.
     pub(crate) fn note_failure_from_address(&self, context: &RequestContext) {
         count(self.slot_of_address(context), context.now);
+    }
+
+    /// Waits until it is the turn of one who failed too often.
+    pub(crate) async fn turn(&self) {
+        sleep_until(self.take_turn(Instant::now())).await;
+    }
+
+    fn take_turn(&self, now: Instant) -> Instant {
+        let mut next = self.next_turn.lock();
+        let turn = next.unwrap_or(now).clamp(now, now + LONGEST);
+        *next = Some(turn + TURN);
+        turn
     }
 
     fn slot_of_address(&self, context: &RequestContext) -> &Mutex<Slot> {

@@ -76,9 +76,9 @@ async fn find(environment: &Environment, context: &RequestContext, parts: &Parts
         return Err(Refusal::MethodNotAllowed("GET").into());
     }
     let client = if bears_secret(headers) {
-        environment.issuer.client_of(context, headers)?
+        environment.issuer.client_of(context, headers).await?
     } else {
-        environment.issuer.limit(context, environment.gateway.client_of(context, parts))?
+        environment.issuer.limit(context, environment.gateway.client_of(context, parts)).await?
     };
     // Before the disk is read, and whatever it would have said.
     let taken = environment.issuer.take_look_up(&client, context.now);

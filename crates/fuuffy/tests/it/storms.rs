@@ -2,10 +2,12 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use fuuffy_domain::{Entropy as _, SeededEntropy};
 use fuuffy_protocol::{ClientSecret, SecretKind};
 use socket2::{Domain, Socket, Type};
+use tokio::time::Instant;
 
 use crate::app::{Place, Registered, ask_for_token, config, get, token, token_form};
 use crate::faults::Shim;
@@ -47,7 +49,7 @@ fn a_storm_from_everywhere_refuses_nobody_who_has_the_right_secret() {
     let server = place.serve();
     let victim = place.client("testing");
     let (address, victim, left) = (server.testing, &victim, &AtomicUsize::new(8));
-    let mut granted = 0;
+    let (mut granted, begun) = (0, Instant::now());
     std::thread::scope(|scope| {
         let attackers = (0..8).map(|number| {
             // Half of them from one address.
@@ -66,6 +68,8 @@ fn a_storm_from_everywhere_refuses_nobody_who_has_the_right_secret() {
         let refused = attackers.into_iter().map(|it| it.join().unwrap());
         let [unauthorized, limited] = refused.fold([0, 0], |[a, b], [c, d]| [a + c, b + d]);
         assert_eq!(unauthorized + limited, 4000);
+        let turns = Duration::from_millis(limited as u64 - 1);
+        assert!(begun.elapsed() >= turns, "each of {limited} has its turn: {:?}", begun.elapsed());
         assert!(unauthorized <= 300 + 8, "300 for the client, and those under way: {unauthorized}");
     });
     assert!(granted > 0);

@@ -42,3 +42,16 @@ fn what_claims_no_client_counts_against_the_address_alone() {
     assert_eq!(throttle.standing_of_address(&at(500, 2)), Standing::Good);
     assert_eq!(throttle.standing(&at(500, 2), ""), Standing::Good);
 }
+
+#[test]
+fn those_who_failed_too_often_take_turns_and_none_waits_for_ever() {
+    let (throttle, now) = (Throttle::default(), Instant::now());
+    let wait = |now: Instant| throttle.take_turn(now).duration_since(now);
+    for before in 0..=1000 {
+        assert_eq!(wait(now), Duration::from_millis(before));
+    }
+    assert_eq!([wait(now), wait(now)], [LONGEST; 2]);
+    // The turns that are given away hold, and time goes on.
+    assert_eq!(wait(now + Duration::from_millis(500)), Duration::from_millis(501));
+    assert_eq!(wait(now + Duration::from_secs(10)), Duration::ZERO);
+}
