@@ -155,8 +155,11 @@ fn labelled(incident: &incident::Incident) -> Labelled {
         incident::Form::Drop => "drop to a part",
         incident::Form::Drift => "slow drift",
         incident::Form::Share => "share",
+        incident::Form::ShareDrop => "share, less",
         incident::Form::Latency => "latency",
+        incident::Form::LatencyDrop => "latency, less",
         incident::Form::Bytes => "bytes",
+        incident::Form::BytesDrop => "bytes, less",
     };
     let (measure, direction) = (incident.measure, Some(incident.direction));
     Labelled { measure, direction, name, start: incident.start, from: incident.from, end: incident.end }

@@ -2,8 +2,8 @@
 //!
 //! A window starts with the first request in it and lets a fixed number through until it ends. A
 //! request is taken from all windows of a plan or from none, so that what is refused costs nothing and
-//! `Retry-After` can name the wait for all of them together. (A GCRA limiter can only be asked by taking
-//! from it, which two windows at once do not allow.)
+//! `Retry-After` can name the wait for all of them together. (A GCRA cell refills while it is used, so it lets
+//! nearly twice its number through in the first of its windows, and it is asked by taking from it.)
 //!
 //! Requests come with times that may be out of order, for they are read on several threads, and a clock may jump. A
 //! window that would start in the future therefore moves back to the present with all that was taken from it: nothing

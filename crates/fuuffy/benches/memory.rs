@@ -1,4 +1,5 @@
-//! What limits, metering and the watch for the unusual take in memory for each client that calls, beyond its record.
+//! What limits, metering and the watch for the unusual take in memory for each client that calls, beyond its record; and
+//! in CPU for a minute of all of them, with everything that is done about it once a minute: it is read from the store, too.
 //!
 //!     memory prepare CONFIG COUNT TOKENS_FILE   registers clients with three weeks behind them, and a token each
 //!     memory measure CONFIG TOKENS_FILE         serves one request of each, and says what they added
@@ -178,14 +179,22 @@ async fn measure(config: &str, tokens: &str) -> anyhow::Result<()> {
     environment.each_minute().await;
     let watched = resident()?;
     // The first minutes of a block, of which more is known with each.
+    let mut looked = Duration::ZERO;
     for _ in 0..LATER {
+        for token in rest.lines() {
+            call(&mut stream, token).await?;
+        }
         time.0.fetch_add(60, Ordering::Relaxed);
+        // What was counted is kept within a second, as it is always.
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        let begun = busy()?;
         environment.each_minute().await;
+        looked += busy()?.saturating_sub(begun);
     }
     let again = resident()?;
     let each = |bytes: u64| bytes.saturating_sub(before) / count;
     let told = serde_json::json!({"clients": count, "bytes_each_called": each(called), "bytes_each_watched": each(watched),
-        "bytes_each_minutes_later": each(again)});
+        "bytes_each_minutes_later": each(again), "cpu_milliseconds_a_minute": (looked / LATER).as_millis()});
     writeln!(std::io::stdout(), "{told}")?;
     server.shutdown().await;
     serving.abort();
@@ -227,6 +236,17 @@ async fn call(stream: &mut TcpStream, token: &str) -> anyhow::Result<()> {
     }
     ensure!(bytes.starts_with(b"HTTP/1.1 200"), "refused: {}", String::from_utf8_lossy(&bytes[..length]));
     Ok(())
+}
+
+/// CPU time of all threads of this process.
+fn busy() -> anyhow::Result<Duration> {
+    let mut nanos = 0;
+    for thread in std::fs::read_dir("/proc/self/task")? {
+        // A thread may end meanwhile.
+        let told = std::fs::read_to_string(thread?.path().join("schedstat")).unwrap_or_default();
+        nanos += told.split_whitespace().next().map_or(Ok(0), str::parse::<u64>)?;
+    }
+    Ok(Duration::from_nanos(nanos))
 }
 
 /// What this process holds of the machine's memory, its program not counted.

@@ -43,9 +43,9 @@ pub(crate) struct Model {
     k: f64,
     every: u32,
     holidays: [u32; 3],
-    shares: [f64; 4],
-    latency: f64,
-    bytes: f64,
+    pub(crate) shares: [f64; 4],
+    pub(crate) latency: f64,
+    pub(crate) bytes: f64,
     weather: Weather,
     of_day: f64,
     burst: f64,
@@ -66,13 +66,19 @@ struct Weather {
 #[derive(Clone, Copy)]
 pub(crate) struct Effect {
     pub(crate) volume: f64,
+    /// What is added to each share, and by what it is multiplied before.
     pub(crate) shares: [f64; 4],
+    pub(crate) shares_kept: [f64; 4],
     pub(crate) latency: f64,
     pub(crate) bytes: f64,
 }
 
+/// Bytes of every request.
+pub(crate) const BYTES_IN: f64 = 200.0;
+
 impl Effect {
-    pub(crate) const NONE: Self = Self { volume: 1.0, shares: [0.0; 4], latency: 1.0, bytes: 1.0 };
+    pub(crate) const NONE: Self =
+        Self { volume: 1.0, shares: [0.0; 4], shares_kept: [1.0; 4], latency: 1.0, bytes: 1.0 };
 }
 
 impl Model {
@@ -85,6 +91,11 @@ impl Model {
         let weeks = f64::from(DAYS) / 7.0;
         let share =
             |chance: &mut Chance, high| if chance.is(0.3) { 0.0 } else { chance.log_between(high / 50.0, high) };
+        let mut shares = [share(chance, 0.02), share(chance, 0.08), share(chance, 0.01), share(chance, 0.01)];
+        // Some ask again and again for what is not there yet, or more often than they may.
+        if chance.is(0.3) {
+            shares[[1, 2][(chance.next() % 2) as usize]] = chance.between(0.2, 0.5);
+        }
         Self {
             kind,
             base,
@@ -94,7 +105,7 @@ impl Model {
             k: chance.log_between(8.0, 200.0),
             every: [5, 10, 15, 30, 60][(chance.next() % 5) as usize],
             holidays: [0, 1, 2].map(|_| chance.between(0.0, f64::from(DAYS)) as u32),
-            shares: [share(chance, 0.02), share(chance, 0.08), share(chance, 0.01), share(chance, 0.01)],
+            shares,
             latency: chance.log_between(5_000.0, 400_000.0),
             bytes: chance.log_between(300.0, 60_000.0),
             weather: Weather { strength: chance.between(0.03, 0.12), ..Weather::default() },
@@ -144,8 +155,10 @@ impl Model {
         let blip = chance.is(1.0 / f64::from(2 * DAY));
         let mut counts = [0; 4];
         for (number, count) in counts.iter_mut().enumerate() {
-            let usual = self.shares[number] * self.weather.shares[number].exp();
+            // The weather is in the odds, so that no share is more than all.
+            let odds = self.shares[number] / (1.0 - self.shares[number]) * self.weather.shares[number].exp();
             let blip = if blip && number == (minute % 4) as usize { 0.3 } else { 0.0 };
+            let usual = odds / (1.0 + odds) * effect.shares_kept[number];
             *count = chance.binomial(requests, usual + effect.shares[number] + blip);
         }
         // The percentile of few requests strays more than that of many.
@@ -160,7 +173,7 @@ impl Model {
             not_found,
             limited,
             server_errors,
-            bytes_in: u64::from(requests) * 200,
+            bytes_in: u64::from(requests) * BYTES_IN as u64,
             bytes_out: (size * f64::from(requests)) as u64,
             latency: (requests > 0).then_some((latency * effect.latency * blip) as u32),
         }
