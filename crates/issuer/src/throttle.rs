@@ -3,8 +3,8 @@
 //! Failures are counted in slots chosen by a keyed hash, so that no flood of invented ids or addresses
 //! grows anything. A full slot never refuses a right secret; see [`crate::Issuer`] for how it is used.
 //!
-//! Whoever failed too often is told so in turn, and with one request at a time on a connection cannot go on before: a
-//! flood takes a share of the core that does not grow with it, and whoever has the right secret finds the rest free.
+//! Whoever failed too often is told so in turn, and cannot go on before: a connection has one request at a time, and a
+//! few hundred by HTTP/2. So a flood takes a small share of the core, and whoever has the right secret finds the rest free.
 
 use std::hash::{BuildHasher, Hash, RandomState};
 use std::time::Duration;
