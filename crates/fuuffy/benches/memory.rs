@@ -3,8 +3,10 @@
 //!
 //!     memory prepare CONFIG COUNT TOKENS_FILE   registers clients with three weeks behind them, and a token each
 //!     memory measure CONFIG TOKENS_FILE         serves one request of each, and says what they added
+//!     memory hour CONFIG TOKENS_FILE            serves one of each in every minute of an hour, and says what the minutes cost
 //!
-//! The configuration has a testing environment with a route to `UPSTREAM` below and a plan that lets all of it through.
+//! The configuration has a testing environment with a route to `UPSTREAM` below, a plan that lets all of it through, and
+//! tokens that live for a day.
 
 use std::io::Write as _;
 use std::net::{IpAddr, Ipv4Addr};
@@ -25,19 +27,21 @@ use fuuffy_protocol::BodyShape;
 use fuuffy_store::{NewClient, NewCredential, NewSecret, Store as _, UsageBook, pepper};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::task::JoinSet;
+use tokio::task::{JoinHandle, JoinSet};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// Where the API is.
-const UPSTREAM: &str = "127.0.0.1:39117";
+/// Where the API is: below the ports that connections are given.
+const UPSTREAM: &str = "127.0.0.1:29117";
 /// Deeds under way at once.
 const AT_ONCE: usize = 1024;
 /// Histories that differ; the clients have them in turn.
 const HISTORIES: u32 = 64;
 /// Minutes after which memory is looked at again.
 const LATER: u32 = 5;
+/// Seconds of a minute in which nobody called yet.
+const EARLY: u64 = 5;
 
 fn main() -> anyhow::Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
@@ -46,6 +50,7 @@ fn main() -> anyhow::Result<()> {
     match words[..] {
         ["prepare", config, count, tokens] => runtime.block_on(prepare(config, count.parse()?, tokens)),
         ["measure", config, tokens] => runtime.block_on(measure(config, tokens)),
+        ["hour", config, tokens] => runtime.block_on(hour(config, tokens)),
         // `cargo bench` without a benchmark of this name runs it bare.
         _ => Ok(()),
     }
@@ -153,56 +158,110 @@ fn lived(number: u32, now: Timestamp) -> Vec<u8> {
     Kept { history, ..Kept::default() }.to_bytes()
 }
 
-async fn measure(config: &str, tokens: &str) -> anyhow::Result<()> {
-    let tokens = std::fs::read_to_string(tokens)?;
-    let upstream = TcpListener::bind(UPSTREAM).await?;
-    let serving = tokio::spawn(async move {
-        while let Ok((stream, _)) = upstream.accept().await {
-            tokio::spawn(answer(stream));
-        }
-    });
-    let time = Arc::new(Ahead::default());
-    let sources = Sources { time: Arc::clone(&time) as Arc<dyn TimeSource>, ..Sources::system() };
-    let server = Server::start(read_config(Path::new(config))?, sources).await?;
-    let environment = server.environments().testing.clone().context("no testing environment")?;
-    let mut stream = TcpStream::connect(server.addresses().testing.context("no address")?).await?;
-    // What the first of all brings with it is not what each costs.
-    let (first, rest) = tokens.split_once('\n').context("no token")?;
-    call(&mut stream, first).await?;
-    let before = resident()?;
-    let mut count = 0_u64;
-    for token in rest.lines() {
-        call(&mut stream, token).await?;
-        count += 1;
+/// A server, an API behind it, and its callers.
+struct Served {
+    server: Server,
+    environment: Arc<Environment>,
+    time: Arc<Ahead>,
+    stream: TcpStream,
+    tokens: String,
+    upstream: JoinHandle<()>,
+}
+
+impl Served {
+    /// Starts it, its clock so many seconds ahead.
+    async fn start(config: &str, tokens: &str, ahead: u64) -> anyhow::Result<Self> {
+        let tokens = std::fs::read_to_string(tokens)?;
+        let listener = TcpListener::bind(UPSTREAM).await?;
+        let upstream = tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                tokio::spawn(answer(stream));
+            }
+        });
+        let time = Arc::new(Ahead(AtomicU64::new(ahead)));
+        let sources = Sources { time: Arc::clone(&time) as Arc<dyn TimeSource>, ..Sources::system() };
+        let server = Server::start(read_config(Path::new(config))?, sources).await?;
+        let environment = server.environments().testing.clone().context("no testing environment")?;
+        let mut stream = TcpStream::connect(server.addresses().testing.context("no address")?).await?;
+        // What the first of all brings with it is not what each costs.
+        let (first, rest) = tokens.split_once('\n').context("no token")?;
+        call(&mut stream, first).await?;
+        let tokens = rest.to_owned();
+        Ok(Self { server, environment, time, stream, tokens, upstream })
     }
-    let called = resident()?;
-    environment.each_minute().await;
-    let watched = resident()?;
-    // The first minutes of a block, of which more is known with each.
-    let mut looked = Duration::ZERO;
-    for _ in 0..LATER {
-        for token in rest.lines() {
-            call(&mut stream, token).await?;
+
+    /// Has each client call, and says how many there are.
+    async fn call(&mut self) -> anyhow::Result<u64> {
+        let mut count = 0;
+        for token in self.tokens.lines() {
+            call(&mut self.stream, token).await?;
+            count += 1;
         }
-        time.0.fetch_add(60, Ordering::Relaxed);
+        Ok(count)
+    }
+
+    /// Early in the next minute, does what is done once a minute, and says how long that kept all threads busy.
+    async fn next_minute(&self) -> anyhow::Result<Duration> {
+        let into_the_minute = u64::try_from(self.time.wall().unix_seconds())? % 60;
+        self.time.0.fetch_add(60 + EARLY - into_the_minute, Ordering::Relaxed);
         // What was counted is kept within a second, as it is always.
         tokio::time::sleep(Duration::from_secs(2)).await;
         let begun = busy()?;
-        environment.each_minute().await;
-        looked += busy()?.saturating_sub(begun);
+        self.environment.each_minute().await;
+        Ok(busy()?.saturating_sub(begun))
+    }
+
+    async fn stop(self) {
+        self.server.shutdown().await;
+        self.upstream.abort();
+    }
+}
+
+async fn measure(config: &str, tokens: &str) -> anyhow::Result<()> {
+    let mut served = Served::start(config, tokens, 0).await?;
+    let before = resident()?;
+    let count = served.call().await?;
+    let called = resident()?;
+    served.environment.each_minute().await;
+    let watched = resident()?;
+    // The first minutes of a block, of which more is known with each.
+    for _ in 0..LATER {
+        served.call().await?;
+        served.next_minute().await?;
     }
     let again = resident()?;
     let each = |bytes: u64| bytes.saturating_sub(before) / count;
     let told = serde_json::json!({"clients": count, "bytes_each_called": each(called), "bytes_each_watched": each(watched),
-        "bytes_each_minutes_later": each(again), "cpu_milliseconds_a_minute": (looked / LATER).as_millis()});
+        "bytes_each_minutes_later": each(again)});
     writeln!(std::io::stdout(), "{told}")?;
-    server.shutdown().await;
-    serving.abort();
+    served.stop().await;
+    Ok(())
+}
+
+/// From the first minute of an hour to the first of the next, in which every history learns from the hour that is over. In
+/// the minute before that, what was learned is kept. What is counted is taken from the journal to its tables meanwhile, by
+/// a thread of its own, in a minute of its own choosing: the most that a minute of neither kind took.
+async fn hour(config: &str, tokens: &str) -> anyhow::Result<()> {
+    let into_the_hour = u64::try_from(SystemTime.wall().unix_seconds())? % 3600;
+    let mut served = Served::start(config, tokens, 3600 + EARLY - into_the_hour).await?;
+    served.environment.each_minute().await;
+    let mut minutes = Vec::new();
+    for _ in 0..=60 {
+        served.call().await?;
+        let looked = served.next_minute().await?;
+        write!(std::io::stderr(), "\r{} minutes ", minutes.len() + 1)?;
+        minutes.push(u64::try_from(looked.as_micros())? as f64 / 1000.0);
+    }
+    let (learned, kept) = (minutes.pop(), minutes.pop());
+    minutes.sort_unstable_by(f64::total_cmp);
+    let told = serde_json::json!({"cpu_milliseconds": {"ordinary": minutes[minutes.len() / 2], "most": minutes.last(),
+        "kept": kept, "hour_learned": learned}});
+    writeln!(std::io::stdout(), "{told}")?;
+    served.stop().await;
     Ok(())
 }
 
 /// The machine's clock, so many seconds ahead.
-#[derive(Default)]
 struct Ahead(AtomicU64);
 
 impl TimeSource for Ahead {
