@@ -40,6 +40,8 @@ pub(crate) struct RouteLoad {
     slow: AtomicU64,
     latencies: [AtomicU32; CLASSES],
     given_up: AtomicU32,
+    /// Microseconds: the most by which a thread was late with what is among the latencies, which are less that.
+    late: AtomicU64,
     judging: Mutex<Judging>,
 }
 
@@ -96,6 +98,7 @@ impl RouteLoad {
             slow: AtomicU64::new(u64::MAX),
             latencies: [const { AtomicU32::new(0) }; CLASSES],
             given_up: AtomicU32::new(0),
+            late: AtomicU64::new(0),
             judging: Mutex::default(),
         }
     }
@@ -158,6 +161,7 @@ impl RouteLoad {
             ended,
             given_up: self.given_up.load(Ordering::Relaxed).min(ended),
             latency: quarter(&counts, ended),
+            late: Duration::from_micros(self.late.load(Ordering::Relaxed)),
             under_way,
             peak: self.peak.load(Ordering::Relaxed).max(under_way),
             shed: u32::try_from(shed - judging.shed).unwrap_or(u32::MAX),
@@ -175,6 +179,7 @@ impl RouteLoad {
         (judging.since, judging.shed) = (now, shed);
         self.latencies.iter().for_each(|count| count.store(0, Ordering::Relaxed));
         self.given_up.store(0, Ordering::Relaxed);
+        self.late.store(0, Ordering::Relaxed);
         self.peak.store(under_way, Ordering::Relaxed);
         self.slow.store(judging.judge.slow().map_or(u64::MAX, micros), Ordering::Relaxed);
         self.limit.store(limit.unwrap_or(FREE), Ordering::Relaxed);
@@ -192,6 +197,9 @@ impl Turn {
         self.is_over = true;
         if self.epoch == self.load.epoch.load(Ordering::Relaxed) {
             self.load.note((now - self.began).saturating_sub(late));
+            if micros(late) > self.load.late.load(Ordering::Relaxed) {
+                self.load.late.fetch_max(micros(late), Ordering::Relaxed);
+            }
         }
         self.load.look(now);
     }

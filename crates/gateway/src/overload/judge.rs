@@ -46,8 +46,10 @@ pub(super) struct Window {
     pub(super) ended: u32,
     /// How many of these went away.
     pub(super) given_up: u32,
-    /// A quarter of them took no longer.
+    /// A quarter of them took no longer, ...
     pub(super) latency: Option<Duration>,
+    /// ... less what the threads that took them were late, which is this at most.
+    pub(super) late: Duration,
     /// Requests under way at its end, ...
     pub(super) under_way: u32,
     /// ... and at most.
@@ -113,6 +115,12 @@ impl Window {
         self.ended - self.given_up
     }
 
+    /// The most that a latency found in it can have been: a thread knows how late it was, and not for how much of that an
+    /// answer waited. Nothing less is taken for the time that an answer takes by itself.
+    fn at_most(&self, latency: f64) -> f64 {
+        latency + self.late.as_secs_f64()
+    }
+
     /// Answers a second.
     fn rate(&self) -> f64 {
         f64::from(self.answers()) / self.took.as_secs_f64().max(1e-3)
@@ -174,7 +182,7 @@ impl Judge {
 
     fn free(&mut self, window: &Window, latency: f64, was_slow: bool) -> Phase {
         let Some(base) = self.base else {
-            self.base = (window.answers() > 0).then_some(latency);
+            self.base = (window.answers() > 0).then_some(window.at_most(latency));
             return Phase::default();
         };
         let is_slow = latency > with(base, TOO_LONG) && f64::from(window.peak) >= LEAST;
@@ -186,14 +194,15 @@ impl Judge {
         }
         if !is_slow && window.answers() > 0 {
             // Down at once, up slowly: what waits is taken for the API's own time only where it lasts.
-            let gain = if latency < base { 0.5 } else { 0.05 };
-            self.base = Some(base + gain * (latency - base));
+            let (gain, to) = if latency < base { (0.5, base.min(window.at_most(latency))) } else { (0.05, latency) };
+            self.base = Some(base + gain * (to - base));
         }
         Phase::Free { was_slow: is_slow }
     }
 
     fn limited(&mut self, window: &Window, latency: f64, mut limited: Limited) -> Phase {
-        let base = self.base.map_or(latency, |base| base.min(latency));
+        let quick = window.at_most(latency);
+        let base = self.base.map_or(quick, |base| base.min(quick));
         self.base = Some(base);
         let allowed = with(base, SHORT);
         if window.shed > 0 {
@@ -228,9 +237,12 @@ impl Judge {
         if latency > with(before, TOO_LONG) {
             return Phase::default();
         }
-        self.base = Some(latency.min(before + 0.2 * (latency - before)));
+        let rising = before + 0.2 * (latency - before).max(0.0);
+        self.base = Some(rising.min(window.at_most(latency)));
         from.limit = from.limit.max(few);
-        from.probe_after = (2 * from.probe_after).min(RARE_PROBE);
+        // What contradicts all that was known is looked at again soon.
+        let is_slower = latency > with(before, SHORT);
+        from.probe_after = if is_slower { FIRST_PROBE } else { (2 * from.probe_after).min(RARE_PROBE) };
         (from.met, from.probe_at) = (window.at, window.at + from.probe_after);
         Phase::Limited(from)
     }

@@ -46,13 +46,16 @@ struct Simulation {
     waiting: VecDeque<usize>,
     busy: u32,
     random: fastrand::Rng,
+    /// How late the gateway's thread says that it is.
+    late: fn(at: Duration) -> Duration,
 }
 
 impl Simulation {
     fn new(load: &Arc<RouteLoad>, api: Api, callers: Callers) -> Self {
         let events = BinaryHeap::from([Reverse((Duration::ZERO, Event::Asks))]);
         let (turns, waiting, random) = (Vec::new(), VecDeque::new(), fastrand::Rng::with_seed(7));
-        Self { load: Arc::clone(load), api, callers, events, turns, waiting, busy: 0, random }
+        let late = |_| Duration::ZERO;
+        Self { load: Arc::clone(load), api, callers, events, turns, waiting, busy: 0, random, late }
     }
 
     /// Runs it; answers what was answered in time and what was shed, second by second.
@@ -100,7 +103,7 @@ impl Simulation {
         }
         if let Some(turn) = turn {
             second.answered += 1;
-            turn.answered(self.load.began + now, Duration::ZERO);
+            turn.answered(self.load.began + now, (self.late)(now));
         }
     }
 
@@ -151,6 +154,25 @@ fn at_ten_times_the_load_nine_tenths_of_the_best_are_answered_in_time() {
     assert_eq!(shed(&seen[..5]), 0, "{seen:?}");
     assert!(answered(&seen[10..]) >= 0.95 * 2_000.0, "{seen:?}");
     assert!(seen[10..].iter().all(|second| second.answered >= 1_800), "{seen:?}");
+}
+
+#[test]
+fn a_thread_that_was_late_for_once_takes_no_answer_for_quicker_than_it_was() {
+    let (api, callers) = QUEUE;
+    // As late as a request takes, for one beat of its clock.
+    let late = |at: Duration| if (15_000..15_050).contains(&at.as_millis()) { millis(10) } else { Duration::ZERO };
+    let seen = Simulation { late, ..Simulation::new(&adaptive(), api, callers) }.run(60);
+    assert!(seen[10..].iter().all(|second| second.answered >= 1_800), "{seen:?}");
+}
+
+/// What is known is wrong from then on, and is found out to be.
+#[test]
+fn an_api_that_takes_twice_as_long_from_one_moment_on_is_soon_known_to() {
+    let takes = |at, _| if at < 30 * SECOND { millis(10) } else { millis(20) };
+    let (api, callers) = QUEUE;
+    let seen = Simulation::new(&adaptive(), Api { takes, ..api }, callers).run(60);
+    assert!(seen[10..30].iter().all(|second| second.answered >= 1_800), "{seen:?}");
+    assert!(seen[36..].iter().all(|second| second.answered >= 850), "{seen:?}");
 }
 
 #[test]
