@@ -229,16 +229,17 @@ impl Judge {
         if 2 * window.given_up > window.ended {
             return Phase::Measuring { from, few, last: f64::INFINITY };
         }
-        if latency < FALLING * last {
-            return Phase::Measuring { from, few, last: latency };
+        let quick = window.at_most(latency);
+        if quick < FALLING * last {
+            return Phase::Measuring { from, few, last: quick };
         }
-        let latency = latency.min(last);
-        let before = self.base.replace(latency).unwrap_or(latency);
+        let (latency, quick) = (latency.min(last), quick.min(last));
+        let before = self.base.replace(quick).unwrap_or(quick);
         if latency > with(before, TOO_LONG) {
             return Phase::default();
         }
         let rising = before + 0.2 * (latency - before).max(0.0);
-        self.base = Some(rising.min(window.at_most(latency)));
+        self.base = Some(rising.min(quick));
         from.limit = from.limit.max(few);
         // What contradicts all that was known is looked at again soon.
         let is_slower = latency > with(before, SHORT);

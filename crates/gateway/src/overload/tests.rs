@@ -157,12 +157,13 @@ fn at_ten_times_the_load_nine_tenths_of_the_best_are_answered_in_time() {
 }
 
 #[test]
-fn a_thread_that_was_late_for_once_takes_no_answer_for_quicker_than_it_was() {
+fn a_thread_that_is_late_now_and_then_takes_no_answer_for_quicker_than_it_was() {
     let (api, callers) = QUEUE;
-    // As late as a request takes, for one beat of its clock.
-    let late = |at: Duration| if (15_000..15_050).contains(&at.as_millis()) { millis(10) } else { Duration::ZERO };
+    // As late as a request takes, for one beat of its clock; at times that is while few requests are measured.
+    let late = |at: Duration| if at > 9 * SECOND && at.as_millis() % 370 < 50 { millis(10) } else { Duration::ZERO };
     let seen = Simulation { late, ..Simulation::new(&adaptive(), api, callers) }.run(60);
-    assert!(seen[10..].iter().all(|second| second.answered >= 1_800), "{seen:?}");
+    assert!(answered(&seen[10..]) >= 0.95 * 2_000.0, "{seen:?}");
+    assert!(seen[10..].iter().all(|second| second.answered >= 1_700), "{seen:?}");
 }
 
 /// What is known is wrong from then on, and is found out to be.
