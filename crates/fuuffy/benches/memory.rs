@@ -239,8 +239,8 @@ async fn measure(config: &str, tokens: &str) -> anyhow::Result<()> {
 }
 
 /// From the first minute of an hour to the first of the next, in which every history learns from the hour that is over. In
-/// the minute before that, what was learned is kept. What is counted is taken from the journal to its tables meanwhile, by
-/// a thread of its own, in a minute of its own choosing: the most that a minute of neither kind took.
+/// the minute before that, what was learned is kept. The server has minutes of its own meanwhile, by the machine's clock:
+/// one that falls among these makes them cheaper or dearer, which the median does not show and the most does.
 async fn hour(config: &str, tokens: &str) -> anyhow::Result<()> {
     let into_the_hour = u64::try_from(SystemTime.wall().unix_seconds())? % 3600;
     let mut served = Served::start(config, tokens, 3600 + EARLY - into_the_hour).await?;
