@@ -196,10 +196,10 @@ impl Turn {
     pub(crate) fn answered(mut self, now: Instant, late: Duration) {
         self.is_over = true;
         if self.epoch == self.load.epoch.load(Ordering::Relaxed) {
-            self.load.note((now - self.began).saturating_sub(late));
             if micros(late) > self.load.late.load(Ordering::Relaxed) {
                 self.load.late.fetch_max(micros(late), Ordering::Relaxed);
             }
+            self.load.note((now - self.began).saturating_sub(late));
         }
         self.load.look(now);
     }

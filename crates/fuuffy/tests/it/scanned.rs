@@ -73,14 +73,16 @@ fn testssl_finds_nothing() {
     for (id, finding) in [("TLS1_2", "offered"), ("TLS1_3", "offered with final"), ("cert_chain_of_trust", "passed.")] {
         assert!(found.iter().any(|it| it["id"] == id && text(it, "finding") == finding), "{id}: {said}");
     }
-    let is_bad = |it: &&Value| !["OK", "INFO"].contains(&&*text(it, "severity"));
+    // testssl's OpenSSL ends with its empty input, mostly before the tickets that TLS 1.3 sends after the handshake, which
+    // it then misses: `rfc::rfc8705` resumes by them.
+    let is_cut_short = |it: &Value| {
+        it["id"] == "sessionresumption_ticket" && it["finding"] == "check failed because of connect problem"
+    };
+    let is_bad = |it: &&Value| !["OK", "INFO"].contains(&&*text(it, "severity")) && !is_cut_short(it);
     let complaints: Vec<String> = found.iter().filter(is_bad).map(|it| text(it, "id")).collect();
-    // An authority of this machine's own has no place for revocations, and localhost none in DNS. And its OpenSSL ends
-    // with its empty input, mostly before the tickets that TLS 1.3 sends after the handshake, which it then misses:
-    // `rfc::rfc8705` resumes by them.
-    let not_ours = ["cert_revocation", "DNS_CAArecord", "sessionresumption_ticket"];
-    let ours = complaints.iter().filter(|id| !not_ours.contains(&id.as_str()));
-    assert_eq!(ours.count(), 0, "{complaints:?}: {said}");
+    // An authority of this machine's own has no place for revocations, and localhost none in DNS.
+    let of_place = |id: &&String| !["cert_revocation", "DNS_CAArecord"].contains(&id.as_str());
+    assert_eq!(complaints.iter().filter(of_place).count(), 0, "{complaints:?}: {said}");
 }
 
 #[test]
